@@ -1,0 +1,266 @@
+//! Which addresses a granted name may lead to.
+//!
+//! A name is granted, an address is only what somebody's name server answers. So every address that a connection is about
+//! to use is held against this policy, also after a name was resolved again. Special-purpose ranges are those of the IANA
+//! registries (RFC 6890 and its updates) and the addresses at which clouds hand out credentials.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+/// A range of addresses, such as `10.0.0.0/8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AddressRange {
+    base: IpAddr,
+    prefix: u8,
+}
+
+/// A text that is no range of addresses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it is no range of addresses: write it as 10.1.2.0/24 or fd00::/8")]
+pub struct NotARange;
+
+/// Why an address must not be connected to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AddressDenied {
+    /// It lies in a special range that is not granted.
+    #[error("{address} is {range}, which needs a grant: addresses: [\"{address}/{bits}\"]")]
+    Special {
+        /// The address.
+        address: IpAddr,
+        /// What the range is.
+        range: &'static str,
+        /// Bits of an address of this family.
+        bits: u8,
+    },
+    /// Addresses are granted and it is none of them.
+    #[error("{address} is none of the granted addresses")]
+    NotGranted {
+        /// The address.
+        address: IpAddr,
+    },
+    /// It hands out the credentials of the machine.
+    #[error("{address} hands out credentials of the machine and cannot be granted")]
+    Metadata {
+        /// The address.
+        address: IpAddr,
+    },
+}
+
+impl AddressRange {
+    /// Whether the range holds the address. IPv4 addresses inside of IPv6 are compared as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.base, canonical(address)) {
+            (IpAddr::V4(base), IpAddr::V4(address)) => {
+                same_prefix(base.to_bits().into(), address.to_bits().into(), self.prefix, 32)
+            }
+            (IpAddr::V6(base), IpAddr::V6(address)) => same_prefix(base.to_bits(), address.to_bits(), self.prefix, 128),
+            _ => false,
+        }
+    }
+}
+
+fn same_prefix(a: u128, b: u128, prefix: u8, bits: u8) -> bool {
+    let shift = u32::from(bits - prefix.min(bits));
+    shift >= 128 || a >> shift == b >> shift
+}
+
+impl FromStr for AddressRange {
+    type Err = NotARange;
+    fn from_str(text: &str) -> Result<Self, NotARange> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let base = canonical(address.parse().map_err(|_| NotARange)?);
+        let bits = bits_of(base);
+        let prefix = match prefix {
+            None => bits,
+            Some(prefix) if prefix.bytes().all(|byte| byte.is_ascii_digit()) => {
+                prefix.parse().map_err(|_| NotARange)?
+            }
+            Some(_) => return Err(NotARange),
+        };
+        if prefix > bits {
+            return Err(NotARange);
+        }
+        Ok(Self { base, prefix })
+    }
+}
+
+impl fmt::Display for AddressRange {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}", self.base, self.prefix)
+    }
+}
+
+fn bits_of(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+/// The address that is really meant: `::ffff:a.b.c.d` and `::a.b.c.d` are IPv4 addresses in other clothes.
+fn canonical(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => {
+            let compatible = v6.segments()[..6] == [0; 6] && v6 != Ipv6Addr::LOCALHOST && v6 != Ipv6Addr::UNSPECIFIED;
+            match v6.to_ipv4_mapped() {
+                Some(v4) => IpAddr::V4(v4),
+                None if compatible => v6.to_ipv4().map_or(address, IpAddr::V4),
+                None => address,
+            }
+        }
+    }
+}
+
+/// Says whether a connection to this address may be made under these granted ranges.
+///
+/// # Errors
+/// `AddressDenied` says why not. Without granted ranges, every address is allowed that lies in no special range; with
+/// them, only those that they hold.
+pub fn check_address(address: IpAddr, granted: &[AddressRange]) -> Result<(), AddressDenied> {
+    let address = canonical(address);
+    if METADATA.contains(&address) {
+        return Err(AddressDenied::Metadata { address });
+    }
+    if granted.iter().any(|range| range.contains(address)) {
+        return Ok(());
+    }
+    match special_range(address) {
+        Some(range) => Err(AddressDenied::Special { address, range, bits: bits_of(address) }),
+        None if granted.is_empty() => Ok(()),
+        None => Err(AddressDenied::NotGranted { address }),
+    }
+}
+
+/// Where AWS, Azure, Google, Oracle and others (the first), AWS over IPv6, Alibaba and Azure's wire server hand out
+/// credentials.
+const METADATA: [IpAddr; 4] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)),
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+];
+
+const SPECIAL_V4: [([u8; 4], u8, &str); 16] = [
+    ([0, 0, 0, 0], 8, "an address of this host"),
+    ([10, 0, 0, 0], 8, "a private address"),
+    ([100, 64, 0, 0], 10, "an address of a carrier's network"),
+    ([127, 0, 0, 0], 8, "a loopback address"),
+    ([169, 254, 0, 0], 16, "a link-local address"),
+    ([172, 16, 0, 0], 12, "a private address"),
+    ([192, 0, 0, 0], 24, "an address of a protocol"),
+    ([192, 0, 2, 0], 24, "an address for documentation"),
+    ([192, 31, 196, 0], 24, "an address of a name service"),
+    ([192, 52, 193, 0], 24, "a relay address"),
+    ([192, 88, 99, 0], 24, "a relay address"),
+    ([192, 168, 0, 0], 16, "a private address"),
+    ([198, 18, 0, 0], 15, "an address for benchmarks"),
+    ([198, 51, 100, 0], 24, "an address for documentation"),
+    ([203, 0, 113, 0], 24, "an address for documentation"),
+    ([224, 0, 0, 0], 3, "a multicast, reserved or broadcast address"),
+];
+
+const SPECIAL_V6: [([u16; 8], u8, &str); 14] = [
+    ([0, 0, 0, 0, 0, 0, 0, 0], 128, "the unspecified address"),
+    ([0, 0, 0, 0, 0, 0, 0, 1], 128, "the loopback address"),
+    ([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96, "an address that leads to IPv4 (NAT64)"),
+    ([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48, "an address that leads to IPv4 (NAT64)"),
+    ([0x100, 0, 0, 0, 0, 0, 0, 0], 64, "an address that discards"),
+    ([0x2001, 0, 0, 0, 0, 0, 0, 0], 23, "an address of a protocol (Teredo and others)"),
+    ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32, "an address for documentation"),
+    ([0x2002, 0, 0, 0, 0, 0, 0, 0], 16, "an address that leads to IPv4 (6to4)"),
+    ([0x2620, 0x4f, 0x8000, 0, 0, 0, 0, 0], 48, "an address of a name service"),
+    ([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20, "an address for documentation"),
+    ([0x5f00, 0, 0, 0, 0, 0, 0, 0], 16, "an address of segment routing"),
+    ([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7, "a private address"),
+    ([0xfe80, 0, 0, 0, 0, 0, 0, 0], 9, "a link-local or site-local address"),
+    ([0xff00, 0, 0, 0, 0, 0, 0, 0], 8, "a multicast address"),
+];
+
+/// What special range an address lies in.
+fn special_range(address: IpAddr) -> Option<&'static str> {
+    match address {
+        IpAddr::V4(address) => {
+            let holds = |(base, prefix, _): &&([u8; 4], u8, &str)| {
+                same_prefix(u32::from_be_bytes(*base).into(), address.to_bits().into(), *prefix, 32)
+            };
+            SPECIAL_V4.iter().find(holds).map(|(_, _, name)| *name)
+        }
+        IpAddr::V6(address) => {
+            let holds = |(base, prefix, _): &&([u16; 8], u8, &str)| {
+                same_prefix(Ipv6Addr::from(*base).to_bits(), address.to_bits(), *prefix, 128)
+            };
+            SPECIAL_V6.iter().find(holds).map(|(_, _, name)| *name)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(text: &str) -> AddressRange {
+        text.parse().unwrap_or_else(|_| panic!("{text}"))
+    }
+
+    #[test]
+    fn special_addresses_need_a_grant_in_every_clothing() {
+        for text in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.1.1",
+            "100.64.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "::1",
+            "::",
+            "::ffff:127.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b:1::1",
+            "2002:7f00:1::1",
+            "2001::1",
+            "fe80::1",
+            "fec0::1",
+            "fd00::1",
+            "ff02::1",
+            "198.18.0.1",
+        ] {
+            let address = text.parse().expect("an address");
+            assert!(check_address(address, &[]).is_err(), "{text}");
+        }
+        for text in ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "8.8.8.8", "172.32.0.1"] {
+            assert_eq!(check_address(text.parse().expect("an address"), &[]), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_grant_allows_its_range_and_nothing_else() {
+        let granted = [range("10.1.0.0/16"), range("fd00::/8")];
+        let check = |text: &str| check_address(text.parse().expect("an address"), &granted).is_ok();
+        assert!(check("10.1.255.1") && check("fd12::1") && check("::ffff:10.1.0.1"));
+        assert!(!check("10.2.0.1") && !check("8.8.8.8") && !check("127.0.0.1"));
+    }
+
+    #[test]
+    fn machine_credentials_cannot_be_granted() {
+        let all = [range("0.0.0.0/0"), range("::/0")];
+        for text in ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254"] {
+            let address = text.parse().expect("an address");
+            assert!(matches!(check_address(address, &all), Err(AddressDenied::Metadata { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_written_with_a_prefix_or_without() {
+        assert_eq!(range("10.0.0.1").to_string(), "10.0.0.1/32");
+        assert_eq!(range("::ffff:10.0.0.1").to_string(), "10.0.0.1/32");
+        for wrong in ["10.0.0.0/33", "10.0.0/8", "x", "10.0.0.0/", "10.0.0.0/+8", "fd00::/129"] {
+            assert!(wrong.parse::<AddressRange>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What a guest asks of the broker and what it gets: plain values that can cross a process boundary.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+
+/// A value for a placeholder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Value {
+    /// Nothing.
+    Null,
+    /// Text.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// True or false.
+    Boolean(bool),
+    /// Several texts.
+    Texts(Vec<String>),
+    /// An identifier or a path of them.
+    Name(Vec<String>),
+    /// Words out of a list.
+    Keywords(Vec<String>),
+    /// Several identifiers or paths.
+    Names(Vec<Vec<String>>),
+    /// Repetitions of a template.
+    Items(Vec<Vec<(String, String)>>),
+    /// A result that the host captured from an earlier write call.
+    Captured(String),
+    /// Free JSON or free SQL.
+    Free(String),
+}
+
+impl Value {
+    /// The case's word in the contract.
+    pub fn case(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Text(_) => "text",
+            Self::Integer(_) => "integer",
+            Self::Boolean(_) => "boolean",
+            Self::Texts(_) => "texts",
+            Self::Name(_) => "name",
+            Self::Keywords(_) => "keywords",
+            Self::Names(_) => "names",
+            Self::Items(_) => "items",
+            Self::Captured(_) => "captured",
+            Self::Free(_) => "free",
+        }
+    }
+}
+
+/// One argument of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Argument {
+    /// The placeholder's name.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+}
+
+/// One use of the vocabulary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// The slot.
+    pub slot: String,
+    /// The entry.
+    pub entry: String,
+    /// One of the slot's places.
+    pub at: Option<String>,
+    /// The arguments.
+    pub arguments: Vec<Argument>,
+}
+
+/// How much a guest's log message matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// For who writes the connector.
+    Debug,
+    /// What happens.
+    Info,
+    /// Something is not as expected.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// What a guest asks of the broker. Streams are handles, bounded for each step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Send a read route and open its body.
+    HttpFetch(Call),
+    /// Send routes at the same time and read their answers whole.
+    HttpSend(Vec<Call>),
+    /// Run a read statement and open its rows.
+    SqlQuery(Call),
+    /// Run write statements in one transaction.
+    SqlExecute(Vec<Call>),
+    /// Run a search and open its entries.
+    LdapSearch(Call),
+    /// Change entries.
+    LdapModify(Vec<Call>),
+    /// The next piece of an open body, of at most this many bytes; the next rows or entries, where the number is unused.
+    Next(u32, u32),
+    /// Close what is open.
+    Close(u32),
+    /// Read a value of the connector's state.
+    StateGet(String),
+    /// Leave a value for the next run.
+    StateSet(String, Vec<u8>),
+    /// Write a message.
+    Log(LogLevel, String, Vec<(String, String)>),
+    /// Read the clock.
+    Now,
+}
+
+/// An HTTP answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpReply {
+    /// The status code.
+    pub status: u16,
+    /// The header fields, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body, empty where it is read in pieces.
+    pub body: Vec<u8>,
+}
+
+/// What became of a route: sent, or recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpDone {
+    /// The answer; none in a plan.
+    pub reply: Option<HttpReply>,
+    /// What the route declares under `returns`, as tokens.
+    pub captures: Vec<(String, String)>,
+}
+
+/// What became of a write statement or of a directory change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It was carried out and touched this many rows.
+    Executed(u64),
+    /// It was recorded.
+    Planned,
+}
+
+/// One attribute of a directory entry.
+pub type LdapAttribute = (String, Vec<Vec<u8>>);
+
+/// What the broker answers. The case follows from the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// A fetched answer without its body, and the handle of the body.
+    Fetched(HttpReply, u32),
+    /// Answers in the order of the calls.
+    Sent(Vec<Result<HttpDone, Fault>>),
+    /// The columns of a result and its handle.
+    Opened(Vec<String>, u32),
+    /// What became of the statements, in order.
+    Executed(Vec<Outcome>),
+    /// What became of the changes, up to the first fault.
+    Modified(Vec<Result<Outcome, Fault>>),
+    /// A piece of a body.
+    Bytes(Vec<u8>),
+    /// Rows.
+    Rows(Vec<Vec<Option<String>>>),
+    /// Directory entries.
+    Entries(Vec<(String, Vec<LdapAttribute>)>),
+    /// There is no more.
+    End,
+    /// A value of the state.
+    State(Option<Vec<u8>>),
+    /// Done, with nothing to say.
+    Done,
+    /// Milliseconds since 1970.
+    Now(u64),
+    /// It did not succeed.
+    Fault(Fault),
+}

@@ -1,0 +1,228 @@
+//! What goes on record: everything that crosses a border, as one event each.
+//!
+//! Events hold no secret. Values that may be personal (arguments, log messages) stand as keyed digests, which the log's
+//! owner can open for an auditor by handing over the key.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::capability::{SlotSummary, StepState};
+use crate::digest::Digest;
+use crate::step::Step;
+use crate::upload::Receipt;
+use crate::vocabulary::Mode;
+
+/// What a connector is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ConnectorIdentity {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The digest of its bytes.
+    pub sha256: Digest,
+    /// The interfaces that it imports.
+    pub imports: Vec<String>,
+}
+
+/// Where in a run something happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Place {
+    /// The target.
+    pub target: String,
+    /// The step.
+    pub step: Step,
+}
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
+pub enum Event {
+    /// A run begins.
+    RunStart {
+        /// Version of the host.
+        host: String,
+        /// Digest of the host's own program file, where it can be read.
+        host_sha256: Option<Digest>,
+        /// Digest of the configuration.
+        configuration: Digest,
+        /// Digest of the operator's ceiling; none where there is none.
+        ceiling: Option<Digest>,
+        /// Whether write calls are only recorded.
+        dry_run: bool,
+    },
+    /// A target begins: what runs, and what it may use.
+    TargetStart {
+        /// The target.
+        target: String,
+        /// The run's id in the cloud.
+        run: String,
+        /// The connector.
+        connector: ConnectorIdentity,
+        /// What it may use.
+        slots: BTreeMap<String, SlotSummary>,
+        /// What becomes of each step.
+        steps: BTreeMap<String, StepState>,
+    },
+    /// A target was refused before anything of its connector ran.
+    TargetRefused {
+        /// The target.
+        target: String,
+        /// The connector's digest, where its file could be read.
+        sha256: Option<Digest>,
+        /// Why.
+        reasons: Vec<String>,
+    },
+    /// A step begins.
+    StepStart {
+        /// Where.
+        #[serde(flatten)]
+        place: Place,
+    },
+    /// A call is about to leave. Written before it does.
+    Call {
+        /// Where.
+        #[serde(flatten)]
+        place: Place,
+        /// The call's number in its step, from 1.
+        call: u64,
+        /// The slot.
+        slot: String,
+        /// The entry.
+        entry: String,
+        /// Whether it changes the target.
+        mode: Mode,
+        /// Whether it is only recorded, because this is a plan.
+        planned: bool,
+        /// The chosen place.
+        at: Option<String>,
+        /// Keyed digest of the arguments.
+        arguments: String,
+        /// SHA-256 of the request as it is sent, before credentials are put in.
+        request: Digest,
+        /// Bytes of the request.
+        bytes: u64,
+        /// The secret slots whose secrets are put in.
+        secrets: Vec<String>,
+    },
+    /// What came of a call. Written when its answer was read to the end or given up.
+    Reply {
+        /// Where.
+        #[serde(flatten)]
+        place: Place,
+        /// The call's number.
+        call: u64,
+        /// The status: a number of HTTP, `ok`, or the class of the fault.
+        status: String,
+        /// Bytes of the answer.
+        bytes: u64,
+        /// How many times it was sent.
+        attempts: u32,
+        /// How long it took, in milliseconds.
+        duration_ms: u64,
+        /// The address that was connected to.
+        address: Option<String>,
+    },
+    /// A call was refused.
+    Denied {
+        /// Where.
+        #[serde(flatten)]
+        place: Place,
+        /// The slot that the guest named.
+        slot: String,
+        /// The entry that it named.
+        entry: String,
+        /// Why, without values.
+        reason: String,
+    },
+    /// The guest wrote a message.
+    GuestLog {
+        /// Where.
+        #[serde(flatten)]
+        place: Place,
+        /// How much it matters.
+        level: crate::call::LogLevel,
+        /// Keyed digest of the message.
+        message: String,
+    },
+    /// Records are about to be sent to the cloud.
+    Batch {
+        /// Where.
+        #[serde(flatten)]
+        place: Place,
+        /// The page, from 1.
+        page: u64,
+        /// Lines.
+        lines: u64,
+        /// Bytes.
+        bytes: u64,
+        /// SHA-256 of those bytes.
+        sha256: Digest,
+    },
+    /// The cloud confirmed an upload.
+    Receipt {
+        /// Where.
+        #[serde(flatten)]
+        place: Place,
+        /// What it said.
+        receipt: Receipt,
+    },
+    /// A limit was hit.
+    Limit {
+        /// Where.
+        #[serde(flatten)]
+        place: Place,
+        /// What there was too much of.
+        what: String,
+        /// How much is allowed.
+        allowed: String,
+    },
+    /// The guest trapped.
+    Trap {
+        /// Where.
+        #[serde(flatten)]
+        place: Place,
+        /// What the runtime says.
+        message: String,
+    },
+    /// A step ended.
+    StepEnd {
+        /// Where.
+        #[serde(flatten)]
+        place: Place,
+        /// `completed`, `failed`, `skipped` or `interrupted`.
+        outcome: String,
+        /// Records that were read.
+        records: u64,
+        /// Calls that were made.
+        calls: u64,
+        /// How long it took, in milliseconds.
+        duration_ms: u64,
+        /// Peak bytes of the guest's memory.
+        guest_memory_bytes: u64,
+    },
+    /// A target ended.
+    TargetEnd {
+        /// The target.
+        target: String,
+        /// `completed`, `failed`, `refused` or `interrupted`.
+        outcome: String,
+    },
+    /// A run ended.
+    RunEnd {
+        /// `completed`, `failed` or `interrupted`.
+        outcome: String,
+        /// The exit code.
+        exit: u8,
+    },
+    /// The log was opened behind a line that was not complete, which was taken off.
+    Recovered {
+        /// Bytes that were taken off.
+        bytes: u64,
+        /// Their SHA-256.
+        sha256: Digest,
+    },
+}

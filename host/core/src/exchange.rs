@@ -1,0 +1,189 @@
+//! What a run and the cloud say to each other, besides the lines of uploads.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::fault::Fault;
+use crate::record::AccessControl;
+use crate::step::Step;
+use crate::text::{ConnectorName, Description, ExternalId, Name, RunId, TargetName};
+use crate::threshold::{OverThreshold, Thresholds};
+use crate::upload::Receipt;
+
+/// A run of one target begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RunOpening {
+    /// The run's id, chosen by the host.
+    pub run: RunId,
+    /// The source: the target's name.
+    pub source: TargetName,
+    /// The connector.
+    pub connector: ConnectorName,
+    /// Its version.
+    pub version: Name,
+    /// The digest of its bytes.
+    pub sha256: Digest,
+    /// An upload of an earlier run whose receipt the host does not have, should it ask after one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanswered: Option<UploadId>,
+}
+
+/// Names one upload.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct UploadId {
+    /// The run.
+    pub run: RunId,
+    /// The step.
+    pub step: Step,
+}
+
+/// What the cloud knows that the run needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RunOpened {
+    /// The beginning of the newest statement that the cloud has, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage_since_ms: Option<u64>,
+    /// Whether the upload that the host asked after was taken in.
+    #[serde(default)]
+    pub unanswered_was_accepted: bool,
+}
+
+/// How an upload is to be taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct UploadRules {
+    /// When removing stops.
+    pub thresholds: Thresholds,
+    /// The number that a person typed to remove so many all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_removals: Option<u64>,
+}
+
+/// An access control that the cloud is master of, as it is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Desired {
+    /// The cloud's id of it.
+    pub id: Name,
+    /// The id that the target gave it; none before it was created there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<ExternalId>,
+    /// What it is to be. `external-id` of the record is the cloud's id; `actual-name` is the name to create it with.
+    pub control: AccessControl,
+    /// Whether it is to be deleted.
+    #[serde(default)]
+    pub delete: bool,
+}
+
+/// What became of a desired access control.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Feedback {
+    /// The cloud's id of it.
+    pub id: Name,
+    /// The id that the target gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<ExternalId>,
+    /// The technical name that it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actual_name: Option<Name>,
+    /// Whether the target now is as desired.
+    pub synced: bool,
+    /// Whether it was deleted.
+    #[serde(default)]
+    pub deleted: bool,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Description>,
+    /// What people should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Description>,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// All of it was done.
+    Completed,
+    /// It did not complete; what it would have changed is as before.
+    Failed,
+    /// It was not begun.
+    Skipped,
+    /// Somebody stopped it.
+    Interrupted,
+}
+
+impl Outcome {
+    /// The word in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// What a step did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StepReport {
+    /// The step.
+    pub step: Step,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why it did not complete, or was skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Description>,
+    /// Records that were read, or changes that were carried out.
+    pub records: u64,
+    /// What could not be read, counted.
+    pub gaps: u64,
+    /// What the cloud said of the upload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+    /// Calls to the target.
+    pub calls: u64,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// Peak bytes of the guest's memory.
+    pub guest_memory_bytes: u64,
+    /// What people should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Description>,
+}
+
+/// A run of one target ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RunClosing {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What each step did.
+    pub steps: Vec<StepReport>,
+}
+
+/// Why the cloud did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CloudError {
+    /// It cannot be reached, or broke off.
+    #[error("the cloud cannot be reached: {0}")]
+    Unreachable(String),
+    /// It does not accept the token.
+    #[error("the cloud refuses the token: {0}")]
+    Unauthorized(String),
+    /// It refuses to remove so much.
+    #[error("{0}")]
+    OverThreshold(OverThreshold),
+    /// It does not accept what it was sent.
+    #[error("the cloud refuses the upload: {0}")]
+    Refused(Fault),
+    /// It failed.
+    #[error("the cloud failed: {0}")]
+    Failed(String),
+}

@@ -1,0 +1,363 @@
+//! Grants: what a target's configuration allows its connector to reach, and with which credentials.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use url::{Host, Url};
+
+use crate::address::AddressRange;
+use crate::digest::Digest;
+use crate::manifest::{SettingValue, SlotName};
+use crate::step::Step;
+use crate::text::{Ident, TargetName};
+use crate::threshold::Thresholds;
+
+/// Where a secret comes from. The secret itself never stands in a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// An environment variable.
+    Env(String),
+    /// A file that only its owner may read.
+    File(String),
+    /// A program and its arguments; what it prints is the secret.
+    Command(Vec<String>),
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(out, "env {}", crate::text::escape(name)),
+            Self::File(path) => write!(out, "file {}", crate::text::escape(path)),
+            Self::Command(words) => {
+                write!(out, "command {}", crate::text::escape(words.first().map_or("", String::as_str)))
+            }
+        }
+    }
+}
+
+/// An origin, with a path below which everything of it stands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+    /// The host.
+    pub host: Host<String>,
+    /// The port.
+    pub port: u16,
+    /// A path such as `/scim/v2`, without a slash at the end; usually empty.
+    pub prefix: String,
+}
+
+/// A text that is no origin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it is no origin: {0}")]
+pub struct NotAnOrigin(&'static str);
+
+impl Origin {
+    /// Reads an origin such as `https://example.okta.com`.
+    ///
+    /// # Errors
+    /// `NotAnOrigin` says what is wrong.
+    pub fn parse(text: &str) -> Result<Self, NotAnOrigin> {
+        let url = Url::parse(text).map_err(|_| NotAnOrigin("write it as https://host or https://host:port"))?;
+        let tls = match url.scheme() {
+            "https" => true,
+            "http" => false,
+            _ => return Err(NotAnOrigin("it begins with https://")),
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(NotAnOrigin("credentials do not stand in a URL: grant a secret"));
+        }
+        if url.query().is_some() || url.fragment().is_some() || text.contains(['\\', '%']) {
+            return Err(NotAnOrigin("it has no query, no fragment, no backslash and no encoded character"));
+        }
+        let host = url.host().map(|host| host.to_owned()).ok_or(NotAnOrigin("it has no host"))?;
+        let port = url.port_or_known_default().ok_or(NotAnOrigin("it has no port"))?;
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        Ok(Self { tls, host, port, prefix })
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, usual) = if self.tls { ("https", 443) } else { ("http", 80) };
+        write!(out, "{scheme}://{}", self.host)?;
+        if self.port != usual {
+            write!(out, ":{}", self.port)?;
+        }
+        out.write_str(&self.prefix)
+    }
+}
+
+/// What a target grants on an HTTP slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpGrant {
+    /// Where the slot leads.
+    pub origin: Origin,
+    /// The only addresses that the origin's name may lead to; empty for any that is not special.
+    pub addresses: Vec<AddressRange>,
+    /// Whether the origin may be one without encryption.
+    pub plain_http: bool,
+    /// The secrets, by slot.
+    pub secrets: BTreeMap<Ident, SecretSource>,
+    /// Whether write routes may be used.
+    pub write: bool,
+    /// Routes that may take free JSON.
+    pub raw: BTreeSet<Ident>,
+    /// Read routes that may use a method which can change the target.
+    pub methods: BTreeSet<Ident>,
+    /// Requests a second.
+    pub rate: Option<u32>,
+    /// A file with certificates of authorities to trust instead of the system's.
+    pub ca: Option<String>,
+}
+
+/// How the connection to a database is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// Encrypted, with the certificate checked against the host's name.
+    VerifyFull,
+    /// Encrypted, with the certificate's authority checked.
+    VerifyCa,
+    /// Not encrypted.
+    Off,
+}
+
+impl Tls {
+    /// The word in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::VerifyFull => "verify-full",
+            Self::VerifyCa => "verify-ca",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// What a read login may be able to do, although nothing of it is ever asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LoginPower {
+    /// It is a superuser.
+    Superuser,
+    /// It may write files of the server.
+    WriteServerFiles,
+    /// It may run programs on the server.
+    ExecuteServerProgram,
+}
+
+impl LoginPower {
+    /// All powers that are asked about.
+    pub const ALL: [Self; 3] = [Self::Superuser, Self::WriteServerFiles, Self::ExecuteServerProgram];
+
+    /// The word in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Superuser => "superuser",
+            Self::WriteServerFiles => "write-server-files",
+            Self::ExecuteServerProgram => "execute-server-program",
+        }
+    }
+}
+
+/// Where a database server is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SqlServer {
+    /// The host's name or address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl fmt::Display for SqlServer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(out, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(out, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// A login of a database server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlLogin {
+    /// The user.
+    pub user: String,
+    /// The password; none where the server needs none.
+    pub password: Option<SecretSource>,
+}
+
+/// What a target grants on an SQL slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlGrant {
+    /// Where the server is.
+    pub server: SqlServer,
+    /// Who reads.
+    pub read: SqlLogin,
+    /// Who writes, where anybody may.
+    pub write: Option<SqlLogin>,
+    /// How the connection is protected.
+    pub tls: Tls,
+    /// A file with certificates of authorities to trust instead of the system's.
+    pub ca: Option<String>,
+    /// The databases that may be read and changed.
+    pub databases: Vec<String>,
+    /// Statements that may take free SQL.
+    pub raw: BTreeSet<Ident>,
+    /// Functions beyond the host's list that may be called.
+    pub calls: BTreeSet<String>,
+    /// Relations outside the catalogues that may be read.
+    pub relations: BTreeSet<String>,
+    /// Powers that the read login may have.
+    pub login_may: BTreeSet<LoginPower>,
+}
+
+/// What a target grants on a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Grant {
+    /// On an HTTP slot.
+    Http(HttpGrant),
+    /// On an SQL slot.
+    Sql(SqlGrant),
+}
+
+impl Grant {
+    /// Whether write entries may be used.
+    pub fn write(&self) -> bool {
+        match self {
+            Self::Http(grant) => grant.write,
+            Self::Sql(grant) => grant.write.is_some(),
+        }
+    }
+
+    /// The places that a call can choose from; empty where there is just one.
+    pub fn places(&self) -> Vec<String> {
+        match self {
+            Self::Http(_) => Vec::new(),
+            Self::Sql(grant) => grant.databases.clone(),
+        }
+    }
+}
+
+/// Where a connector comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectorPin {
+    /// The `.wasm` file.
+    pub file: String,
+    /// What its bytes must be.
+    pub sha256: Option<Digest>,
+}
+
+/// What happens to changes that were made at the target by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Drift {
+    /// They are reported and stay.
+    #[default]
+    Report,
+    /// They are reverted.
+    Revert,
+}
+
+/// What becomes of a sensitive field on its way to the cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handling {
+    /// It is sent as it is.
+    Keep,
+    /// A keyed digest of it is sent: equal values stay equal.
+    Hash,
+    /// It is not sent.
+    Drop,
+}
+
+impl Handling {
+    /// The word in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Hash => "hash",
+            Self::Drop => "drop",
+        }
+    }
+}
+
+/// What may leave for the cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Send {
+    /// E-mail addresses of users.
+    pub email: Handling,
+    /// Names of people.
+    pub display_name: Handling,
+    /// Texts of statements.
+    pub query_text: Handling,
+}
+
+impl Default for Send {
+    /// Everything but the texts of statements, which may hold data.
+    fn default() -> Self {
+        Self { email: Handling::Keep, display_name: Handling::Keep, query_text: Handling::Drop }
+    }
+}
+
+/// A target of the configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// Its name.
+    pub name: TargetName,
+    /// Its connector.
+    pub connector: ConnectorPin,
+    /// Its settings.
+    pub settings: BTreeMap<String, SettingValue>,
+    /// Its grants.
+    pub grants: BTreeMap<SlotName, Grant>,
+    /// The steps that run.
+    pub steps: BTreeSet<Step>,
+    /// What happens to changes that were made by hand.
+    pub drift: Drift,
+    /// What may leave for the cloud.
+    pub send: Send,
+    /// When a run stops instead of removing much.
+    pub thresholds: Thresholds,
+}
+
+/// What no target may exceed, whatever its configuration says: the operator's own file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ceiling {
+    /// The only origins; none for any.
+    pub origins: Option<BTreeSet<Origin>>,
+    /// The only databases, as `host:port/database` or `host:port/*`; none for any.
+    pub databases: Option<BTreeSet<String>>,
+    /// Whether anything may be written.
+    pub no_write: bool,
+    /// Whether anything red may be granted.
+    pub no_raw: bool,
+    /// The only connectors; none for any.
+    pub connectors: Option<BTreeSet<Digest>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let origin = |text: &str| Origin::parse(text).map(|origin| origin.to_string());
+        assert_eq!(origin("https://Example.ORG/"), Ok("https://example.org".into()));
+        assert_eq!(origin("http://127.0.0.1:7411"), Ok("http://127.0.0.1:7411".into()));
+        assert_eq!(origin("https://[::1]:8443/scim/v2/"), Ok("https://[::1]:8443/scim/v2".into()));
+        // Numbers that mean an address are read as one, once, so that every later look sees the address.
+        assert_eq!(origin("http://2130706433/"), Ok("http://127.0.0.1".into()));
+        for wrong in [
+            "ftp://x",
+            "https://a:b@x",
+            "https://a@x",
+            "https://x/?q",
+            "https://x#f",
+            "x",
+            "https://",
+            "https://x\\@y",
+            "https://x/%2e",
+        ] {
+            assert!(Origin::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The rules of raito, as values in and values out.
+//!
+//! This crate does no IO, reads no clock, prints nothing and knows no runtime. It holds the records that connectors report
+//! (`record`), the vocabulary that bounds what a connector can ask (`manifest`, `vocabulary`), the decision what of that a
+//! target grants (`grant`, `capability`), and the rules by which reads become differences (`unite`, `difference`,
+//! `threshold`). The ports (`ports`) are the traits that the crates around it implement.
+
+pub mod address;
+pub mod call;
+pub mod capability;
+pub mod difference;
+pub mod digest;
+pub mod event;
+pub mod exchange;
+pub mod fault;
+pub mod grant;
+pub mod limits;
+pub mod manifest;
+pub mod ports;
+pub mod record;
+pub mod step;
+pub mod suggest;
+pub mod text;
+pub mod threshold;
+pub mod unite;
+pub mod upload;
+pub mod vocabulary;

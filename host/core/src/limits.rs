@@ -1,0 +1,193 @@
+//! Every bound of the product, with the reason for its number.
+//!
+//! Whatever a guest, a peer or a file can make longer is bounded by a constant of this file. A bound is a promise about
+//! memory, time or disk: changing one changes the threat model, so it is changed here and nowhere else.
+
+use std::time::Duration;
+
+// --- text and records -------------------------------------------------------------------------------------------------
+
+/// Bytes of an identifier that a target assigns. The longest known ones are resource paths of clouds, below 600 bytes.
+pub const EXTERNAL_ID_BYTES: usize = 1_024;
+/// Bytes of a name. Databases allow 63 (PostgreSQL) to 255 (Snowflake); directory names may be longer.
+pub const NAME_BYTES: usize = 1_024;
+/// Bytes of a description, of a comment or of a reason.
+pub const DESCRIPTION_BYTES: usize = 16 * 1_024;
+/// Bytes of a policy's text: a row filter or a mask's body.
+pub const POLICY_BYTES: usize = 64 * 1_024;
+/// Bytes of one statement's text in step 5. Longer ones are cut by the connector, which says so with a gap.
+pub const STATEMENT_BYTES: usize = 64 * 1_024;
+/// Bytes of a tag's value.
+pub const TAG_VALUE_BYTES: usize = 4 * 1_024;
+/// Tags of one record.
+pub const TAGS: usize = 256;
+/// Parts of an object's path: account, database, schema, table, column and nested fields leave room to spare.
+pub const PATH_PARTS: usize = 16;
+/// Members or facts that one record may carry; more follow in parts.
+pub const RECORD_ITEMS: usize = 100_000;
+/// Permissions of one fact.
+pub const FACT_PERMISSIONS: usize = 1_024;
+/// Objects that one object's data can be reached through.
+pub const READS: usize = 4_096;
+/// Kinds of objects, of access controls, of masks, or permissions of one kind, in one description.
+pub const DESCRIPTION_ITEMS: usize = 1_024;
+
+// --- pages ------------------------------------------------------------------------------------------------------------
+
+/// Records on one page, counting each member and each fact of a control: a page is held whole in memory.
+pub const PAGE_RECORDS: usize = 100_000;
+/// Bytes that one guest call may hand to the host, arguments and results together: the lifted page is held in memory,
+/// and Wasmtime counts it before it allocates.
+pub const HOSTCALL_BYTES: usize = 32 * 1_024 * 1_024;
+/// Records of one step. Ten times the largest catalogue that was measured (1,000,000 grants).
+pub const STEP_RECORDS: u64 = 10_000_000;
+/// Pages of one step: with the smallest useful page of a hundred records this still allows every other bound.
+pub const STEP_PAGES: u64 = 1_000_000;
+/// Pages in a row that carry no record: a reader that never ends is stopped after these.
+pub const EMPTY_PAGES_IN_A_ROW: u32 = 64;
+/// Bytes of a resume token, which only lives within a run.
+pub const RESUME_BYTES: usize = 16 * 1_024;
+/// Gaps that one step may report before it counts as unreadable as a whole.
+pub const GAPS: usize = 10_000;
+/// Times that a reader is opened again within one run after it said that the target is unavailable.
+pub const RESUMES: u32 = 3;
+
+// --- components -------------------------------------------------------------------------------------------------------
+
+/// Bytes of a component. A Python connector with its interpreter measures 18 MB.
+pub const COMPONENT_BYTES: usize = 32 * 1_024 * 1_024;
+/// Bytes of one function body. Compiling 1 MiB of chained additions takes about 10 s and 1 GB of memory; ordinary bodies
+/// are below 200 KiB (the largest of CPython's interpreter loop).
+pub const FUNCTION_BODY_BYTES: usize = 512 * 1_024;
+/// Core modules nested in one component: one for code, a few adapters, and shims of the component linker.
+pub const CORE_MODULES: usize = 64;
+/// Bytes of the manifest section.
+pub const MANIFEST_BYTES: usize = 256 * 1_024;
+/// Entries (routes, statements, searches) of one manifest.
+pub const MANIFEST_ENTRIES: usize = 1_024;
+/// Slots of one manifest.
+pub const MANIFEST_SLOTS: usize = 32;
+/// Settings of one manifest.
+pub const MANIFEST_SETTINGS: usize = 128;
+/// Placeholders of one entry.
+pub const ENTRY_PLACEHOLDERS: usize = 64;
+
+// --- one guest --------------------------------------------------------------------------------------------------------
+
+/// Bytes of all linear memories of one guest together.
+pub const GUEST_MEMORY_BYTES: usize = 256 * 1_024 * 1_024;
+/// Elements of all tables of one guest together.
+pub const GUEST_TABLE_ELEMENTS: usize = 200_000;
+/// Core instances of one guest.
+pub const GUEST_INSTANCES: usize = 64;
+/// Linear memories of one guest.
+pub const GUEST_MEMORIES: usize = 8;
+/// Tables of one guest.
+pub const GUEST_TABLES: usize = 32;
+/// Resource handles that one guest may hold.
+pub const GUEST_HANDLES: usize = 4_096;
+/// Bytes of the guest's stack: Wasmtime's default.
+pub const GUEST_STACK_BYTES: usize = 512 * 1_024;
+/// One tick of the epoch clock, by which guest time is counted.
+pub const EPOCH_TICK: Duration = Duration::from_millis(10);
+/// Processor time of one guest call: a page of thousands of records takes milliseconds.
+pub const CALL_CPU: Duration = Duration::from_secs(30);
+/// Wall time of one guest call, with everything that it waits for.
+pub const CALL_WALL: Duration = Duration::from_secs(15 * 60);
+/// Wall time of one step.
+pub const STEP_WALL: Duration = Duration::from_secs(4 * 60 * 60);
+/// Log messages of one step that are kept; more are counted.
+pub const LOG_LINES: u64 = 1_000;
+/// Bytes of one log message with its fields.
+pub const LOG_LINE_BYTES: usize = 4 * 1_024;
+/// Bytes that a guest's standard output may hold: it is discarded, this only bounds the copy.
+pub const STDOUT_BYTES: usize = 64 * 1_024;
+/// Keys of a connector's state.
+pub const STATE_KEYS: usize = 256;
+/// Bytes of one value of a connector's state.
+pub const STATE_VALUE_BYTES: usize = 1_024 * 1_024;
+/// Bytes of a connector's state as a whole.
+pub const STATE_BYTES: usize = 8 * 1_024 * 1_024;
+
+// --- the broker -------------------------------------------------------------------------------------------------------
+
+/// Calls to the broker in one step: a catalogue of a million objects at one call for each hundred.
+pub const STEP_CALLS: u64 = 1_000_000;
+/// Calls of one `send-all` or `execute`.
+pub const CALL_BATCH: usize = 256;
+/// Arguments of one call.
+pub const CALL_ARGUMENTS: usize = 64;
+/// Bytes of one argument's text.
+pub const ARGUMENT_BYTES: usize = 64 * 1_024;
+/// Items of one argument that is a list.
+pub const ARGUMENT_ITEMS: usize = 10_000;
+/// Bodies and result sets that one step may hold open.
+pub const OPEN_HANDLES: usize = 64;
+/// Bytes of an HTTP answer that is given whole.
+pub const HTTP_BODY_BYTES: usize = 16 * 1_024 * 1_024;
+/// Bytes of an HTTP answer that is read in pieces.
+pub const HTTP_STREAM_BYTES: u64 = 4 * 1_024 * 1_024 * 1_024;
+/// Bytes of one piece of such an answer.
+pub const HTTP_PIECE_BYTES: usize = 1_024 * 1_024;
+/// Bytes of an HTTP answer's header fields.
+pub const HTTP_HEADER_BYTES: usize = 64 * 1_024;
+/// Bytes of a request's URL: what common servers accept.
+pub const HTTP_URL_BYTES: usize = 8 * 1_024;
+/// Bytes that a run may upload to one slot in read entries: arguments are small, an upload is exfiltration.
+pub const READ_UPLOAD_BYTES: u64 = 64 * 1_024 * 1_024;
+/// Bytes that a run may download from one slot.
+pub const RUN_DOWNLOAD_BYTES: u64 = 16 * 1_024 * 1_024 * 1_024;
+/// Wall time of one HTTP exchange, from the connection to the end of the body.
+pub const HTTP_EXCHANGE: Duration = Duration::from_secs(120);
+/// Time to connect.
+pub const CONNECT: Duration = Duration::from_secs(10);
+/// Time between two pieces of an answer.
+pub const HTTP_IDLE: Duration = Duration::from_secs(30);
+/// Times that a request is sent again after 429, 503 or a broken connection.
+pub const RETRIES: u32 = 5;
+/// First pause before sending again; doubles each time.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// Longest pause, also where the target asks for more: beyond that the step fails and says so.
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Requests at the same time to one slot.
+pub const HTTP_CONCURRENCY: usize = 8;
+/// Requests a second to one slot, unless the grant says otherwise.
+pub const HTTP_RATE: u32 = 100;
+/// Time that one SQL statement may run on the server.
+pub const SQL_STATEMENT: Duration = Duration::from_secs(300);
+/// Rows that the host takes from the server, and gives to the guest, at once.
+pub const SQL_ROWS: usize = 1_024;
+/// Bytes of those rows.
+pub const SQL_ROWS_BYTES: usize = 8 * 1_024 * 1_024;
+/// Bytes of one cell.
+pub const SQL_CELL_BYTES: usize = 1_024 * 1_024;
+/// Databases of one grant.
+pub const SQL_DATABASES: usize = 1_024;
+/// Bytes of a secret: an RSA key in PEM form measures 3 KiB.
+pub const SECRET_BYTES: usize = 64 * 1_024;
+/// Time that a command which prints a secret may take.
+pub const SECRET_COMMAND: Duration = Duration::from_secs(30);
+
+// --- the cloud --------------------------------------------------------------------------------------------------------
+
+/// Bytes of one line of an upload: one record with all that it carries.
+pub const UPLOAD_LINE_BYTES: usize = 8 * 1_024 * 1_024;
+/// Bytes of a JSON request body that is no upload.
+pub const CLOUD_BODY_BYTES: usize = 4 * 1_024 * 1_024;
+/// Items of one page of a list.
+pub const CLOUD_PAGE: u32 = 1_000;
+/// Items of a page where the caller does not say how many.
+pub const CLOUD_PAGE_DEFAULT: u32 = 100;
+/// Time that the client waits for the cloud to answer; ingesting a million records takes seconds.
+pub const CLOUD_ANSWER: Duration = Duration::from_secs(15 * 60);
+
+// --- files ------------------------------------------------------------------------------------------------------------
+
+/// Bytes of a configuration file.
+pub const CONFIG_BYTES: usize = 4 * 1_024 * 1_024;
+/// Targets of one configuration.
+pub const TARGETS: usize = 1_024;
+/// Bytes of one line of the audit log: arguments are digested, lists of grants are the longest lines.
+pub const AUDIT_LINE_BYTES: usize = 1_024 * 1_024;
+/// Bytes of one audit log file of one run's events; a run that would exceed them is stopped.
+pub const AUDIT_RUN_BYTES: u64 = 4 * 1_024 * 1_024 * 1_024;

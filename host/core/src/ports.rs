@@ -1,0 +1,161 @@
+//! The ports: what the rules need of the world, as traits that the crates around core implement.
+//!
+//! Everything that passes through them is a plain value. That is where a process boundary can be put: a guest in a child
+//! process talks to a broker in its parent through the same two enums.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::call::{Reply, Request};
+use crate::digest::Digest;
+use crate::event::Event;
+use crate::exchange::{CloudError, Desired, Feedback, RunClosing, RunOpened, RunOpening, UploadId, UploadRules};
+use crate::fault::StepFault;
+use crate::record::{AccessPage, Applied, ChangeSet, Coverage, Description, IdentityPage, ObjectPage, Page, UsagePage};
+use crate::step::Step;
+use crate::text::{ExternalId, Resume, RunId};
+use crate::upload::Receipt;
+
+/// A future that may move between threads.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Everything that a guest may touch outside, for one step of one target.
+pub trait Broker: Send + Sync {
+    /// Answers one request.
+    fn call(&self, request: Request) -> BoxFuture<'_, Reply>;
+}
+
+/// The time of day.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    fn now_ms(&self) -> u64;
+}
+
+/// The record of what happened could not be kept; whatever was to be recorded must not happen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the audit log cannot be written: {0}")]
+pub struct LedgerError(pub String);
+
+/// The record of what happens.
+pub trait Ledger: Send + Sync {
+    /// Appends an event. When this returns, a crash of this process no longer loses it.
+    ///
+    /// # Errors
+    /// `LedgerError` where it was not written.
+    fn append(&self, event: &Event) -> Result<(), LedgerError>;
+
+    /// Waits until everything that was appended is on the disk.
+    ///
+    /// # Errors
+    /// `LedgerError` where that failed.
+    fn sync(&self) -> Result<(), LedgerError>;
+
+    /// A digest of a value that may be personal, under a key of the log's owner.
+    fn pseudonym(&self, value: &[u8]) -> String;
+}
+
+/// Where a slot leads to, as the guest is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The slot.
+    pub slot: String,
+    /// What a call can choose from.
+    pub at: Vec<String>,
+    /// Whether write entries are granted.
+    pub write: bool,
+}
+
+/// What a guest is told when a step is opened.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Context {
+    /// All settings.
+    pub settings: Vec<(String, String)>,
+    /// All slots that are bound.
+    pub places: Vec<Place>,
+    /// Where to go on within the same run.
+    pub resume: Option<Resume>,
+}
+
+/// Which reader to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opening {
+    /// Step 1.
+    IdentityStore,
+    /// Step 2, whole or below an object.
+    DataSource(Option<ExternalId>),
+    /// Step 3.
+    AccessFromTarget,
+    /// Step 5, from a time on.
+    DataUsage(Option<u64>),
+}
+
+/// A page of any reading step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnyPage {
+    /// Of step 1.
+    Identities(Page<IdentityPage>),
+    /// Of step 2.
+    Objects(Page<ObjectPage>),
+    /// Of step 3.
+    Access(Page<AccessPage>),
+    /// Of step 5.
+    Usage(Page<UsagePage>),
+}
+
+/// What a guest used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GuestUse {
+    /// Peak bytes of its memories.
+    pub memory_bytes: u64,
+    /// Processor time in epoch ticks.
+    pub ticks: u64,
+    /// Calls from the host into it.
+    pub calls: u64,
+}
+
+/// One instance of a connector, for one step.
+pub trait Guest: Send {
+    /// Describes the target.
+    fn describe(&mut self, context: Context) -> BoxFuture<'_, Result<Description, StepFault>>;
+    /// Opens a reader.
+    fn open(&mut self, opening: Opening, context: Context) -> BoxFuture<'_, Result<(), StepFault>>;
+    /// The reader's next page; none at the end.
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<AnyPage>, StepFault>>;
+    /// What the pages of step 5 cover.
+    fn coverage(&mut self) -> BoxFuture<'_, Result<Option<Coverage>, StepFault>>;
+    /// Carries out changes.
+    fn apply(&mut self, context: Context, changes: Vec<ChangeSet>) -> BoxFuture<'_, Result<Vec<Applied>, StepFault>>;
+    /// What was used so far.
+    fn used(&self) -> GuestUse;
+}
+
+/// A connector that was inspected, granted and compiled.
+pub trait Connector: Send + Sync {
+    /// Starts an instance for a step, with everything that it may touch.
+    fn start(&self, step: Step, broker: Arc<dyn Broker>) -> BoxFuture<'_, Result<Box<dyn Guest>, StepFault>>;
+    /// The digest of its bytes.
+    fn digest(&self) -> Digest;
+}
+
+/// The control plane, embedded or remote.
+pub trait Cloud: Send + Sync {
+    /// Begins a run of one source.
+    fn open_run(&self, opening: RunOpening) -> BoxFuture<'_, Result<RunOpened, CloudError>>;
+    /// Begins the upload of a step.
+    fn upload(&self, upload: UploadId, rules: UploadRules) -> BoxFuture<'_, Result<Box<dyn Upload>, CloudError>>;
+    /// The access controls that the cloud is master of, for the source of this run.
+    fn desired(&self, run: RunId) -> BoxFuture<'_, Result<Vec<Desired>, CloudError>>;
+    /// Says what became of them.
+    fn feedback(&self, run: RunId, feedback: Vec<Feedback>) -> BoxFuture<'_, Result<(), CloudError>>;
+    /// Ends a run.
+    fn close_run(&self, run: RunId, closing: RunClosing) -> BoxFuture<'_, Result<(), CloudError>>;
+}
+
+/// An upload in progress. Dropped without `finish`, nothing of it counts.
+pub trait Upload: Send {
+    /// Sends some lines.
+    fn send(&mut self, lines: Vec<u8>) -> BoxFuture<'_, Result<(), CloudError>>;
+    /// Waits until the cloud took everything in.
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Receipt, CloudError>>;
+}

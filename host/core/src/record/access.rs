@@ -1,0 +1,248 @@
+//! Steps 3 and 4: access controls and the facts that they are made of.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ObjectRef, Tag, is_false};
+use crate::text::{Description, ExternalId, Kind, Name, PathPart, PermissionName, PolicyText};
+
+/// What an access control does for its members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Gives permissions.
+    Grant,
+    /// Takes permissions.
+    Deny,
+    /// Hides values of columns.
+    Mask,
+    /// Shows only matching rows.
+    Filter,
+    /// Gives objects to other accounts of the same service.
+    Share,
+}
+
+/// What a member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemberKind {
+    /// A user.
+    User,
+    /// A group.
+    Group,
+    /// Another access control.
+    AccessControl,
+    /// A rule of the description.
+    Special,
+    /// Another account of the same service.
+    Recipient,
+}
+
+impl MemberKind {
+    /// The word of the contract.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Group => "group",
+            Self::AccessControl => "access-control",
+            Self::Special => "special",
+            Self::Recipient => "recipient",
+        }
+    }
+}
+
+/// Somebody who has an access control, or belongs to a group.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Member {
+    /// What the member is.
+    pub kind: MemberKind,
+    /// Its external id, or the name of a special.
+    pub id: ExternalId,
+    /// Whether the member has the permissions without doing anything.
+    pub inherits: bool,
+    /// Whether the member can switch to the access control.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub assumable: bool,
+    /// Whether the member may admit others.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub may_pass_on: bool,
+    /// Who made it a member, where the target keeps that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted_by: Option<ExternalId>,
+    /// When the membership ends, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<u64>,
+}
+
+/// One permission of a fact.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PermissionUse {
+    /// The permission's name.
+    pub name: PermissionName,
+    /// Whether it may be granted on.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub may_pass_on: bool,
+    /// Who granted it, where the target keeps that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted_by: Option<ExternalId>,
+}
+
+/// Permissions on one object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct What {
+    /// The object.
+    pub object: ObjectRef,
+    /// What is held on it.
+    pub permissions: Vec<PermissionUse>,
+    /// A condition under which this holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<PolicyText>,
+}
+
+/// One line of an object's own access list.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AccessEntry {
+    /// Who.
+    pub member: Member,
+    /// What the member holds.
+    pub permissions: Vec<PermissionUse>,
+    /// A condition under which this holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<PolicyText>,
+}
+
+/// Permissions that objects will get when they are created.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Standing {
+    /// The object below which they are created.
+    pub under: ObjectRef,
+    /// The kind of the objects.
+    pub kind: Kind,
+    /// Who must create them; anybody where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creator: Option<ExternalId>,
+    /// What is held on them.
+    pub permissions: Vec<PermissionUse>,
+}
+
+/// What a mask or a filter does.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Policy {
+    /// A mask kind, or empty for a filter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    /// The rule in the target's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<PolicyText>,
+    /// The rule that written rows must match, where it is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<PolicyText>,
+    /// The commands that it applies to; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<PermissionName>,
+    /// The columns that it covers or refers to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<PathPart>,
+    /// Names and values that the kind takes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<(Name, Name)>,
+    /// Whether it narrows what other filters show.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub restrictive: bool,
+    /// Whether the object applies its filters at all.
+    pub enabled: bool,
+    /// Whether it applies them to its owner as well.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub forced: bool,
+}
+
+/// A side of an access control that can be locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Facet {
+    /// Users and groups.
+    Who,
+    /// Access controls as members.
+    Inheritance,
+    /// Objects and permissions.
+    What,
+    /// The name.
+    Name,
+    /// That it exists.
+    Delete,
+    /// Its owners.
+    Owners,
+}
+
+/// One side that must not be changed from outside.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Lock {
+    /// The side.
+    pub facet: Facet,
+    /// Why.
+    pub reason: Description,
+}
+
+/// An access control.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AccessControl {
+    /// What identifies it for good.
+    pub external_id: ExternalId,
+    /// The name for people.
+    pub name: Name,
+    /// The technical name.
+    pub actual_name: Name,
+    /// The control kind.
+    pub kind: Kind,
+    /// What it is for.
+    pub description: Description,
+    /// What it does.
+    pub action: Action,
+    /// The version of a list that the target replaces as a whole, as it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Name>,
+    /// Its members.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub who: Vec<Member>,
+    /// Its facts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub what: Vec<What>,
+    /// Its standing grants.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standing: Vec<Standing>,
+    /// What a mask or a filter does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+    /// What must not be changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locks: Vec<Lock>,
+    /// Whether it can be managed from outside.
+    pub internalizable: bool,
+    /// Whether something of it could not be told.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub incomplete: bool,
+    /// Its labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+}
+
+/// More of an access control that was too large for one page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Part {
+    /// The external id of the access control.
+    pub control: ExternalId,
+    /// More members.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub who: Vec<Member>,
+    /// More facts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub what: Vec<What>,
+}

@@ -1,0 +1,87 @@
+//! Step 4: what the host decided, and what became of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AccessControl, AccessEntry, Member, ObjectRef, Policy, Standing, What};
+use crate::fault::Fault;
+use crate::text::{Description, ExternalId, Kind, Name};
+
+/// One change of an entity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// Create this access control, without members and facts.
+    Create(Box<AccessControl>),
+    /// Give it this technical name.
+    Rename(Name),
+    /// Give it this description.
+    Describe(Description),
+    /// Admit these members.
+    AddMembers(Vec<Member>),
+    /// Remove these members.
+    RemoveMembers(Vec<Member>),
+    /// Change the options of these members.
+    SetMemberOptions(Vec<Member>),
+    /// Grant these permissions.
+    Grant(Vec<What>),
+    /// Revoke these permissions.
+    Revoke(Vec<What>),
+    /// Take the right to grant these permissions on.
+    RevokePassOn(Vec<What>),
+    /// Put these lines on the list of the object.
+    AddEntries(Vec<AccessEntry>),
+    /// Take these lines off the list of the object.
+    RemoveEntries(Vec<AccessEntry>),
+    /// Grant these permissions on objects that are created later.
+    GrantStanding(Vec<Standing>),
+    /// Revoke those.
+    RevokeStanding(Vec<Standing>),
+    /// Put this mask or filter in place.
+    SetPolicy(Policy),
+    /// Take the mask or filter away.
+    ClearPolicy,
+    /// Delete it.
+    Delete,
+}
+
+/// All changes of one target entity, in the order to carry them out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ChangeSet {
+    /// The host's id.
+    pub id: Name,
+    /// The external id; none before the entity exists.
+    pub external_id: Option<ExternalId>,
+    /// The technical name: the one that it has, or the one to create it with.
+    pub actual_name: Name,
+    /// The name for people.
+    pub name: Name,
+    /// What it is for.
+    pub description: Description,
+    /// The control kind.
+    pub kind: Kind,
+    /// The object, for kinds whose identity is an object.
+    pub object: Option<ObjectRef>,
+    /// The version of the list that the changes were decided on.
+    pub version: Option<Name>,
+    /// The whole list as it is to be, for kinds that the target replaces as a whole.
+    pub entries: Option<Vec<AccessEntry>>,
+    /// The changes.
+    pub changes: Vec<Change>,
+}
+
+/// What became of one change-set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Applied {
+    /// The external id that the entity has now.
+    pub external_id: ExternalId,
+    /// The technical name that it has now.
+    pub actual_name: Name,
+    /// How many of the changes took effect before a fault.
+    pub done: u32,
+    /// Why not all of them did.
+    pub fault: Option<Fault>,
+    /// What people should know.
+    pub warnings: Vec<Description>,
+}

@@ -1,0 +1,62 @@
+//! One page of a reading step.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AccessControl, DataObject, Group, Membership, Part, Statement, User};
+use crate::text::{Description, ExternalId, Resume};
+
+/// A part of the source that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Gap {
+    /// The external id of what could not be read whole; none where anything may be missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ExternalId>,
+    /// Why it could not be read.
+    pub reason: Description,
+}
+
+/// A page of step 1.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityPage {
+    /// Some users.
+    pub users: Vec<User>,
+    /// Some groups.
+    pub groups: Vec<Group>,
+    /// Some direct memberships.
+    pub memberships: Vec<Membership>,
+}
+
+/// A page of step 2.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectPage {
+    /// Some objects.
+    pub objects: Vec<DataObject>,
+}
+
+/// A page of step 3.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessPage {
+    /// Some access controls.
+    pub access_controls: Vec<AccessControl>,
+    /// More of access controls of this page or of an earlier one.
+    pub parts: Vec<Part>,
+}
+
+/// A page of step 5.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsagePage {
+    /// Some statements.
+    pub statements: Vec<Statement>,
+}
+
+/// A page of records with what belongs to every page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page<Records> {
+    /// The records.
+    pub records: Records,
+    /// What could not be read.
+    pub gaps: Vec<Gap>,
+    /// Where to go on after this page within the same run.
+    pub resume: Option<Resume>,
+}

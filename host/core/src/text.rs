@@ -1,0 +1,296 @@
+//! Text from outside: bounded when it is taken in, escaped when it is shown.
+//!
+//! A type of this module is made once, at the border, and cannot be wrong afterwards. `as_str` gives the text as it is,
+//! for data; `Display` gives it escaped, for people: a name with a newline or a terminal sequence stays one harmless word
+//! in every message, log line and table.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::limits;
+
+/// Why a text is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    /// The text has no bytes where some are needed.
+    #[error("it is empty")]
+    Empty,
+    /// The text has more bytes than its type allows.
+    #[error("it has {bytes} bytes, and at most {max} are allowed")]
+    TooLong {
+        /// How many it has.
+        bytes: usize,
+        /// How many are allowed.
+        max: usize,
+    },
+    /// The text has a NUL character, which no target stores.
+    #[error("it has a NUL character")]
+    Nul,
+    /// The text does not have the form of its type.
+    #[error("it is not {expected}")]
+    Form {
+        /// What it should be.
+        expected: &'static str,
+    },
+}
+
+/// Gives `text` as people may see it: control characters, line separators and characters that change the direction or the
+/// appearance of other text are written as `\u{…}`.
+pub fn escape(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unsafe_to_show) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match character {
+            '\n' => shown.push_str("\\n"),
+            '\t' => shown.push_str("\\t"),
+            '\r' => shown.push_str("\\r"),
+            other if is_unsafe_to_show(other) => shown.extend(other.escape_unicode()),
+            other => shown.push(other),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Gives at most `max` characters of `text`, escaped, with an ellipsis where something is left out.
+pub fn excerpt(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        None => escape(text).into_owned(),
+        Some((end, _)) => format!("{}…", escape(&text[..end])),
+    }
+}
+
+/// Says whether a character may change how a terminal or a page shows what stands around it: C0 and C1 controls, line and
+/// paragraph separators, joiners and direction marks (Unicode TR 36, section 3), and tag characters.
+fn is_unsafe_to_show(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{00ad}' | '\u{061c}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Checks the bounds that every text has.
+fn check(text: &str, min: usize, max: usize) -> Result<(), TextError> {
+    if text.len() < min {
+        return Err(TextError::Empty);
+    }
+    if text.len() > max {
+        return Err(TextError::TooLong { bytes: text.len(), max });
+    }
+    if text.as_bytes().contains(&0) {
+        return Err(TextError::Nul);
+    }
+    Ok(())
+}
+
+/// Defines a text type with its bounds and, where it has one, its form.
+macro_rules! text_type {
+    ($(#[$doc:meta])* $name:ident, $min:expr, $max:expr) => {
+        text_type!($(#[$doc])* $name, $min, $max, |_| true, "");
+    };
+    ($(#[$doc:meta])* $name:ident, $min:expr, $max:expr, $form:expr, $expected:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// Takes the text if it keeps to the bounds of this type.
+            ///
+            /// # Errors
+            /// `TextError` says which bound it breaks.
+            pub fn new(text: impl Into<Box<str>>) -> Result<Self, TextError> {
+                let text = text.into();
+                check(&text, $min, $max)?;
+                let form: fn(&str) -> bool = $form;
+                if !form(&text) {
+                    return Err(TextError::Form { expected: $expected });
+                }
+                Ok(Self(text))
+            }
+
+            /// The text as it is: for data, never for people.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.pad(&escape(&self.0))
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = TextError;
+            fn try_from(text: String) -> Result<Self, TextError> {
+                Self::new(text)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = TextError;
+            fn from_str(text: &str) -> Result<Self, TextError> {
+                Self::new(text)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+                out.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+                let text = Box::<str>::deserialize(input)?;
+                Self::new(text).map_err(|error| de::Error::custom(format!("not a {}: {error}", stringify!($name))))
+            }
+        }
+    };
+}
+
+text_type! {
+    /// What identifies something of a target for good.
+    ExternalId, 1, limits::EXTERNAL_ID_BYTES
+}
+text_type! {
+    /// A name that people or a target gave. May be empty where the target has none.
+    Name, 0, limits::NAME_BYTES
+}
+text_type! {
+    /// What something is for, or why something is so.
+    Description, 0, limits::DESCRIPTION_BYTES
+}
+text_type! {
+    /// One part of an object's path.
+    PathPart, 1, limits::NAME_BYTES
+}
+text_type! {
+    /// The name of a permission or of an action, as the target writes it.
+    PermissionName, 1, 256
+}
+text_type! {
+    /// A rule in the target's words: the text of a row filter, of a mask or of a condition.
+    PolicyText, 0, limits::POLICY_BYTES
+}
+text_type! {
+    /// The text of a statement of step 5.
+    StatementText, 0, limits::STATEMENT_BYTES
+}
+text_type! {
+    /// A tag's value.
+    TagValue, 0, limits::TAG_VALUE_BYTES
+}
+text_type! {
+    /// Where a reader can go on within the same run.
+    Resume, 0, limits::RESUME_BYTES
+}
+text_type! {
+    /// An e-mail address, in the loose sense of having an `@` between two other things and no space.
+    Email, 3, 320, is_email, "an e-mail address"
+}
+text_type! {
+    /// The kind of an object, of an access control or of a mask, as the description names it.
+    Kind, 1, 64, is_word, "a word of lower-case letters, digits and dashes that begins with a letter"
+}
+text_type! {
+    /// The name of a setting, of a slot, of an entry or of a placeholder.
+    Ident, 1, 64, is_word, "a word of lower-case letters, digits and dashes that begins with a letter"
+}
+text_type! {
+    /// The name of a connector.
+    ConnectorName, 1, 64, is_word, "a word of lower-case letters, digits and dashes that begins with a letter"
+}
+text_type! {
+    /// The name of a target in the configuration.
+    TargetName, 1, 64, is_target_name, "letters, digits, dots, dashes and underscores, beginning with a letter or a digit"
+}
+
+text_type! {
+    /// The id of a run: a UUID in its usual form.
+    RunId, 36, 36, is_uuid, "a UUID"
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.bytes().enumerate().all(|(at, byte)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+    })
+}
+
+fn is_word(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_lowercase())
+        && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+fn is_target_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+}
+
+fn is_email(text: &str) -> bool {
+    match text.rsplit_once('@') {
+        Some((local, domain)) => {
+            !local.is_empty() && !domain.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control())
+        }
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_see_is_escaped_and_what_data_holds_is_not() {
+        let name = Name::new("a\u{1b}[31m\n\u{202e}b").expect("within its bounds");
+        assert_eq!(name.to_string(), "a\\u{1b}[31m\\n\\u{202e}b");
+        assert_eq!(name.as_str(), "a\u{1b}[31m\n\u{202e}b");
+        assert_eq!(escape("Ünïcode, plain: ✓"), "Ünïcode, plain: ✓");
+    }
+
+    #[test]
+    fn an_excerpt_is_cut_at_a_character() {
+        assert_eq!(excerpt("äöü", 2), "äö…");
+        assert_eq!(excerpt("äöü", 3), "äöü");
+    }
+
+    #[test]
+    fn bounds_are_kept() {
+        assert_eq!(ExternalId::new(""), Err(TextError::Empty));
+        assert_eq!(Name::new("a\0"), Err(TextError::Nul));
+        assert_eq!(Name::new("x".repeat(1_025)), Err(TextError::TooLong { bytes: 1_025, max: 1_024 }));
+        assert!(Ident::new("list-users2").is_ok());
+        for wrong in ["List", "2x", "a_b", "a b", "-a", "ä"] {
+            assert!(Ident::new(wrong).is_err(), "{wrong}");
+        }
+        assert!(Email::new("ann@example.test").is_ok());
+        for wrong in ["ann", "@x", "ann@", "a b@c"] {
+            assert!(Email::new(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn reading_json_checks_the_bounds() {
+        assert!(serde_json::from_str::<ExternalId>("\"\"").is_err());
+        assert_eq!(serde_json::from_str::<Kind>("\"table\"").expect("a kind").as_str(), "table");
+    }
+}

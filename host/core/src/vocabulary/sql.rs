@@ -1,0 +1,492 @@
+//! SQL statements: code with placeholders, and named bind parameters.
+//!
+//! `$after::bigint` is a bind parameter: the value travels apart from the text. `{t:name}` and its like are written into the
+//! text, quoted by the host, for the places where SQL takes no parameter (names, and everything in GRANT).
+
+use std::fmt;
+
+use super::arguments::{Arguments, EncodeError, Problem, not_a_keyword, wrong_case};
+use super::placeholder::{Origin, Placeholder, PlaceholderType, Position};
+use super::read_gate::{ReadGateError, Reads, gate_read};
+use super::sql_lexer::{Stretch, Unclosed, code_of, is_name_byte, opaque};
+use super::template::{Mark, TemplateError, check_placeholders, mark};
+use super::{Does, Mode, Red};
+use crate::call::{Argument, Value};
+use crate::limits;
+
+/// The type in which a bind parameter travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BindType {
+    /// `text`
+    Text,
+    /// `bigint`
+    Bigint,
+    /// `boolean`
+    Boolean,
+    /// `text[]`
+    TextArray,
+}
+
+impl BindType {
+    const ALL: [(&'static str, Self); 4] =
+        [("text[]", Self::TextArray), ("text", Self::Text), ("bigint", Self::Bigint), ("boolean", Self::Boolean)];
+}
+
+impl fmt::Display for BindType {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = Self::ALL.iter().find(|(_, kind)| kind == self).map_or("", |(word, _)| word);
+        out.write_str(word)
+    }
+}
+
+/// A bind parameter of a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// The name that a call's argument carries.
+    pub name: String,
+    /// The type in which it travels.
+    pub kind: BindType,
+}
+
+/// A value for a bind parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BindValue {
+    /// NULL of any type.
+    Null,
+    /// A text.
+    Text(String),
+    /// A number.
+    Bigint(i64),
+    /// A flag.
+    Boolean(bool),
+    /// Several texts.
+    TextArray(Vec<String>),
+}
+
+/// A statement that is ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlRequest {
+    /// The text, with `$1`, `$2` … for the parameters.
+    pub text: String,
+    /// The parameters, each with the type in which it travels.
+    pub parameters: Vec<(BindType, BindValue)>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum SqlPiece {
+    Text(String),
+    Placeholder(Placeholder),
+    Bind(usize),
+}
+
+/// A statement of a manifest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    /// Whether it changes the target.
+    pub mode: Mode,
+    /// What a write statement does.
+    pub does: Option<Does>,
+    /// The text as the manifest writes it, for people.
+    pub shown: String,
+    /// What a read statement calls and reads beyond the host's lists.
+    pub reads: Reads,
+    pieces: Vec<SqlPiece>,
+    binds: Vec<Bind>,
+}
+
+/// The texts of a statement, as the manifest has them.
+pub(crate) struct StatementText<'m> {
+    pub(crate) mode: Mode,
+    pub(crate) does: Option<Does>,
+    pub(crate) text: &'m str,
+    pub(crate) calls: &'m [String],
+    pub(crate) relations: &'m [String],
+}
+
+/// The words with which a write statement may begin. Transactions, settings and everything that runs other code are not
+/// among them: the host opens and ends transactions.
+const WRITE_WORDS: [&str; 10] =
+    ["GRANT", "REVOKE", "CREATE", "ALTER", "DROP", "COMMENT", "REASSIGN", "INSERT", "UPDATE", "DELETE"];
+
+/// The longest identifier of PostgreSQL, in bytes (NAMEDATALEN - 1; PostgreSQL manual, section 4.1.1).
+const IDENTIFIER_BYTES: usize = 63;
+
+impl Statement {
+    /// Parses a statement, and checks a read statement with stand-ins for its values.
+    pub(crate) fn parse(text: &StatementText<'_>) -> Result<Self, TemplateError> {
+        let (pieces, binds) = split(text.text)?;
+        let mut statement = Self {
+            mode: text.mode,
+            does: text.does,
+            shown: text.text.trim().to_owned(),
+            reads: Reads::default(),
+            pieces,
+            binds,
+        };
+        check_placeholders(statement.placeholders())?;
+        statement.check_names()?;
+        match text.mode {
+            Mode::Read => statement.check_read(text)?,
+            Mode::Write => statement.check_write()?,
+        }
+        Ok(statement)
+    }
+
+    /// All placeholders.
+    pub fn placeholders(&self) -> Vec<&Placeholder> {
+        let placeholder = |piece| match piece {
+            &SqlPiece::Placeholder(ref placeholder) => Some(placeholder),
+            SqlPiece::Text(_) | SqlPiece::Bind(_) => None,
+        };
+        self.pieces.iter().filter_map(placeholder).collect()
+    }
+
+    /// All bind parameters, in the order of their numbers.
+    pub fn binds(&self) -> &[Bind] {
+        &self.binds
+    }
+
+    /// Why the statement needs a grant of its own.
+    pub fn red(&self) -> Vec<Red> {
+        let mut red: Vec<Red> = self.reads.calls.iter().cloned().map(Red::Call).collect();
+        red.extend(self.reads.relations.iter().cloned().map(Red::Relation));
+        if self.placeholders().iter().any(|placeholder| placeholder.kind == PlaceholderType::Raw) {
+            red.push(Red::Raw);
+        }
+        red
+    }
+
+    /// Builds the statement with these values. A read statement is checked again as it will be sent.
+    ///
+    /// # Errors
+    /// `EncodeError` names the argument that cannot stand in its place.
+    pub fn build(&self, arguments: &[Argument]) -> Result<SqlRequest, EncodeError> {
+        let request = self.fill(arguments)?;
+        if self.mode == Mode::Read && !self.placeholders().is_empty() {
+            let reads =
+                gate_read(&request.text).map_err(|error| EncodeError::value("the statement", error.to_string()))?;
+            if let Some(more) = reads.first_beyond(&self.reads) {
+                return Err(EncodeError::value(
+                    "the statement",
+                    format!("it would use {more}, which its entry does not name"),
+                ));
+            }
+        }
+        Ok(request)
+    }
+
+    fn fill(&self, arguments: &[Argument]) -> Result<SqlRequest, EncodeError> {
+        let placeholders = self.placeholders();
+        let known = |name: &str| {
+            placeholders.iter().any(|placeholder| placeholder.name == name)
+                || self.binds.iter().any(|bind| bind.name == name)
+        };
+        let arguments = Arguments::new(arguments, known)?;
+        let mut text = String::with_capacity(self.shown.len() + 64);
+        for piece in &self.pieces {
+            match piece {
+                SqlPiece::Text(code) => text.push_str(code),
+                SqlPiece::Bind(index) => text.push_str(&format!("${}", index + 1)),
+                SqlPiece::Placeholder(placeholder) => {
+                    let name = &placeholder.name;
+                    let value = arguments.get(name).ok_or_else(|| EncodeError::new(name, Problem::Missing))?;
+                    text.push_str(&sql_text(placeholder, value)?);
+                }
+            }
+        }
+        let parameter = |bind: &Bind| Ok((bind.kind, bind_value(bind, arguments.get(&bind.name))?));
+        let parameters = self.binds.iter().map(parameter).collect::<Result<_, EncodeError>>()?;
+        Ok(SqlRequest { text, parameters })
+    }
+
+    /// Refuses a name that is used for a placeholder and for a bind parameter.
+    fn check_names(&self) -> Result<(), TemplateError> {
+        match self.placeholders().iter().find(|placeholder| self.binds.iter().any(|bind| bind.name == placeholder.name))
+        {
+            None => Ok(()),
+            Some(both) => {
+                Err(TemplateError::new(format!("{0} is both {{{0}:…}} and ${0}: give them different names", both.name)))
+            }
+        }
+    }
+
+    fn check_read(&mut self, text: &StatementText<'_>) -> Result<(), TemplateError> {
+        let gate = |error: ReadGateError| TemplateError::new(error.to_string());
+        let sample = self.fill(&self.stand_ins()).map_err(|error| TemplateError::new(error.to_string()))?;
+        let mut found = gate_read(&sample.text).map_err(gate)?;
+        found.name_chosen_relations(STAND_IN_SCHEMA);
+        let declared = Reads::new(text.calls, text.relations);
+        if let Some(more) = found.first_beyond(&declared) {
+            return Err(TemplateError::new(format!(
+                "it uses {more}, which is not on the host's list: {}",
+                more.how_to_name()
+            )));
+        }
+        self.reads = declared;
+        Ok(())
+    }
+
+    fn check_write(&self) -> Result<(), TemplateError> {
+        let sample = self.fill(&self.stand_ins()).map_err(|error| TemplateError::new(error.to_string()))?.text;
+        let code = code_of(&sample).map_err(unclosed)?;
+        if code.contains(';') {
+            return Err(TemplateError::new("a statement is one statement, without a semicolon"));
+        }
+        let first = code.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+        if !WRITE_WORDS.contains(&first.as_str()) {
+            return Err(TemplateError::new(format!("a write statement begins with {}", WRITE_WORDS.join(", "))));
+        }
+        Ok(())
+    }
+
+    /// A value for every placeholder and parameter that stands for any other.
+    fn stand_ins(&self) -> Vec<Argument> {
+        let mut arguments: Vec<Argument> = Vec::new();
+        for placeholder in self.placeholders() {
+            let value = match &placeholder.kind {
+                PlaceholderType::Name => Value::Name(vec![STAND_IN_SCHEMA.into(), "name".into()]),
+                PlaceholderType::Names => Value::Names(vec![vec!["one".into()], vec!["two".into()]]),
+                PlaceholderType::Keywords(words) => Value::Keywords(words.first().cloned().into_iter().collect()),
+                PlaceholderType::Integer => Value::Integer(1),
+                PlaceholderType::Raw => Value::Free("true".into()),
+                _ => Value::Text("text".into()),
+            };
+            if !arguments.iter().any(|argument| argument.name == placeholder.name) {
+                arguments.push(Argument { name: placeholder.name.clone(), value });
+            }
+        }
+        arguments
+    }
+}
+
+/// The schema of a name that a call will choose.
+const STAND_IN_SCHEMA: &str = "{chosen}";
+
+fn unclosed(unclosed: Unclosed) -> TemplateError {
+    TemplateError::new(match unclosed.0 {
+        Stretch::Comment => "a comment is not closed",
+        Stretch::QuotedName => "a quoted name is not closed",
+        Stretch::Literal => "a literal is not closed",
+    })
+}
+
+/// Splits a statement into code, placeholders and bind parameters.
+fn split(text: &str) -> Result<(Vec<SqlPiece>, Vec<Bind>), TemplateError> {
+    let mut splitter = Splitter { pieces: Vec::new(), binds: Vec::new(), code: String::new() };
+    let mut at = 0;
+    while at < text.len() {
+        if let Some(end) = splitter.special(text, at)? {
+            at = end;
+            continue;
+        }
+        if let Some((_, end)) = opaque(text, at).map_err(unclosed)? {
+            refuse_placeholder_in(&text[at..end])?;
+            splitter.code.push_str(&text[at..end]);
+            at = end;
+        } else {
+            let character = text[at..].chars().next().expect("`at` is inside the text, at a character");
+            splitter.code.push(character);
+            at += character.len_utf8();
+        }
+    }
+    splitter.flush();
+    Ok((splitter.pieces, splitter.binds))
+}
+
+/// Refuses what looks like a placeholder where none is recognised: its author expects something that does not happen.
+fn refuse_placeholder_in(opaque: &str) -> Result<(), TemplateError> {
+    for (at, _) in opaque.match_indices('{') {
+        if let Ok(Mark::Placeholder(inner, _)) = mark(opaque, at)
+            && Placeholder::parse(inner).is_ok()
+        {
+            return Err(TemplateError::new(format!(
+                "{{{inner}}} stands in a comment, a literal or a quoted name, where nothing is put in"
+            )));
+        }
+    }
+    Ok(())
+}
+
+struct Splitter {
+    pieces: Vec<SqlPiece>,
+    binds: Vec<Bind>,
+    code: String,
+}
+
+impl Splitter {
+    fn flush(&mut self) {
+        if !self.code.is_empty() {
+            self.pieces.push(SqlPiece::Text(std::mem::take(&mut self.code)));
+        }
+    }
+
+    /// Takes a placeholder, an escaped brace or a bind parameter that begins here, and says where it ends.
+    fn special(&mut self, text: &str, at: usize) -> Result<Option<usize>, TemplateError> {
+        if text[at..].starts_with('{') {
+            return match mark(text, at)? {
+                Mark::Placeholder(inner, end) => self.placeholder(inner, text, end).map(Some),
+                Mark::Brace => {
+                    self.code.push('{');
+                    Ok(Some(at + 2))
+                }
+                Mark::Other => Ok(None),
+            };
+        }
+        if text[at..].starts_with('$') && !self.code.bytes().next_back().is_some_and(is_name_byte) {
+            return self.bind(text, at);
+        }
+        Ok(None)
+    }
+
+    fn placeholder(&mut self, inner: &str, text: &str, end: usize) -> Result<usize, TemplateError> {
+        let placeholder = Placeholder::parse(inner)?;
+        let is_policy = placeholder.kind == PlaceholderType::Text && placeholder.origin == Some(Origin::Policy);
+        if !is_policy {
+            placeholder.check_position(Position::Sql)?;
+        }
+        let touches = |byte: u8| is_name_byte(byte) || matches!(byte, b'\'' | b'"' | b'$' | b'&' | b'{');
+        let before = self.code.bytes().next_back();
+        let follows_placeholder =
+            self.code.is_empty() && matches!(self.pieces.last(), Some(SqlPiece::Placeholder(_) | SqlPiece::Bind(_)));
+        if before.is_some_and(touches) || follows_placeholder || text[end..].bytes().next().is_some_and(touches) {
+            return Err(TemplateError::new(format!(
+                "{{{inner}}} touches a word or a quote: put a blank or an operator between them"
+            )));
+        }
+        self.flush();
+        self.pieces.push(SqlPiece::Placeholder(placeholder));
+        Ok(end)
+    }
+
+    /// `$name::type`: a named bind parameter. A dollar quote is left to the lexer; `$1` is refused.
+    fn bind(&mut self, text: &str, at: usize) -> Result<Option<usize>, TemplateError> {
+        let rest = &text[at + 1..];
+        let length = rest.bytes().take_while(|byte| is_name_byte(*byte)).count();
+        let name = &rest[..length];
+        if rest[length..].starts_with('$') {
+            return Ok(None);
+        }
+        if !super::placeholder::is_placeholder_name(name) {
+            return Err(TemplateError::new("write bind parameters as $name::type, such as $after::bigint"));
+        }
+        let cast = rest[length..].strip_prefix("::");
+        let kind = cast.and_then(|cast| BindType::ALL.iter().find(|(word, _)| begins_with_word(cast, word)));
+        let Some((_, kind)) = kind else {
+            return Err(TemplateError::new(format!(
+                "${name} needs the type in which it travels: write ${name}::text, ::bigint, ::boolean or ::text[], and \
+                 another cast behind it where SQL needs one"
+            )));
+        };
+        let index = match self.binds.iter().position(|bind| bind.name == name) {
+            Some(index) if self.binds[index].kind == *kind => index,
+            Some(_) => return Err(TemplateError::new(format!("${name} stands here twice with different types"))),
+            None => {
+                self.binds.push(Bind { name: name.to_owned(), kind: *kind });
+                self.binds.len() - 1
+            }
+        };
+        if self.binds.len() > limits::ENTRY_PLACEHOLDERS {
+            return Err(TemplateError::new(format!("more than {} bind parameters", limits::ENTRY_PLACEHOLDERS)));
+        }
+        self.flush();
+        self.pieces.push(SqlPiece::Bind(index));
+        Ok(Some(at + 1 + length))
+    }
+}
+
+fn begins_with_word(text: &str, word: &str) -> bool {
+    let behind = text.strip_prefix(word).map(|rest| rest.bytes().next());
+    behind.is_some_and(|next| !next.is_some_and(|byte| is_name_byte(byte) || byte == b'[') || word.ends_with(']'))
+}
+
+/// The text of a value in a statement, quoted.
+fn sql_text(placeholder: &Placeholder, value: &Value) -> Result<String, EncodeError> {
+    let name = &placeholder.name;
+    match (&placeholder.kind, value) {
+        (PlaceholderType::Name, Value::Name(path)) => qualified(placeholder, path),
+        (PlaceholderType::Names, Value::Names(paths)) => {
+            if paths.is_empty() || paths.len() > limits::ARGUMENT_ITEMS {
+                return Err(EncodeError::value(name, format!("1 to {} names are needed", limits::ARGUMENT_ITEMS)));
+            }
+            let quoted = paths.iter().map(|path| qualified(placeholder, path)).collect::<Result<Vec<_>, _>>()?;
+            Ok(quoted.join(", "))
+        }
+        (PlaceholderType::Keywords(words), Value::Keywords(given)) => {
+            if given.is_empty() || given.len() > words.len() {
+                return Err(EncodeError::value(name, "it needs words, each once"));
+            }
+            if given.iter().any(|word| !words.contains(word)) {
+                return Err(not_a_keyword(name, words));
+            }
+            Ok(given.join(", "))
+        }
+        // In parentheses, since a minus behind another one would begin a comment.
+        (PlaceholderType::Integer, Value::Integer(number)) if *number < 0 => Ok(format!("({number})")),
+        (PlaceholderType::Integer, Value::Integer(number)) => Ok(number.to_string()),
+        (PlaceholderType::Literal | PlaceholderType::Text, Value::Text(text)) => literal(name, text),
+        (PlaceholderType::Raw, Value::Free(text)) => Ok(text.clone()),
+        (_, Value::Captured(_)) => {
+            Err(EncodeError::value(name, "a captured value is put in by the host before the statement is built"))
+        }
+        (kind, other) => Err(wrong_case(name, kind, other)),
+    }
+}
+
+/// A name or a path, each part in double quotes.
+fn qualified(placeholder: &Placeholder, path: &[String]) -> Result<String, EncodeError> {
+    let name = &placeholder.name;
+    if !(1..=4).contains(&path.len()) {
+        return Err(EncodeError::value(name, "a name has 1 to 4 parts"));
+    }
+    let names_a_role = matches!(placeholder.origin, Some(Origin::Control | Origin::Member | Origin::Grantor));
+    let quoted = path.iter().map(|part| {
+        if part.is_empty() || part.len() > IDENTIFIER_BYTES || part.contains('\0') {
+            return Err(EncodeError::value(
+                name,
+                format!(
+                    "a part of a name has 1 to {IDENTIFIER_BYTES} bytes and no NUL: {} has {}",
+                    crate::text::excerpt(part, 40),
+                    part.len()
+                ),
+            ));
+        }
+        if names_a_role && matches!(part.as_str(), "public" | "none") {
+            return Err(EncodeError::value(
+                name,
+                format!("{part} is no role: even in quotes the server reads it as the keyword"),
+            ));
+        }
+        Ok(format!("\"{}\"", part.replace('"', "\"\"")))
+    });
+    Ok(quoted.collect::<Result<Vec<_>, _>>()?.join("."))
+}
+
+/// A string literal: with doubled quotes, and in the form `E'…'` where a backslash would be read in two ways.
+fn literal(name: &str, text: &str) -> Result<String, EncodeError> {
+    if text.contains('\0') {
+        return Err(EncodeError::value(name, "a text cannot hold NUL"));
+    }
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') {
+        return Ok(format!(" E'{}'", quoted.replace('\\', "\\\\")));
+    }
+    Ok(format!("'{quoted}'"))
+}
+
+fn bind_value(bind: &Bind, value: Option<&Value>) -> Result<BindValue, EncodeError> {
+    let has_nul = |text: &str| text.contains('\0');
+    let nul = || EncodeError::value(&bind.name, "a text cannot hold NUL");
+    match (bind.kind, value) {
+        (_, None) => Ok(BindValue::Null),
+        (BindType::Text, Some(Value::Text(text))) if has_nul(text) => Err(nul()),
+        (BindType::TextArray, Some(Value::Texts(texts))) if texts.iter().any(|text| has_nul(text)) => Err(nul()),
+        (BindType::Text, Some(Value::Text(text))) => Ok(BindValue::Text(text.clone())),
+        (BindType::Bigint, Some(Value::Integer(number))) => Ok(BindValue::Bigint(*number)),
+        (BindType::Boolean, Some(Value::Boolean(flag))) => Ok(BindValue::Boolean(*flag)),
+        (BindType::TextArray, Some(Value::Texts(texts))) => Ok(BindValue::TextArray(texts.clone())),
+        (kind, Some(other)) => Err(EncodeError::new(
+            &bind.name,
+            Problem::Case { given: other.case(), wanted: format!("${}::{kind}", bind.name) },
+        )),
+    }
+}

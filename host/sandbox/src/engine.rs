@@ -1,0 +1,69 @@
+//! The engine: one for the whole process, with everything switched off that connectors do not need.
+
+use std::time::Duration;
+
+use raito_core::limits;
+use wasmtime::{Config, OptLevel, WasmBacktraceDetails};
+
+/// The engine could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the WebAssembly runtime cannot be started: {0}")]
+pub struct EngineError(String);
+
+/// An engine and the thread that counts time for it.
+#[derive(Clone)]
+pub struct Engine {
+    engine: wasmtime::Engine,
+}
+
+impl Engine {
+    /// Makes the engine and starts its clock.
+    ///
+    /// # Errors
+    /// `EngineError` where the machine lacks what the runtime needs.
+    pub fn new() -> Result<Self, EngineError> {
+        let engine = wasmtime::Engine::new(&config()).map_err(|error| EngineError(error.to_string()))?;
+        let weak = engine.weak();
+        std::thread::Builder::new()
+            .name("epochs".into())
+            .spawn(move || {
+                while let Some(engine) = weak.upgrade() {
+                    engine.increment_epoch();
+                    drop(engine);
+                    std::thread::sleep(limits::EPOCH_TICK);
+                }
+            })
+            .map_err(|error| EngineError(error.to_string()))?;
+        Ok(Self { engine })
+    }
+
+    pub(crate) fn inner(&self) -> &wasmtime::Engine {
+        &self.engine
+    }
+}
+
+/// How many ticks of the epoch clock a duration has.
+pub(crate) fn ticks(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis() / limits::EPOCH_TICK.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The configuration. Multiple memories stay on: without them the compiler of this release panics on composed components.
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .wasm_multi_memory(true)
+        .wasm_memory64(false)
+        .wasm_tail_call(false)
+        .wasm_relaxed_simd(false)
+        .wasm_wide_arithmetic(false)
+        .wasm_custom_page_sizes(false)
+        .epoch_interruption(true)
+        .max_wasm_stack(limits::GUEST_STACK_BYTES)
+        .async_stack_size(limits::GUEST_STACK_BYTES * 4)
+        .async_stack_zeroing(true)
+        .wasm_backtrace_max_frames(None)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .cranelift_opt_level(OptLevel::Speed);
+    config
+}

@@ -1,0 +1,25 @@
+//! Where connectors run, and the only crate that knows the runtime.
+//!
+//! The way of a component: its bytes are inspected (`inspect`) before anything of it is compiled; the caller decides from
+//! that what it may use; then it is compiled and linked (`link`) with just that, and each step runs in a store of its own
+//! (`guest`) under limits of memory, time and data (`limiter`, `engine`). What a guest hands over is converted once
+//! (`lift`), and the conversion is the check. This crate never sees a secret or a socket: everything that a guest asks
+//! for goes to the `Broker` that it is given.
+
+mod bindings;
+mod engine;
+mod guest;
+mod host;
+mod inspect;
+mod lift;
+mod limiter;
+mod link;
+mod lower;
+mod pack;
+mod state;
+mod trap;
+
+pub use engine::{Engine, EngineError};
+pub use inspect::{InspectError, Inspected, inspect};
+pub use link::{CompileError, Compiled};
+pub use pack::{PackError, pack};
