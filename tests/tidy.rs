@@ -17,17 +17,18 @@ const FILE_LINES: usize = 800;
 const FORBIDDEN_NAMES: [&str; 6] = ["util", "utils", "common", "helpers", "helper", "manager"];
 
 /// Which package may use which others of the workspace. Everything else is an arrow in the wrong direction.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("raito-core", &[]),
+    ("raito-config", &["raito-core"]),
     ("raito-audit", &["raito-core"]),
-    ("raito-broker", &["raito-audit", "raito-core"]),
+    ("raito-broker", &["raito-core"]),
     ("raito-sandbox", &["raito-core"]),
     ("raito-cloud", &["raito-core"]),
     ("raito-warehouse", &[]),
     ("raito-run", &["raito-core"]),
     (
         "raito",
-        &["raito-audit", "raito-broker", "raito-cloud", "raito-core", "raito-warehouse", "raito-run", "raito-sandbox"],
+        &["raito-audit", "raito-broker", "raito-cloud", "raito-config", "raito-core", "raito-warehouse", "raito-run", "raito-sandbox"],
     ),
     ("raito-sdk", &[]),
     ("demo", &["raito-sdk"]),

@@ -1,1 +1,20 @@
-//! Not written yet.
+//! Everything that a connector may touch outside, under grants and on record.
+//!
+//! A call of a guest passes, in this order: the manifest and the effective grants (`session`), the encoding of its values
+//! (core's vocabulary), the budgets (`budget`), the audit log (written before anything leaves), and only then the network
+//! (`http`, `sql`), where credentials are put in last. There is no other way out of this crate.
+
+mod budget;
+mod http;
+mod pacing;
+mod session;
+mod sql;
+mod state;
+mod target;
+mod tls;
+
+pub use state::StateFile;
+pub use target::{Brokerage, Material, SetupError};
+
+mod secret;
+pub use secret::Secret;

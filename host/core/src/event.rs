@@ -82,6 +82,22 @@ pub enum Event {
         #[serde(flatten)]
         place: Place,
     },
+    /// The host logged in to a database.
+    Connect {
+        /// Where.
+        #[serde(flatten)]
+        place: Place,
+        /// The slot.
+        slot: String,
+        /// The database.
+        at: String,
+        /// The login.
+        user: String,
+        /// The address that was connected to.
+        address: String,
+        /// How the connection is protected.
+        tls: String,
+    },
     /// A call is about to leave. Written before it does.
     Call {
         /// Where.
@@ -101,8 +117,6 @@ pub enum Event {
         at: Option<String>,
         /// Keyed digest of the arguments.
         arguments: String,
-        /// SHA-256 of the request as it is sent, before credentials are put in.
-        request: Digest,
         /// Bytes of the request.
         bytes: u64,
         /// The secret slots whose secrets are put in.

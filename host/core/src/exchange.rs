@@ -1,17 +1,18 @@
 //! What a run and the cloud say to each other, besides the lines of uploads.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::record::AccessControl;
 use crate::step::Step;
-use crate::text::{ConnectorName, Description, ExternalId, Name, RunId, TargetName};
+use crate::text::{ConnectorName, Remark, ExternalId, Name, RunId, TargetName};
 use crate::threshold::{OverThreshold, Thresholds};
 use crate::upload::Receipt;
 
 /// A run of one target begins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RunOpening {
     /// The run's id, chosen by the host.
@@ -30,7 +31,7 @@ pub struct RunOpening {
 }
 
 /// Names one upload.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct UploadId {
     /// The run.
@@ -40,7 +41,7 @@ pub struct UploadId {
 }
 
 /// What the cloud knows that the run needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RunOpened {
     /// The beginning of the newest statement that the cloud has, in milliseconds since 1970.
@@ -52,7 +53,7 @@ pub struct RunOpened {
 }
 
 /// How an upload is to be taken in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct UploadRules {
     /// When removing stops.
@@ -63,7 +64,7 @@ pub struct UploadRules {
 }
 
 /// An access control that the cloud is master of, as it is to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Desired {
     /// The cloud's id of it.
@@ -79,7 +80,7 @@ pub struct Desired {
 }
 
 /// What became of a desired access control.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Feedback {
     /// The cloud's id of it.
@@ -97,14 +98,14 @@ pub struct Feedback {
     pub deleted: bool,
     /// Why not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<Description>,
+    pub errors: Vec<Remark>,
     /// What people should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<Description>,
+    pub warnings: Vec<Remark>,
 }
 
 /// How a step ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// All of it was done.
@@ -130,7 +131,7 @@ impl Outcome {
 }
 
 /// What a step did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StepReport {
     /// The step.
@@ -139,7 +140,7 @@ pub struct StepReport {
     pub outcome: Outcome,
     /// Why it did not complete, or was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Description>,
+    pub reason: Option<Remark>,
     /// Records that were read, or changes that were carried out.
     pub records: u64,
     /// What could not be read, counted.
@@ -155,11 +156,11 @@ pub struct StepReport {
     pub guest_memory_bytes: u64,
     /// What people should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<Description>,
+    pub warnings: Vec<Remark>,
 }
 
 /// A run of one target ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RunClosing {
     /// How it ended.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::text::Description;
+use crate::text::Remark;
 
 /// The classes of faults that the host acts on; the same as `fault-kind` of the contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// A setting is missing or wrong.
@@ -42,14 +43,14 @@ impl FaultKind {
 }
 
 /// Why a call did not succeed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[error("{message}")]
 pub struct Fault {
     /// The class.
     pub kind: FaultKind,
     /// One sentence: what was attempted and what was answered. Longer ones are cut.
-    pub message: Description,
+    pub message: Remark,
     /// How long to wait before trying again, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
@@ -64,7 +65,7 @@ impl Fault {
             message.truncate(end);
             message.push('…');
         }
-        let message = Description::new(message).expect("a message of this length without NUL is a description");
+        let message = Remark::new(message).expect("a message of this length without NUL is a description");
         Self { kind, message, retry_after_ms: None }
     }
 

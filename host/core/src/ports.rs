@@ -14,7 +14,7 @@ use crate::exchange::{CloudError, Desired, Feedback, RunClosing, RunOpened, RunO
 use crate::fault::StepFault;
 use crate::record::{AccessPage, Applied, ChangeSet, Coverage, Description, IdentityPage, ObjectPage, Page, UsagePage};
 use crate::step::Step;
-use crate::text::{ExternalId, Resume, RunId};
+use crate::text::{ExternalId, Resume, RunId, TargetName};
 use crate::upload::Receipt;
 
 /// A future that may move between threads.
@@ -53,6 +53,77 @@ pub trait Ledger: Send + Sync {
 
     /// A digest of a value that may be personal, under a key of the log's owner.
     fn pseudonym(&self, value: &[u8]) -> String;
+}
+
+/// What becomes of write entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// They are refused: this is a step that reads.
+    Refused,
+    /// They are recorded and not sent: this is a plan.
+    Recorded,
+    /// They are sent.
+    Sent,
+}
+
+/// What passed through a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BrokerUse {
+    /// Calls that were let through.
+    pub calls: u64,
+    /// Calls that were refused.
+    pub denied: u64,
+    /// Bytes that were sent.
+    pub sent_bytes: u64,
+    /// Bytes that came back.
+    pub received_bytes: u64,
+    /// Log messages beyond the bound, which were dropped.
+    pub log_dropped: u64,
+}
+
+/// A write call that was recorded instead of sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedCall {
+    /// The slot.
+    pub slot: String,
+    /// The entry.
+    pub entry: String,
+    /// The chosen place.
+    pub at: Option<String>,
+    /// What would be sent, for people: a statement, or a request line with its body.
+    pub shown: String,
+}
+
+/// The broker of one step.
+pub trait StepBroker: Broker {
+    /// What passed through so far.
+    fn used(&self) -> BrokerUse;
+    /// The write calls that were recorded.
+    fn recorded(&self) -> Vec<RecordedCall>;
+    /// The value that the target gave for a captured token.
+    fn captured(&self, token: &str) -> Option<String>;
+    /// Ends everything that is open: bodies, result sets, transactions.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// The brokers of one target, which share connections, budgets and the connector's state.
+pub trait TargetBroker: Send + Sync {
+    /// The broker of a step.
+    fn open(&self, step: Step, writes: Writes) -> Arc<dyn StepBroker>;
+    /// Where the slots lead to, as guests are told.
+    fn places(&self) -> Vec<Place>;
+    /// Keeps what the connector left under `state` until it is known whether this upload was taken in.
+    ///
+    /// # Errors
+    /// A sentence where it could not be written.
+    fn stage_state(&self, upload: &UploadId) -> Result<(), String>;
+    /// Says what became of the upload that state was kept for.
+    ///
+    /// # Errors
+    /// A sentence where it could not be written.
+    fn settle_state(&self, accepted: bool) -> Result<(), String>;
+    /// The upload that state was kept for, where a crash left that open.
+    fn unsettled(&self) -> Option<UploadId>;
 }
 
 /// Where a slot leads to, as the guest is told.
@@ -144,8 +215,8 @@ pub trait Cloud: Send + Sync {
     fn open_run(&self, opening: RunOpening) -> BoxFuture<'_, Result<RunOpened, CloudError>>;
     /// Begins the upload of a step.
     fn upload(&self, upload: UploadId, rules: UploadRules) -> BoxFuture<'_, Result<Box<dyn Upload>, CloudError>>;
-    /// The access controls that the cloud is master of, for the source of this run.
-    fn desired(&self, run: RunId) -> BoxFuture<'_, Result<Vec<Desired>, CloudError>>;
+    /// The access controls that the cloud is master of, for this source.
+    fn desired(&self, source: TargetName) -> BoxFuture<'_, Result<Vec<Desired>, CloudError>>;
     /// Says what became of them.
     fn feedback(&self, run: RunId, feedback: Vec<Feedback>) -> BoxFuture<'_, Result<(), CloudError>>;
     /// Ends a run.

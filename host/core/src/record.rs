@@ -23,12 +23,13 @@ pub use object::{DataObject, ObjectRef};
 pub use page::{AccessPage, Gap, IdentityPage, ObjectPage, Page, UsagePage};
 pub use usage::{Access, Coverage, Statement};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::text::{Name, TagValue};
 
 /// A label that something carries.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Tag {
     /// What the label says something about.

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::limits;
@@ -89,11 +90,11 @@ fn check(text: &str, min: usize, max: usize) -> Result<(), TextError> {
 
 /// Defines a text type with its bounds and, where it has one, its form.
 macro_rules! text_type {
-    ($(#[$doc:meta])* $name:ident, $min:expr, $max:expr) => {
-        text_type!($(#[$doc])* $name, $min, $max, |_| true, "");
+    ($(#[doc = $doc:literal])* $name:ident, $min:expr, $max:expr) => {
+        text_type!($(#[doc = $doc])* $name, $min, $max, |_| true, "");
     };
-    ($(#[$doc:meta])* $name:ident, $min:expr, $max:expr, $form:expr, $expected:expr) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident, $min:expr, $max:expr, $form:expr, $expected:expr) => {
+        $(#[doc = $doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Box<str>);
 
@@ -115,6 +116,11 @@ macro_rules! text_type {
             /// The text as it is: for data, never for people.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// The text as it is, without a copy.
+            pub fn into_string(self) -> String {
+                self.0.into()
             }
         }
 
@@ -156,6 +162,21 @@ macro_rules! text_type {
             }
         }
 
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string",
+                    "description": concat!($($doc),*).trim(),
+                    "minLength": $min,
+                    "maxLength": $max,
+                })
+            }
+        }
+
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
                 let text = Box::<str>::deserialize(input)?;
@@ -175,7 +196,7 @@ text_type! {
 }
 text_type! {
     /// What something is for, or why something is so.
-    Description, 0, limits::DESCRIPTION_BYTES
+    Remark, 0, limits::DESCRIPTION_BYTES
 }
 text_type! {
     /// One part of an object's path.

@@ -3,10 +3,11 @@
 //! A wrong filter, a revoked right or an empty answer all look like "everything is gone". So whatever would remove more
 //! than a share and a count stops, says the exact number, and goes on only when somebody types that number.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// When removing stops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Thresholds {
     /// Percent of what was there before.
@@ -22,42 +23,61 @@ impl Default for Thresholds {
     }
 }
 
+/// What one read would remove of one kind of record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removal {
+    /// The kind, such as `users`.
+    pub what: &'static str,
+    /// How many would be removed.
+    pub removed: u64,
+    /// How many there are.
+    pub before: u64,
+}
+
 /// A removal that needs a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[error(
-    "{removed} of {before} {what} would be removed, which is over the threshold of {remove_percent} % (and {remove_count})"
+    "{removed} of {before} {what} would be removed, and the threshold is {remove_percent} % (and {remove_count}); \
+     {total} records would be removed in all"
 )]
 pub struct OverThreshold {
-    /// What would be removed, such as `users`.
+    /// The first kind of record that is over the threshold.
     pub what: String,
-    /// How many.
+    /// How many of it would be removed.
     pub removed: u64,
-    /// How many there were.
+    /// How many there are.
     pub before: u64,
     /// The threshold's share.
     pub remove_percent: u8,
     /// The threshold's count.
     pub remove_count: u64,
+    /// How many records of all kinds would be removed: the number to type.
+    pub total: u64,
 }
 
 impl Thresholds {
-    /// Says whether this many of this many may go. `allowed` is the number that a person typed: it must be the exact one.
+    /// Says whether all of this may go. `allowed` is the number that a person typed: it must be exactly the total.
     ///
     /// # Errors
     /// `OverThreshold` where a person has to say so.
-    pub fn check(&self, what: &str, removed: u64, before: u64, allowed: Option<u64>) -> Result<(), OverThreshold> {
-        let share = u128::from(removed) * 100 > u128::from(before) * u128::from(self.remove_percent);
-        if !share || removed <= self.remove_count || allowed == Some(removed) {
-            return Ok(());
+    pub fn check(&self, removals: &[Removal], allowed: Option<u64>) -> Result<(), OverThreshold> {
+        let total = removals.iter().map(|removal| removal.removed).sum();
+        let over = |removal: &&Removal| {
+            let share = u128::from(removal.removed) * 100 > u128::from(removal.before) * u128::from(self.remove_percent);
+            share && removal.removed > self.remove_count
+        };
+        match removals.iter().find(over) {
+            Some(removal) if allowed != Some(total) => Err(OverThreshold {
+                what: removal.what.to_owned(),
+                removed: removal.removed,
+                before: removal.before,
+                remove_percent: self.remove_percent,
+                remove_count: self.remove_count,
+                total,
+            }),
+            _ => Ok(()),
         }
-        Err(OverThreshold {
-            what: what.to_owned(),
-            removed,
-            before,
-            remove_percent: self.remove_percent,
-            remove_count: self.remove_count,
-        })
     }
 }
 
@@ -67,13 +87,16 @@ mod tests {
 
     #[test]
     fn both_the_share_and_the_count_must_be_exceeded() {
-        let check = |removed, before, allowed| Thresholds::default().check("users", removed, before, allowed).is_ok();
-        assert!(check(0, 0, None));
-        assert!(check(50, 60, None), "few");
-        assert!(check(200, 1_000, None), "a small share");
-        assert!(!check(201, 1_000, None));
-        assert!(!check(988, 1_100, None));
-        assert!(check(988, 1_100, Some(988)));
-        assert!(!check(988, 1_100, Some(1_000)), "another number is no consent to this one");
+        let check = |removed, before, allowed| {
+            let removals = [Removal { what: "groups", removed: 7, before: 100 }, Removal { what: "users", removed, before }];
+            Thresholds::default().check(&removals, allowed).map_err(|over| over.total)
+        };
+        assert_eq!(check(0, 0, None), Ok(()));
+        assert_eq!(check(50, 60, None), Ok(()), "few");
+        assert_eq!(check(200, 1_000, None), Ok(()), "a small share");
+        assert_eq!(check(201, 1_000, None), Err(208));
+        assert_eq!(check(988, 1_100, None), Err(995));
+        assert_eq!(check(988, 1_100, Some(995)), Ok(()));
+        assert_eq!(check(988, 1_100, Some(988)), Err(995), "another number is no consent to this one");
     }
 }

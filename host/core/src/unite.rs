@@ -206,7 +206,10 @@ impl AccessControls {
 }
 
 /// Refuses an access control that does not fit the description.
-fn conforms(control: &AccessControl, description: &Description) -> Result<(), BadRecord> {
+///
+/// # Errors
+/// `BadRecord` names the first field that does not fit.
+pub fn conforms(control: &AccessControl, description: &Description) -> Result<(), BadRecord> {
     let Some(kind) = description.control_kind(&control.kind) else {
         return Err(BadRecord::new("kind", format!("the description has no control kind {}", control.kind)));
     };

@@ -3,6 +3,7 @@
 //! The same lines are digested into the audit log, sent, and read by the cloud; the receipt carries the digest of what
 //! the cloud read. So a third party can say that what was extracted is what arrived.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
@@ -10,7 +11,7 @@ use crate::record::{AccessControl, Coverage, DataObject, Description, Gap, Group
 use crate::step::Step;
 
 /// One line of an upload.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Line {
     /// A user.
@@ -38,7 +39,7 @@ pub enum Line {
 }
 
 /// The last line of an upload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct End {
     /// How many lines came before.
@@ -68,7 +69,7 @@ impl Line {
 
 /// What the cloud did with an upload. Records are users, groups, memberships, objects, access controls, facts, members
 /// and statements, each counted once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Receipt {
     /// Records that the upload held.

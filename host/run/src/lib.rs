@@ -1,1 +1,14 @@
-//! Not written yet.
+//! One run of one target, over core's ports: it opens steps, pulls pages, unites and uploads them, has changes decided and
+//! carried out, and reports. It knows no runtime, no network and no terminal.
+
+mod apply;
+mod event;
+mod pump;
+mod read;
+mod redact;
+mod stop;
+mod target;
+
+pub use event::{Observer, RunEvent};
+pub use stop::Stop;
+pub use target::{TargetReport, TargetRun, run_target};

@@ -1,12 +1,13 @@
 //! Steps 3 and 4: access controls and the facts that they are made of.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ObjectRef, Tag, is_false};
-use crate::text::{Description, ExternalId, Kind, Name, PathPart, PermissionName, PolicyText};
+use crate::text::{Remark, ExternalId, Kind, Name, PathPart, PermissionName, PolicyText};
 
 /// What an access control does for its members.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// Gives permissions.
@@ -22,7 +23,7 @@ pub enum Action {
 }
 
 /// What a member is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MemberKind {
     /// A user.
@@ -51,7 +52,7 @@ impl MemberKind {
 }
 
 /// Somebody who has an access control, or belongs to a group.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Member {
     /// What the member is.
@@ -75,7 +76,7 @@ pub struct Member {
 }
 
 /// One permission of a fact.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PermissionUse {
     /// The permission's name.
@@ -89,7 +90,7 @@ pub struct PermissionUse {
 }
 
 /// Permissions on one object.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct What {
     /// The object.
@@ -102,7 +103,7 @@ pub struct What {
 }
 
 /// One line of an object's own access list.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct AccessEntry {
     /// Who.
@@ -115,7 +116,7 @@ pub struct AccessEntry {
 }
 
 /// Permissions that objects will get when they are created.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Standing {
     /// The object below which they are created.
@@ -130,7 +131,7 @@ pub struct Standing {
 }
 
 /// What a mask or a filter does.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Policy {
     /// A mask kind, or empty for a filter.
@@ -162,7 +163,7 @@ pub struct Policy {
 }
 
 /// A side of an access control that can be locked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Facet {
     /// Users and groups.
@@ -180,17 +181,17 @@ pub enum Facet {
 }
 
 /// One side that must not be changed from outside.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Lock {
     /// The side.
     pub facet: Facet,
     /// Why.
-    pub reason: Description,
+    pub reason: Remark,
 }
 
 /// An access control.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct AccessControl {
     /// What identifies it for good.
@@ -202,7 +203,7 @@ pub struct AccessControl {
     /// The control kind.
     pub kind: Kind,
     /// What it is for.
-    pub description: Description,
+    pub description: Remark,
     /// What it does.
     pub action: Action,
     /// The version of a list that the target replaces as a whole, as it was read.
@@ -234,7 +235,7 @@ pub struct AccessControl {
 }
 
 /// More of an access control that was too large for one page.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Part {
     /// The external id of the access control.

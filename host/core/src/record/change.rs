@@ -1,13 +1,14 @@
 //! Step 4: what the host decided, and what became of it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AccessControl, AccessEntry, Member, ObjectRef, Policy, Standing, What};
 use crate::fault::Fault;
-use crate::text::{Description, ExternalId, Kind, Name};
+use crate::text::{Remark, ExternalId, Kind, Name};
 
 /// One change of an entity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Change {
     /// Create this access control, without members and facts.
@@ -15,7 +16,7 @@ pub enum Change {
     /// Give it this technical name.
     Rename(Name),
     /// Give it this description.
-    Describe(Description),
+    Describe(Remark),
     /// Admit these members.
     AddMembers(Vec<Member>),
     /// Remove these members.
@@ -45,7 +46,7 @@ pub enum Change {
 }
 
 /// All changes of one target entity, in the order to carry them out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ChangeSet {
     /// The host's id.
@@ -57,7 +58,7 @@ pub struct ChangeSet {
     /// The name for people.
     pub name: Name,
     /// What it is for.
-    pub description: Description,
+    pub description: Remark,
     /// The control kind.
     pub kind: Kind,
     /// The object, for kinds whose identity is an object.
@@ -71,7 +72,7 @@ pub struct ChangeSet {
 }
 
 /// What became of one change-set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Applied {
     /// The external id that the entity has now.
@@ -83,5 +84,5 @@ pub struct Applied {
     /// Why not all of them did.
     pub fault: Option<Fault>,
     /// What people should know.
-    pub warnings: Vec<Description>,
+    pub warnings: Vec<Remark>,
 }

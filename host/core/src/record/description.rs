@@ -1,11 +1,12 @@
 //! Step 2: how a target behaves. Everything that the host derives about access, it derives from here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::text::{self, ExternalId, Kind, Name, PermissionName};
+use crate::text::{ExternalId, Kind, Name, PermissionName, Remark};
 
 /// A permission on objects of a kind.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct KindPermission {
     /// The object kind.
@@ -15,7 +16,7 @@ pub struct KindPermission {
 }
 
 /// A permission that comes with another one on descendants of a kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Reach {
     /// What is held below.
@@ -25,7 +26,7 @@ pub struct Reach {
 }
 
 /// How a word like ALL behaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shorthand {
     /// The permission stands for itself.
@@ -37,13 +38,13 @@ pub enum Shorthand {
 }
 
 /// One permission that objects of a kind know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Permission {
     /// The name that the target uses.
     pub name: PermissionName,
     /// What it allows.
-    pub description: text::Description,
+    pub description: Remark,
     /// Which of `read`, `write` and `admin` it counts as.
     pub counts_as: Vec<Name>,
     /// Permissions on the same object that come with it.
@@ -61,7 +62,7 @@ pub struct Permission {
 }
 
 /// A kind of object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ObjectKind {
     /// The kind.
@@ -77,7 +78,7 @@ pub struct ObjectKind {
 }
 
 /// What an access control of a kind is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Identity {
     /// An entity with a name.
@@ -89,7 +90,7 @@ pub enum Identity {
 }
 
 /// A kind of access control.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ControlKind {
     /// The kind.
@@ -113,17 +114,17 @@ pub struct ControlKind {
 }
 
 /// A member that is a rule rather than somebody.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Special {
     /// The id that members use.
     pub name: ExternalId,
     /// Whom it covers.
-    pub covers: text::Description,
+    pub covers: Remark,
 }
 
 /// A way to mask a column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct MaskKind {
     /// The kind.
@@ -137,7 +138,7 @@ pub struct MaskKind {
 }
 
 /// How a target behaves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Description {
     /// The target's own name.

@@ -1,12 +1,13 @@
 //! Step 1: who there is.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Member, Tag, is_false};
-use crate::text::{Description, Email, ExternalId, Name};
+use crate::text::{Remark, Email, ExternalId, Name};
 
 /// An account of the target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct User {
     /// What identifies the account for good.
@@ -29,7 +30,7 @@ pub struct User {
 }
 
 /// A group of users and groups.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Group {
     /// What identifies the group for good.
@@ -39,7 +40,7 @@ pub struct Group {
     /// The name for people.
     pub display_name: Name,
     /// What the group is for.
-    pub description: Description,
+    pub description: Remark,
     /// Whether some of its members could not be read or told.
     #[serde(default, skip_serializing_if = "is_false")]
     pub incomplete: bool,
@@ -49,7 +50,7 @@ pub struct Group {
 }
 
 /// One member of one group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Membership {
     /// The group.

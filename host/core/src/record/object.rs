@@ -2,14 +2,15 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Tag, is_false};
 use crate::digest::{Hasher, Key};
-use crate::text::{Description, ExternalId, Kind, Name, PathPart};
+use crate::text::{Remark, ExternalId, Kind, Name, PathPart};
 
 /// Names one object of a target. Unique by kind, path and signature together.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ObjectRef {
     /// The kind.
@@ -56,7 +57,7 @@ impl fmt::Display for ObjectRef {
 }
 
 /// One object of a target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DataObject {
     /// What identifies the object for good.
@@ -67,7 +68,7 @@ pub struct DataObject {
     #[serde(rename = "ref")]
     pub object: ObjectRef,
     /// What it is for.
-    pub description: Description,
+    pub description: Remark,
     /// The object that it stands directly below.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_external_id: Option<ExternalId>,

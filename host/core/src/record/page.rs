@@ -1,23 +1,24 @@
 //! One page of a reading step.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AccessControl, DataObject, Group, Membership, Part, Statement, User};
-use crate::text::{Description, ExternalId, Resume};
+use crate::text::{Remark, ExternalId, Resume};
 
 /// A part of the source that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Gap {
     /// The external id of what could not be read whole; none where anything may be missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<ExternalId>,
     /// Why it could not be read.
-    pub reason: Description,
+    pub reason: Remark,
 }
 
 /// A page of step 1.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IdentityPage {
     /// Some users.
     pub users: Vec<User>,
@@ -28,14 +29,14 @@ pub struct IdentityPage {
 }
 
 /// A page of step 2.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectPage {
     /// Some objects.
     pub objects: Vec<DataObject>,
 }
 
 /// A page of step 3.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccessPage {
     /// Some access controls.
     pub access_controls: Vec<AccessControl>,
@@ -44,14 +45,14 @@ pub struct AccessPage {
 }
 
 /// A page of step 5.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UsagePage {
     /// Some statements.
     pub statements: Vec<Statement>,
 }
 
 /// A page of records with what belongs to every page.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Page<Records> {
     /// The records.
     pub records: Records,

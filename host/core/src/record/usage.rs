@@ -1,12 +1,13 @@
 //! Step 5: who used what.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ObjectRef;
 use crate::text::{ExternalId, PermissionName, StatementText};
 
 /// One object that a statement used.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Access {
     /// The object.
@@ -16,7 +17,7 @@ pub struct Access {
 }
 
 /// One statement, or several alike.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Statement {
     /// What identifies it for good.
@@ -55,7 +56,7 @@ pub struct Statement {
 }
 
 /// The time that the target's own log covers without a hole, in milliseconds since 1970, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Coverage {
     /// The beginning.

@@ -1,0 +1,318 @@
+//! The broker of one step: admits a call, records it, carries it out.
+
+mod captured;
+mod http;
+mod sql;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use raito_core::call::{Call, LogLevel, Reply, Request};
+use raito_core::event::{Event, Place};
+use raito_core::fault::{Fault, FaultKind};
+use raito_core::limits;
+use raito_core::manifest::SlotName;
+use raito_core::ports::{BoxFuture, Broker, BrokerUse, RecordedCall, StepBroker, Writes};
+use raito_core::step::Step;
+use raito_core::text;
+use raito_core::vocabulary::Mode;
+
+use self::captured::Captured;
+use crate::http::OpenBody;
+use crate::sql::{OpenRows, ReadSession, WriteSession};
+use crate::target::{Shared, SlotRuntime};
+
+/// What a guest holds open.
+enum Open {
+    Body(OpenBody, Origin),
+    Rows(OpenRows, Origin),
+}
+
+/// The call that something open came from, for the record of its end.
+struct Origin {
+    slot: SlotName,
+    call: u64,
+    began: Instant,
+    status: String,
+    attempts: u32,
+    address: Option<String>,
+}
+
+/// Sessions of databases, by slot and database.
+type Sessions<S> = tokio::sync::Mutex<HashMap<(SlotName, String), Arc<S>>>;
+
+/// The broker of one step.
+pub(crate) struct Session {
+    shared: Arc<Shared>,
+    place: Place,
+    writes: Writes,
+    calls: AtomicU64,
+    denied: AtomicU64,
+    sent_bytes: AtomicU64,
+    received_bytes: AtomicU64,
+    log_lines: AtomicU64,
+    next_handle: AtomicU32,
+    open: Mutex<HashMap<u32, Arc<tokio::sync::Mutex<Open>>>>,
+    readers: Sessions<ReadSession>,
+    writers: Sessions<WriteSession>,
+    recorded: Mutex<Vec<RecordedCall>>,
+    captured: Captured,
+}
+
+/// A call that was let through: its slot and its mode.
+struct Admitted<'s> {
+    name: SlotName,
+    slot: &'s SlotRuntime,
+    mode: Mode,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Session {
+    pub(crate) fn new(shared: Arc<Shared>, step: Step, writes: Writes) -> Self {
+        let place = Place { target: shared.target.to_string(), step };
+        Self {
+            shared,
+            place,
+            writes,
+            calls: AtomicU64::new(0),
+            denied: AtomicU64::new(0),
+            sent_bytes: AtomicU64::new(0),
+            received_bytes: AtomicU64::new(0),
+            log_lines: AtomicU64::new(0),
+            next_handle: AtomicU32::new(1),
+            open: Mutex::default(),
+            readers: Sessions::default(),
+            writers: Sessions::default(),
+            recorded: Mutex::default(),
+            captured: Captured::default(),
+        }
+    }
+
+    /// Puts an event on record; what cannot be recorded does not happen.
+    fn record(&self, event: &Event) -> Result<(), Fault> {
+        self.shared.ledger.append(event).map_err(|error| Fault::denied(error.to_string()))
+    }
+
+    /// Lets a call through, or refuses it and puts that on record.
+    fn admit(&self, call: &Call) -> Result<Admitted<'_>, Fault> {
+        self.check(call).map_err(|reason| self.deny(call, &reason))
+    }
+
+    /// A refusal, on record.
+    fn deny(&self, call: &Call, reason: &str) -> Fault {
+        self.denied.fetch_add(1, Ordering::Relaxed);
+        let denied = Event::Denied {
+            place: self.place.clone(),
+            slot: text::excerpt(&call.slot, 64),
+            entry: text::excerpt(&call.entry, 64),
+            reason: reason.to_owned(),
+        };
+        match self.record(&denied) {
+            Ok(()) => Fault::denied(format!("{}.{}: {reason}", text::excerpt(&call.slot, 64), text::excerpt(&call.entry, 64))),
+            Err(fault) => fault,
+        }
+    }
+
+    fn check(&self, call: &Call) -> Result<Admitted<'_>, String> {
+        if self.calls.load(Ordering::Relaxed) >= limits::STEP_CALLS {
+            return Err(format!("more than {} calls in one step", limits::STEP_CALLS));
+        }
+        let name = SlotName::parse(&call.slot).ok_or("there is no such slot")?;
+        let (Some(slot), Some(entries)) = (self.shared.slots.get(&name), self.shared.entries.get(&name)) else {
+            return Err("the target does not grant this slot".into());
+        };
+        let mode = *entries.get(call.entry.as_str()).ok_or("the manifest has no such entry, or the target does not grant writing")?;
+        if mode == Mode::Write && self.writes == Writes::Refused {
+            return Err(format!("it changes the target, and step {} only reads", self.place.step));
+        }
+        Ok(Admitted { name, slot, mode })
+    }
+
+    /// Records that a call is about to leave, and gives its number. Before a change, everything is on the disk.
+    fn record_call(&self, call: &Call, mode: Mode, bytes: u64, secrets: &[String]) -> Result<u64, Fault> {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let planned = mode == Mode::Write && self.writes == Writes::Recorded;
+        let arguments = serde_json::to_vec(&call.arguments).map_err(|error| Fault::new(FaultKind::Internal, error.to_string()))?;
+        self.record(&Event::Call {
+            place: self.place.clone(),
+            call: number,
+            slot: call.slot.clone(),
+            entry: call.entry.clone(),
+            mode,
+            planned,
+            at: call.at.clone(),
+            arguments: self.shared.ledger.pseudonym(&arguments),
+            bytes,
+            secrets: secrets.to_vec(),
+        })?;
+        if mode == Mode::Write && !planned {
+            self.shared.ledger.sync().map_err(|error| Fault::denied(error.to_string()))?;
+        }
+        if !planned {
+            self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+        Ok(number)
+    }
+
+    /// Records what came of a call.
+    fn record_reply(&self, origin: &Origin, bytes: u64) -> Result<(), Fault> {
+        self.received_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.record(&Event::Reply {
+            place: self.place.clone(),
+            call: origin.call,
+            status: origin.status.clone(),
+            bytes,
+            attempts: origin.attempts,
+            duration_ms: u64::try_from(origin.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            address: origin.address.clone(),
+        })
+    }
+
+    /// Keeps something open for the guest.
+    fn hold(&self, open: Open) -> Result<u32, Fault> {
+        let mut held = locked(&self.open);
+        if held.len() >= limits::OPEN_HANDLES {
+            return Err(Fault::denied(format!("more than {} bodies and results are open at once", limits::OPEN_HANDLES)));
+        }
+        let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
+        held.insert(handle, Arc::new(tokio::sync::Mutex::new(open)));
+        Ok(handle)
+    }
+
+    /// The next piece of something open.
+    async fn next(&self, handle: u32, max: u32) -> Result<Reply, Fault> {
+        let open = locked(&self.open).get(&handle).cloned();
+        let open = open.ok_or_else(|| Fault::new(FaultKind::Internal, "it is closed already"))?;
+        let mut open = open.lock().await;
+        let budget = |name: &SlotName| match self.shared.slots.get(name) {
+            Some(SlotRuntime::Http(slot)) => Some(&slot.budget),
+            Some(SlotRuntime::Sql(slot)) => Some(&slot.budget),
+            None => None,
+        };
+        let unknown = || Fault::new(FaultKind::Internal, "its slot is gone");
+        let (reply, origin, bytes) = match &mut *open {
+            Open::Body(body, origin) => {
+                let piece = body.read_piece(budget(&origin.slot).ok_or_else(unknown)?, max).await;
+                (piece.map(|piece| piece.map(Reply::Bytes)), origin, body.read)
+            }
+            Open::Rows(rows, origin) => {
+                let page = rows.next(budget(&origin.slot).ok_or_else(unknown)?).await;
+                (page.map(|page| page.map(Reply::Rows)), origin, rows.bytes)
+            }
+        };
+        match reply {
+            Ok(Some(reply)) => Ok(reply),
+            Ok(None) => {
+                self.finished(handle, origin, bytes)?;
+                Ok(Reply::End)
+            }
+            Err(fault) => {
+                origin.status = fault.kind.word().to_owned();
+                self.finished(handle, origin, bytes)?;
+                Err(fault)
+            }
+        }
+    }
+
+    /// Records the end of something open, once.
+    fn finished(&self, handle: u32, origin: &Origin, bytes: u64) -> Result<(), Fault> {
+        match locked(&self.open).remove(&handle) {
+            Some(_) => self.record_reply(origin, bytes),
+            None => Ok(()),
+        }
+    }
+
+    async fn close_handle(&self, handle: u32) -> Result<Reply, Fault> {
+        let open = locked(&self.open).get(&handle).cloned();
+        if let Some(open) = open {
+            let open = open.lock().await;
+            let (origin, bytes) = match &*open {
+                Open::Body(body, origin) => (origin, body.read),
+                Open::Rows(rows, origin) => (origin, rows.bytes),
+            };
+            self.finished(handle, origin, bytes)?;
+        }
+        Ok(Reply::Done)
+    }
+
+    /// A message of the guest: bounded, on record, and shown as the connector's words.
+    fn log(&self, level: LogLevel, message: &str, fields: &[(String, String)]) -> Result<Reply, Fault> {
+        let number = self.log_lines.fetch_add(1, Ordering::Relaxed) + 1;
+        if number > limits::LOG_LINES {
+            return Ok(Reply::Done);
+        }
+        let mut line = message.to_owned();
+        fields.iter().for_each(|(key, value)| line.push_str(&format!(" {key}={value}")));
+        let shown = text::excerpt(&line, limits::LOG_LINE_BYTES / 4);
+        self.record(&Event::GuestLog { place: self.place.clone(), level, message: self.shared.ledger.pseudonym(line.as_bytes()) })?;
+        let (target, step) = (&self.place.target, self.place.step);
+        match level {
+            LogLevel::Debug => tracing::debug!(target: "connector", at = %target, %step, "{shown}"),
+            LogLevel::Info => tracing::info!(target: "connector", at = %target, %step, "{shown}"),
+            LogLevel::Warn => tracing::warn!(target: "connector", at = %target, %step, "{shown}"),
+            LogLevel::Error => tracing::error!(target: "connector", at = %target, %step, "{shown}"),
+        }
+        Ok(Reply::Done)
+    }
+
+    async fn answer(&self, request: Request) -> Result<Reply, Fault> {
+        match request {
+            Request::HttpFetch(call) => self.http_fetch(&call).await,
+            Request::HttpSend(calls) => Ok(Reply::Sent(self.http_send(&calls).await)),
+            Request::SqlQuery(call) => self.sql_query(&call).await,
+            Request::SqlExecute(calls) => self.sql_execute(&calls).await,
+            Request::LdapSearch(call) => Err(self.deny(&call, "this version of raito does not serve ldap")),
+            Request::LdapModify(_) => Err(Fault::denied("this version of raito does not serve ldap")),
+            Request::Next(handle, max) => self.next(handle, max).await,
+            Request::Close(handle) => self.close_handle(handle).await,
+            Request::StateGet(key) => Ok(Reply::State(self.shared.state.get(&key))),
+            Request::StateSet(key, value) => self.shared.state.set(key, value).map(|()| Reply::Done),
+            Request::Log(level, message, fields) => self.log(level, &message, &fields),
+            // Whole seconds: a finer clock would only help to measure the host.
+            Request::Now => Ok(Reply::Now(self.shared.clock.now_ms() / 1_000 * 1_000)),
+        }
+    }
+}
+
+impl Broker for Session {
+    fn call(&self, request: Request) -> BoxFuture<'_, Reply> {
+        Box::pin(async move { self.answer(request).await.unwrap_or_else(Reply::Fault) })
+    }
+}
+
+impl StepBroker for Session {
+    fn used(&self) -> BrokerUse {
+        BrokerUse {
+            calls: self.calls.load(Ordering::Relaxed),
+            denied: self.denied.load(Ordering::Relaxed),
+            sent_bytes: self.sent_bytes.load(Ordering::Relaxed),
+            received_bytes: self.received_bytes.load(Ordering::Relaxed),
+            log_dropped: self.log_lines.load(Ordering::Relaxed).saturating_sub(limits::LOG_LINES),
+        }
+    }
+
+    fn recorded(&self) -> Vec<RecordedCall> {
+        locked(&self.recorded).clone()
+    }
+
+    fn captured(&self, token: &str) -> Option<String> {
+        self.captured.value(token)
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let handles: Vec<u32> = locked(&self.open).keys().copied().collect();
+            for handle in handles {
+                // The record of an end that nobody waited for: a log that cannot be written ends the run elsewhere.
+                let _ = self.close_handle(handle).await;
+            }
+            self.readers.lock().await.clear();
+            self.writers.lock().await.clear();
+        })
+    }
+}

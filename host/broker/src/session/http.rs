@@ -1,0 +1,120 @@
+//! HTTP calls of a step.
+
+use std::time::Instant;
+
+use futures_util::StreamExt as _;
+use raito_core::call::{Call, HttpDone, HttpReply, Reply};
+use raito_core::fault::Fault;
+use raito_core::limits;
+use raito_core::manifest::SlotName;
+use raito_core::ports::{BoxFuture, RecordedCall, Writes};
+use raito_core::vocabulary::{HttpRequest, Mode, Route};
+
+use super::{Admitted, Open, Origin, Session, locked};
+use crate::http::{Answer, Attempt, HttpSlot, captures};
+use crate::target::SlotRuntime;
+
+/// A call that is ready to be sent.
+struct Ready<'s> {
+    name: SlotName,
+    slot: &'s HttpSlot,
+    route: &'s Route,
+    mode: Mode,
+    request: HttpRequest,
+    bytes: u64,
+}
+
+impl Session {
+    fn http_ready(&self, call: &Call) -> Result<Ready<'_>, Fault> {
+        let Admitted { name, slot, mode } = self.admit(call)?;
+        let SlotRuntime::Http(slot) = slot else { return Err(self.deny(call, "it is no HTTP slot")) };
+        let route = slot.routes.get(call.entry.as_str()).ok_or_else(|| self.deny(call, "there is no such route"))?;
+        let arguments = self.captured.put_in(call, |_| false)?;
+        let request = route.build(&arguments).map_err(|error| self.deny(call, &error.to_string()))?;
+        let headers: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let bytes = (request.target.len() + headers + request.body.as_ref().map_or(0, Vec::len)) as u64;
+        if mode == Mode::Read {
+            slot.budget.upload(bytes).map_err(|fault| self.deny(call, fault.message.as_str()))?;
+        }
+        Ok(Ready { name, slot, route, mode, request, bytes })
+    }
+
+    fn http_origin(&self, ready: &Ready<'_>, call: u64, attempt: &Attempt, status: String, began: Instant) -> Origin {
+        Origin {
+            slot: ready.name.clone(),
+            call,
+            began,
+            status,
+            attempts: attempt.count,
+            address: attempt.address.map(|address| address.to_string()),
+        }
+    }
+
+    pub(super) async fn http_fetch(&self, call: &Call) -> Result<Reply, Fault> {
+        let ready = self.http_ready(call)?;
+        if ready.mode == Mode::Write {
+            return Err(self.deny(call, "a write entry is sent, not fetched"));
+        }
+        let number = self.record_call(call, ready.mode, ready.bytes, &ready.slot.secret_names)?;
+        let (began, mut attempt) = (Instant::now(), Attempt::default());
+        match ready.slot.send(&ready.request, &mut attempt).await {
+            Ok(Answer { status, headers, body }) => {
+                let origin = self.http_origin(&ready, number, &attempt, status.to_string(), began);
+                let handle = self.hold(Open::Body(body, origin))?;
+                Ok(Reply::Fetched(HttpReply { status, headers, body: Vec::new() }, handle))
+            }
+            Err(fault) => {
+                let origin = self.http_origin(&ready, number, &attempt, fault.kind.word().to_owned(), began);
+                self.record_reply(&origin, 0)?;
+                Err(fault)
+            }
+        }
+    }
+
+    /// Sends calls at the same time, each under the slot's own bounds, and answers in their order.
+    pub(super) async fn http_send(&self, calls: &[Call]) -> Vec<Result<HttpDone, Fault>> {
+        // Writes keep their order: a grant must not overtake the creation of its role.
+        let writes = calls.iter().any(|call| self.check(call).is_ok_and(|admitted| admitted.mode == Mode::Write));
+        let at_once = if writes { 1 } else { limits::HTTP_CONCURRENCY };
+        let sending: Vec<BoxFuture<'_, _>> = calls.iter().map(|call| Box::pin(self.http_send_one(call)) as _).collect();
+        futures_util::stream::iter(sending).buffered(at_once).collect().await
+    }
+
+    async fn http_send_one(&self, call: &Call) -> Result<HttpDone, Fault> {
+        let ready = self.http_ready(call)?;
+        let number = self.record_call(call, ready.mode, ready.bytes, &ready.slot.secret_names)?;
+        if ready.mode == Mode::Write && self.writes == Writes::Recorded {
+            return Ok(self.http_plan(call, &ready));
+        }
+        let (began, mut attempt) = (Instant::now(), Attempt::default());
+        match ready.slot.send_whole(&ready.request, &mut attempt).await {
+            Ok((Answer { status, headers, .. }, body)) => {
+                let origin = self.http_origin(&ready, number, &attempt, status.to_string(), began);
+                self.record_reply(&origin, body.len() as u64)?;
+                let values = captures(ready.route, status, &headers, &body)?;
+                let captures = values.into_iter().map(|(name, value)| (name.to_string(), self.captured.keep(Some(value))));
+                let captures = captures.collect();
+                Ok(HttpDone { reply: Some(HttpReply { status, headers, body }), captures })
+            }
+            Err(fault) => {
+                let origin = self.http_origin(&ready, number, &attempt, fault.kind.word().to_owned(), began);
+                self.record_reply(&origin, 0)?;
+                Err(fault)
+            }
+        }
+    }
+
+    /// Records a write call instead of sending it.
+    fn http_plan(&self, call: &Call, ready: &Ready<'_>) -> HttpDone {
+        let body = ready.request.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+        let shown = format!("{} {} {body}", ready.request.method, ready.request.target);
+        locked(&self.recorded).push(RecordedCall {
+            slot: call.slot.clone(),
+            entry: call.entry.clone(),
+            at: None,
+            shown: shown.trim_end().to_owned(),
+        });
+        let captures = ready.route.returns.keys().map(|name| (name.to_string(), self.captured.keep(None))).collect();
+        HttpDone { reply: None, captures }
+    }
+}

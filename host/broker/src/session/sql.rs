@@ -1,0 +1,151 @@
+//! SQL calls of a step.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use raito_core::call::{Call, Outcome, Reply};
+use raito_core::event::Event;
+use raito_core::fault::Fault;
+use raito_core::manifest::SlotName;
+use raito_core::ports::{RecordedCall, Writes};
+use raito_core::vocabulary::{Mode, PlaceholderType, SqlRequest};
+
+use super::{Admitted, Open, Origin, Session, locked};
+use crate::sql::{ReadSession, SqlSlot, WriteSession, size};
+use crate::target::SlotRuntime;
+
+/// A call that is ready to be run.
+struct Ready<'s> {
+    name: SlotName,
+    slot: &'s SqlSlot,
+    database: String,
+    mode: Mode,
+    request: SqlRequest,
+    bytes: u64,
+}
+
+impl Session {
+    fn sql_ready(&self, call: &Call, wanted: Mode) -> Result<Ready<'_>, Fault> {
+        let Admitted { name, slot, mode } = self.admit(call)?;
+        let SlotRuntime::Sql(slot) = slot else { return Err(self.deny(call, "it is no SQL slot")) };
+        if mode != wanted {
+            return Err(self.deny(call, "read statements are queried, and write statements executed"));
+        }
+        let statement = slot.statements.get(call.entry.as_str()).ok_or_else(|| self.deny(call, "there is no such statement"))?;
+        let database = slot.database(call.at.as_deref()).map_err(|reason| self.deny(call, &reason))?;
+        let placeholders = statement.placeholders();
+        let is_name = |name: &str| placeholders.iter().any(|known| known.name == name && known.kind == PlaceholderType::Name);
+        let arguments = self.captured.put_in(call, is_name)?;
+        let request = statement.build(&arguments).map_err(|error| self.deny(call, &error.to_string()))?;
+        let bytes = size(&request);
+        if mode == Mode::Read {
+            slot.budget.upload(bytes).map_err(|fault| self.deny(call, fault.message.as_str()))?;
+        }
+        Ok(Ready { name, slot, database, mode, request, bytes })
+    }
+
+    /// Records that the host logged in.
+    fn record_connect(&self, ready: &Ready<'_>, user: &str, address: std::net::SocketAddr) -> Result<(), Fault> {
+        self.record(&Event::Connect {
+            place: self.place.clone(),
+            slot: ready.name.to_string(),
+            at: ready.database.clone(),
+            user: user.to_owned(),
+            address: address.to_string(),
+            tls: ready.slot.grant.tls.word().to_owned(),
+        })
+    }
+
+    /// The read session of a database: one for the step, made again only after an error ended its transaction.
+    async fn reader(&self, ready: &Ready<'_>) -> Result<Arc<ReadSession>, Fault> {
+        let mut readers = self.readers.lock().await;
+        let key = (ready.name.clone(), ready.database.clone());
+        if let Some(session) = readers.get(&key).filter(|session| session.is_usable()) {
+            return Ok(Arc::clone(session));
+        }
+        let session = Arc::new(ReadSession::begin(ready.slot, &ready.database).await?);
+        self.record_connect(ready, &ready.slot.grant.read.user, session.address())?;
+        readers.insert(key, Arc::clone(&session));
+        Ok(session)
+    }
+
+    async fn writer(&self, ready: &Ready<'_>) -> Result<Arc<WriteSession>, Fault> {
+        let mut writers = self.writers.lock().await;
+        let key = (ready.name.clone(), ready.database.clone());
+        if let Some(session) = writers.get(&key) {
+            return Ok(Arc::clone(session));
+        }
+        let session = Arc::new(WriteSession::connect(ready.slot, &ready.database).await?);
+        let user = ready.slot.grant.write.as_ref().map_or("", |login| login.user.as_str());
+        self.record_connect(ready, user, session.address())?;
+        writers.insert(key, Arc::clone(&session));
+        Ok(session)
+    }
+
+    pub(super) async fn sql_query(&self, call: &Call) -> Result<Reply, Fault> {
+        let ready = self.sql_ready(call, Mode::Read)?;
+        let session = self.reader(&ready).await?;
+        let number = self.record_call(call, ready.mode, ready.bytes, &[])?;
+        let mut origin = Origin {
+            slot: ready.name.clone(),
+            call: number,
+            began: Instant::now(),
+            status: "ok".into(),
+            attempts: 1,
+            address: Some(session.address().to_string()),
+        };
+        match session.query(&call.entry, &ready.request).await {
+            Ok(rows) => {
+                let columns = rows.columns.clone();
+                Ok(Reply::Opened(columns, self.hold(Open::Rows(rows, origin))?))
+            }
+            Err(fault) => {
+                origin.status = fault.kind.word().to_owned();
+                self.record_reply(&origin, 0)?;
+                Err(fault)
+            }
+        }
+    }
+
+    pub(super) async fn sql_execute(&self, calls: &[Call]) -> Result<Reply, Fault> {
+        let ready = calls.iter().map(|call| self.sql_ready(call, Mode::Write)).collect::<Result<Vec<_>, _>>()?;
+        let (Some(first), Some(first_call)) = (ready.first(), calls.first()) else { return Ok(Reply::Executed(Vec::new())) };
+        if ready.iter().any(|other| other.name != first.name || other.database != first.database) {
+            return Err(self.deny(first_call, "statements of one transaction are for one database"));
+        }
+        if self.writes == Writes::Recorded {
+            for (call, ready) in calls.iter().zip(&ready) {
+                self.record_call(call, Mode::Write, ready.bytes, &[])?;
+                locked(&self.recorded).push(RecordedCall {
+                    slot: call.slot.clone(),
+                    entry: call.entry.clone(),
+                    at: Some(ready.database.clone()),
+                    shown: ready.request.text.clone(),
+                });
+            }
+            return Ok(Reply::Executed(vec![Outcome::Planned; calls.len()]));
+        }
+        let session = self.writer(first).await?;
+        let began = Instant::now();
+        let mut numbers = Vec::with_capacity(calls.len());
+        for (call, ready) in calls.iter().zip(&ready) {
+            numbers.push(self.record_call(call, Mode::Write, ready.bytes, &[])?);
+        }
+        let name = first.name.clone();
+        let requests: Vec<_> = calls.iter().map(|call| call.entry.clone()).zip(ready.into_iter().map(|ready| ready.request)).collect();
+        let outcome = session.execute(&requests).await;
+        let status = outcome.as_ref().map_or_else(|fault| fault.kind.word(), |_| "ok");
+        for call in numbers {
+            let origin = Origin {
+                slot: name.clone(),
+                call,
+                began,
+                status: status.to_owned(),
+                attempts: 1,
+                address: Some(session.address().to_string()),
+            };
+            self.record_reply(&origin, 0)?;
+        }
+        outcome.map(Reply::Executed)
+    }
+}

@@ -1,0 +1,115 @@
+//! SQL for PostgreSQL: connections that the host opens, reads that cannot write, writes in one transaction.
+//!
+//! What the host sends by itself, besides the statements of the vocabulary: the settings of the connection, the question
+//! what the login may do, BEGIN, COMMIT and ROLLBACK, and after each read the question whether its transaction is still
+//! the one that cannot write.
+
+mod cell;
+mod connect;
+mod error;
+mod read;
+mod write;
+
+use std::collections::BTreeMap;
+
+use raito_core::grant::{SqlGrant, Tls};
+use raito_core::text::Ident;
+use raito_core::vocabulary::{BindValue, SqlRequest, Statement};
+use tokio_postgres::types::ToSql;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::budget::SlotBudget;
+use crate::secret::Secret;
+use crate::tls;
+
+pub(crate) use connect::Connected;
+pub(crate) use read::{OpenRows, ReadSession};
+pub(crate) use write::WriteSession;
+
+/// Everything that one SQL slot of a target needs.
+pub(crate) struct SqlSlot {
+    pub(crate) grant: SqlGrant,
+    pub(crate) statements: BTreeMap<Ident, Statement>,
+    pub(crate) budget: SlotBudget,
+    read_password: Option<Secret>,
+    write_password: Option<Secret>,
+    tls: Option<MakeRustlsConnect>,
+}
+
+impl SqlSlot {
+    /// Makes what connections of a slot need.
+    pub(crate) fn new(
+        grant: SqlGrant,
+        statements: BTreeMap<Ident, Statement>,
+        read_password: Option<Secret>,
+        write_password: Option<Secret>,
+        authorities: Option<&[u8]>,
+    ) -> Result<Self, String> {
+        let check = match grant.tls {
+            Tls::VerifyFull => Some(tls::Check::Full),
+            Tls::VerifyCa => Some(tls::Check::Authority),
+            Tls::Off => None,
+        };
+        let client = check.map(|check| tls::client(authorities, check)).transpose().map_err(|error| format!("ca: {error}"))?;
+        Ok(Self {
+            grant,
+            statements,
+            budget: SlotBudget::default(),
+            read_password,
+            write_password,
+            tls: client.map(MakeRustlsConnect::new),
+        })
+    }
+
+    /// The database that a call means: the one that it names, or the only one.
+    pub(crate) fn database(&self, at: Option<&str>) -> Result<String, String> {
+        match (at, self.grant.databases.as_slice()) {
+            (Some(name), databases) if databases.iter().any(|database| database == name) => Ok(name.to_owned()),
+            (Some(name), _) => Err(format!("database {} is not granted", raito_core::text::excerpt(name, 64))),
+            (None, [only]) => Ok(only.clone()),
+            (None, _) => Err("several databases are granted: the call must say at which one".to_owned()),
+        }
+    }
+}
+
+/// The types in which parameters travel.
+fn parameter_types(request: &SqlRequest) -> Vec<tokio_postgres::types::Type> {
+    use raito_core::vocabulary::BindType;
+    use tokio_postgres::types::Type;
+    let kind = |(kind, _): &(BindType, BindValue)| match kind {
+        BindType::Text => Type::TEXT,
+        BindType::Bigint => Type::INT8,
+        BindType::Boolean => Type::BOOL,
+        BindType::TextArray => Type::TEXT_ARRAY,
+    };
+    request.parameters.iter().map(kind).collect()
+}
+
+/// The values of parameters.
+fn parameters(request: &SqlRequest) -> Vec<Box<dyn ToSql + Sync + Send>> {
+    use raito_core::vocabulary::BindType;
+    let value = |(kind, value): &(BindType, BindValue)| -> Box<dyn ToSql + Sync + Send> {
+        match (kind, value) {
+            (_, BindValue::Text(text)) => Box::new(text.clone()),
+            (_, BindValue::Bigint(number)) => Box::new(*number),
+            (_, BindValue::Boolean(flag)) => Box::new(*flag),
+            (_, BindValue::TextArray(texts)) => Box::new(texts.clone()),
+            (BindType::Text, BindValue::Null) => Box::new(None::<String>),
+            (BindType::Bigint, BindValue::Null) => Box::new(None::<i64>),
+            (BindType::Boolean, BindValue::Null) => Box::new(None::<bool>),
+            (BindType::TextArray, BindValue::Null) => Box::new(None::<Vec<String>>),
+        }
+    };
+    request.parameters.iter().map(value).collect()
+}
+
+/// Bytes of a statement with its parameters.
+pub(crate) fn size(request: &SqlRequest) -> u64 {
+    let value = |(_, value): &(_, BindValue)| match value {
+        BindValue::Null | BindValue::Boolean(_) => 1,
+        BindValue::Bigint(_) => 8,
+        BindValue::Text(text) => text.len(),
+        BindValue::TextArray(texts) => texts.iter().map(|text| text.len() + 4).sum(),
+    };
+    (request.text.len() + request.parameters.iter().map(value).sum::<usize>()) as u64
+}

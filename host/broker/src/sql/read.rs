@@ -1,0 +1,161 @@
+//! Reading: each statement alone, by the extended protocol, in one REPEATABLE READ READ ONLY transaction for each database
+//! and step, so that all pages of a step see one state of the database.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::StreamExt as _;
+use raito_core::fault::{Fault, FaultKind};
+use raito_core::limits;
+use raito_core::vocabulary::SqlRequest;
+use tokio::sync::Mutex;
+use tokio_postgres::{RowStream, Statement};
+
+use super::cell::{Cell, check_columns};
+use super::error::fault;
+use super::{Connected, SqlSlot, parameter_types, parameters};
+use crate::budget::SlotBudget;
+
+/// A database that a step reads.
+pub(crate) struct ReadSession {
+    connected: Connected,
+    prepared: Mutex<HashMap<String, Statement>>,
+    /// Whether a result is being read: the protocol gives one after the other.
+    busy: AtomicBool,
+    /// Whether the transaction is over, by an error or an abandoned result.
+    over: AtomicBool,
+}
+
+/// What a read transaction must look like after each statement: still the one that cannot write, and nothing written.
+const STILL_READING: &str = "select current_setting('transaction_isolation') = 'repeatable read' \
+                             and current_setting('transaction_read_only') = 'on' \
+                             and pg_current_xact_id_if_assigned() is null";
+
+impl ReadSession {
+    /// Connects and begins the transaction.
+    pub(crate) async fn begin(slot: &SqlSlot, database: &str) -> Result<Self, Fault> {
+        let connected = slot.connect_read(database).await?;
+        connected
+            .client
+            .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .await
+            .map_err(|error| fault("BEGIN", &error))?;
+        Ok(Self { connected, prepared: Mutex::default(), busy: AtomicBool::new(false), over: AtomicBool::new(false) })
+    }
+
+    /// The address that it is connected to.
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.connected.address
+    }
+
+    /// Whether another statement can be run in it.
+    pub(crate) fn is_usable(&self) -> bool {
+        !self.over.load(Ordering::Acquire) && !self.connected.client.is_closed()
+    }
+
+    /// Runs a statement and opens its rows.
+    pub(crate) async fn query(self: &Arc<Self>, entry: &str, request: &SqlRequest) -> Result<OpenRows, Fault> {
+        if self.busy.swap(true, Ordering::AcqRel) {
+            return Err(Fault::denied("the rows of another statement at this place are still being read: read them to their end first"));
+        }
+        match self.start(entry, request).await {
+            Ok(rows) => Ok(rows),
+            Err(fault) => {
+                self.over.store(true, Ordering::Release);
+                Err(fault)
+            }
+        }
+    }
+
+    async fn start(self: &Arc<Self>, entry: &str, request: &SqlRequest) -> Result<OpenRows, Fault> {
+        let client = &self.connected.client;
+        let statement = {
+            let mut prepared = self.prepared.lock().await;
+            match prepared.get(&request.text) {
+                Some(statement) => statement.clone(),
+                None => {
+                    let types = parameter_types(request);
+                    let statement = client.prepare_typed(&request.text, &types).await.map_err(|error| fault(entry, &error))?;
+                    prepared.insert(request.text.clone(), statement.clone());
+                    statement
+                }
+            }
+        };
+        let columns = check_columns(statement.columns())?;
+        let stream = client.query_raw(&statement, parameters(request)).await.map_err(|error| fault(entry, &error))?;
+        Ok(OpenRows { session: Arc::clone(self), stream: Some(Box::pin(stream)), columns, entry: entry.to_owned(), bytes: 0 })
+    }
+
+    /// Checks that the statement left the transaction as it was.
+    async fn check(&self, entry: &str) -> Result<(), Fault> {
+        let row = self.connected.client.query_one(STILL_READING, &[]).await.map_err(|error| fault(entry, &error))?;
+        if row.get::<_, bool>(0) {
+            self.busy.store(false, Ordering::Release);
+            return Ok(());
+        }
+        self.over.store(true, Ordering::Release);
+        Err(Fault::denied(format!("{entry} ended the read transaction or made it one that can write")))
+    }
+}
+
+/// The rows of a statement, not read to their end.
+pub(crate) struct OpenRows {
+    session: Arc<ReadSession>,
+    stream: Option<Pin<Box<RowStream>>>,
+    pub(crate) columns: Vec<String>,
+    entry: String,
+    pub(crate) bytes: u64,
+}
+
+/// Rows as text cells.
+pub(crate) type Rows = Vec<Vec<Option<String>>>;
+
+impl OpenRows {
+    /// The next rows; none at the end.
+    pub(crate) async fn next(&mut self, budget: &SlotBudget) -> Result<Option<Rows>, Fault> {
+        let Some(stream) = &mut self.stream else { return Ok(None) };
+        let mut rows = Vec::new();
+        let mut size = 0;
+        while rows.len() < limits::SQL_ROWS && size < limits::SQL_ROWS_BYTES {
+            let row = match stream.next().await {
+                None => {
+                    self.stream = None;
+                    self.session.check(&self.entry).await?;
+                    break;
+                }
+                Some(row) => row.map_err(|error| {
+                    self.session.over.store(true, Ordering::Release);
+                    fault(&self.entry, &error)
+                })?,
+            };
+            let cells = cells(&row, &self.entry)?;
+            size += cells.iter().flatten().map(String::len).sum::<usize>() + cells.len();
+            rows.push(cells);
+        }
+        self.bytes += size as u64;
+        budget.download(size as u64)?;
+        Ok(if rows.is_empty() { None } else { Some(rows) })
+    }
+}
+
+impl Drop for OpenRows {
+    fn drop(&mut self) {
+        if self.stream.is_some() {
+            // What was not read would stand before the answer to the next statement.
+            self.session.over.store(true, Ordering::Release);
+        }
+    }
+}
+
+fn cells(row: &tokio_postgres::Row, entry: &str) -> Result<Vec<Option<String>>, Fault> {
+    let cell = |index| match row.try_get::<_, Option<Cell>>(index) {
+        Ok(cell) => Ok(cell.map(|cell| cell.0)),
+        Err(error) => {
+            let reason = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            Err(Fault::new(FaultKind::Internal, format!("{entry}: column {}: {reason}", index + 1)))
+        }
+    };
+    (0..row.len()).map(cell).collect()
+}

@@ -1,0 +1,51 @@
+//! Writing: statements in order, in one transaction.
+
+use raito_core::call::Outcome;
+use raito_core::fault::Fault;
+use raito_core::vocabulary::SqlRequest;
+
+use super::error::fault;
+use super::{Connected, SqlSlot, parameter_types, parameters};
+
+/// A database that step 4 changes.
+pub(crate) struct WriteSession {
+    connected: Connected,
+}
+
+impl WriteSession {
+    /// Connects as the writer.
+    pub(crate) async fn connect(slot: &SqlSlot, database: &str) -> Result<Self, Fault> {
+        Ok(Self { connected: slot.connect_write(database).await? })
+    }
+
+    /// The address that it is connected to.
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.connected.address
+    }
+
+    /// Runs the statements in one transaction: all of them take effect, or none.
+    pub(crate) async fn execute(&self, requests: &[(String, SqlRequest)]) -> Result<Vec<Outcome>, Fault> {
+        let client = &self.connected.client;
+        client.batch_execute("BEGIN").await.map_err(|error| fault("BEGIN", &error))?;
+        let mut outcomes = Vec::with_capacity(requests.len());
+        for (entry, request) in requests {
+            match self.execute_one(entry, request).await {
+                Ok(rows) => outcomes.push(Outcome::Executed(rows)),
+                Err(failed) => {
+                    // Where even this fails, the connection is gone, and the transaction with it.
+                    let _ = client.batch_execute("ROLLBACK").await;
+                    return Err(failed);
+                }
+            }
+        }
+        client.batch_execute("COMMIT").await.map_err(|error| fault("COMMIT", &error))?;
+        Ok(outcomes)
+    }
+
+    async fn execute_one(&self, entry: &str, request: &SqlRequest) -> Result<u64, Fault> {
+        let client = &self.connected.client;
+        let types = parameter_types(request);
+        let statement = client.prepare_typed(&request.text, &types).await.map_err(|error| fault(entry, &error))?;
+        client.execute_raw(&statement, parameters(request)).await.map_err(|error| fault(entry, &error))
+    }
+}

@@ -1,0 +1,190 @@
+//! The one way to a cloud, embedded or remote.
+
+mod upload;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use raito_core::exchange::{CloudError, Desired, Feedback, RunClosing, RunOpened, RunOpening, UploadId, UploadRules};
+use raito_core::fault::{Fault, FaultKind};
+use raito_core::limits;
+use raito_core::ports::{BoxFuture, Cloud, Upload};
+use raito_core::text::{RunId, TargetName};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::api::BASE;
+use crate::api::problem::{OVER_THRESHOLD, Problem};
+
+/// Where a cloud is.
+#[derive(Clone)]
+pub enum Endpoint {
+    /// In this process or another one on this machine.
+    Socket(PathBuf),
+    /// Somewhere else.
+    Remote {
+        /// Its URL.
+        url: String,
+        /// Certificates of authorities in PEM form, where it is not to be the system's.
+        authorities: Option<Vec<u8>>,
+    },
+}
+
+/// A client cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ClientError(String);
+
+/// A client of a cloud.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+impl Client {
+    /// Makes a client that presents this token.
+    ///
+    /// # Errors
+    /// `ClientError` where the URL or the certificates are none.
+    pub fn new(endpoint: &Endpoint, token: String) -> Result<Self, ClientError> {
+        // The process has one provider; where another part has set it already, it is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(limits::CONNECT)
+            .timeout(limits::CLOUD_ANSWER)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .user_agent(concat!("raito/", env!("CARGO_PKG_VERSION")));
+        let (builder, url) = match endpoint {
+            Endpoint::Socket(path) => (builder.unix_socket(path.as_path()), "http://embedded".to_owned()),
+            Endpoint::Remote { url, authorities } => {
+                let builder = match authorities {
+                    None => builder,
+                    Some(pem) => {
+                        let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| ClientError(error.to_string()))?;
+                        builder.tls_certs_only(certificates)
+                    }
+                };
+                (builder, url.trim_end_matches('/').to_owned())
+            }
+        };
+        let http = builder.build().map_err(|error| ClientError(error.to_string()))?;
+        Ok(Self { http, base: format!("{url}{BASE}"), token })
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token)
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, CloudError> {
+        let response = request.send().await.map_err(|error| unreachable(&error))?;
+        if response.status().is_success() { Ok(response) } else { Err(refused(response).await) }
+    }
+
+    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CloudError> {
+        let body = self.send(request).await?.bytes().await.map_err(|error| unreachable(&error))?;
+        serde_json::from_slice(&body).map_err(|error| CloudError::Failed(format!("its answer is not understood: {error}")))
+    }
+
+    fn with_body<T: Serialize>(&self, method: Method, path: &str, body: &T) -> Result<RequestBuilder, CloudError> {
+        let body = serde_json::to_vec(body).map_err(|error| CloudError::Failed(error.to_string()))?;
+        Ok(self.request(method, path).header("content-type", "application/json").body(body))
+    }
+
+    /// Asks for something and gives it as JSON.
+    ///
+    /// # Errors
+    /// `CloudError` where there is no good answer.
+    pub async fn get(&self, path: &str) -> Result<serde_json::Value, CloudError> {
+        self.json(self.request(Method::GET, path)).await
+    }
+
+    /// Sends something and gives the answer as JSON; null where it has no body.
+    ///
+    /// # Errors
+    /// `CloudError` where there is no good answer.
+    pub async fn post<T: Serialize>(&self, path: &str, body: &T) -> Result<serde_json::Value, CloudError> {
+        let response = self.send(self.with_body(Method::POST, path, body)?).await?;
+        let body = response.bytes().await.map_err(|error| unreachable(&error))?;
+        if body.is_empty() {
+            return Ok(serde_json::Value::Null);
+        }
+        serde_json::from_slice(&body).map_err(|error| CloudError::Failed(error.to_string()))
+    }
+
+    /// Gives the whole current state, piece by piece, to `take`.
+    ///
+    /// # Errors
+    /// `CloudError` where it breaks off.
+    pub async fn export(&self, mut take: impl FnMut(&[u8])) -> Result<(), CloudError> {
+        let mut response = self.send(self.request(Method::GET, "/export")).await?;
+        while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
+            take(&chunk);
+        }
+        Ok(())
+    }
+}
+
+impl Cloud for Client {
+    fn open_run(&self, opening: RunOpening) -> BoxFuture<'_, Result<RunOpened, CloudError>> {
+        Box::pin(async move { self.json(self.with_body(Method::POST, "/runs", &opening)?).await })
+    }
+
+    fn upload(&self, upload: UploadId, rules: UploadRules) -> BoxFuture<'_, Result<Box<dyn Upload>, CloudError>> {
+        Box::pin(async move {
+            let mut path = format!(
+                "/runs/{}/uploads/{}?remove-percent={}&remove-count={}",
+                upload.run, upload.step, rules.thresholds.remove_percent, rules.thresholds.remove_count
+            );
+            if let Some(allowed) = rules.allow_removals {
+                path.push_str(&format!("&allow-removals={allowed}"));
+            }
+            Ok(Box::new(upload::Sending::begin(self.request(Method::PUT, &path))) as Box<dyn Upload>)
+        })
+    }
+
+    fn desired(&self, source: TargetName) -> BoxFuture<'_, Result<Vec<Desired>, CloudError>> {
+        Box::pin(async move { self.json(self.request(Method::GET, &format!("/sources/{source}/desired"))).await })
+    }
+
+    fn feedback(&self, run: RunId, feedback: Vec<Feedback>) -> BoxFuture<'_, Result<(), CloudError>> {
+        Box::pin(async move {
+            self.send(self.with_body(Method::POST, &format!("/runs/{run}/feedback"), &feedback)?).await.map(|_| ())
+        })
+    }
+
+    fn close_run(&self, run: RunId, closing: RunClosing) -> BoxFuture<'_, Result<(), CloudError>> {
+        Box::pin(async move {
+            self.send(self.with_body(Method::POST, &format!("/runs/{run}/close"), &closing)?).await.map(|_| ())
+        })
+    }
+}
+
+/// What an error of the client means.
+fn unreachable(error: &reqwest::Error) -> CloudError {
+    let mut last = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(source) = next {
+        last = source.to_string();
+        next = source.source();
+    }
+    CloudError::Unreachable(last)
+}
+
+/// What an answer that is none means.
+async fn refused(response: Response) -> CloudError {
+    let status = response.status();
+    let body = response.bytes().await.unwrap_or_default();
+    let problem: Option<Problem> = serde_json::from_slice(&body).ok();
+    let detail = problem.as_ref().map_or_else(|| format!("status {status}"), |problem| problem.detail.clone());
+    match (status, problem) {
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => CloudError::Unauthorized(detail),
+        (_, Some(Problem { kind, over_threshold: Some(over), .. })) if kind == OVER_THRESHOLD => CloudError::OverThreshold(over),
+        (status, _) if status.is_client_error() => CloudError::Refused(Fault::new(FaultKind::Conflict, detail)),
+        _ => CloudError::Failed(detail),
+    }
+}

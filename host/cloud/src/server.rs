@@ -1,0 +1,133 @@
+//! The server: an axum router over the store. One table of routes gives the router, the scopes and the OpenAPI page.
+
+mod answer;
+mod auth;
+mod controls;
+mod export;
+mod openapi;
+mod route;
+mod runs;
+mod sources;
+mod tokens;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use raito_core::digest::Digest;
+use raito_core::limits;
+use raito_core::ports::Clock;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::api::BASE;
+use crate::store::Store;
+
+pub use tokens::new_token;
+
+/// What all handlers share.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The digest of the token that the host itself uses, which has every scope.
+    pub(crate) own_token: Digest,
+}
+
+/// Where a server listens.
+pub enum Listen {
+    /// On a Unix socket.
+    Socket(UnixListener),
+    /// On a port.
+    Port(TcpListener),
+}
+
+/// A server cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {0}: {1}")]
+pub struct ServeError(pub String, #[source] pub std::io::Error);
+
+impl Listen {
+    /// A socket that only its owner can connect to. One that a dead process left is replaced.
+    ///
+    /// # Errors
+    /// `ServeError` where the socket cannot be made.
+    pub fn socket(path: &Path) -> Result<Self, ServeError> {
+        let error = |error| ServeError(path.display().to_string(), error);
+        match std::fs::remove_file(path) {
+            Err(gone) if gone.kind() == std::io::ErrorKind::NotFound => {}
+            removed => removed.map_err(error)?,
+        }
+        // The folder is readable by its owner only, so nobody else reaches the socket in it.
+        UnixListener::bind(path).map(Self::Socket).map_err(error)
+    }
+}
+
+/// A server that is running.
+pub struct Running {
+    stop: watch::Sender<bool>,
+    servers: JoinSet<()>,
+    store: Store,
+}
+
+impl Running {
+    /// Stops listening, lets open requests end, and closes the store.
+    pub async fn stop(mut self) {
+        // There is always a receiver: the servers are part of this.
+        let _ = self.stop.send(true);
+        while self.servers.join_next().await.is_some() {}
+        self.store.close().await;
+    }
+
+    /// Waits until the server ends by itself, which it does not.
+    pub async fn wait(&mut self) {
+        self.servers.join_next().await;
+    }
+}
+
+/// Serves a store. `own_token` is a token that is not kept anywhere and has every scope.
+pub fn serve(store: Store, clock: Arc<dyn Clock>, own_token: &str, listen: Vec<Listen>) -> Running {
+    let app = App { store: store.clone(), clock, own_token: Digest::of(own_token.as_bytes()) };
+    let router = router(&app);
+    let (stop, stopped) = watch::channel(false);
+    let mut servers = JoinSet::new();
+    for listen in listen {
+        let (router, mut stopped) = (router.clone(), stopped.clone());
+        let stopped = async move {
+            // Fails only where the sender is gone, which also means to stop.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        match listen {
+            Listen::Socket(listener) => {
+                servers.spawn(async move {
+                    let _ = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
+                });
+            }
+            Listen::Port(listener) => {
+                servers.spawn(async move {
+                    let _ = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
+                });
+            }
+        }
+    }
+    Running { stop, servers, store }
+}
+
+/// All routes under their scopes.
+fn router(app: &App) -> Router {
+    let mut api = Router::new();
+    for route in route::all() {
+        let guarded = route.handler.route_layer(axum::middleware::from_fn_with_state((app.clone(), route.scope), auth::guard));
+        api = api.route(route.path, guarded);
+    }
+    let document = openapi::document();
+    Router::new()
+        .nest(BASE, api)
+        .route("/openapi.json", axum::routing::get(|| async move { axum::Json(document) }))
+        .route("/healthz", axum::routing::get(|| async { "ok\n" }))
+        .fallback(answer::not_found)
+        .layer(DefaultBodyLimit::max(limits::CLOUD_BODY_BYTES))
+        .with_state(app.clone())
+}

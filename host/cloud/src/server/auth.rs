@@ -1,0 +1,46 @@
+//! Who may do what: a bearer token, and the scope that a route needs.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use raito_core::digest::Digest;
+
+use super::App;
+use super::answer::Refusal;
+use crate::api::problem;
+use crate::api::scope::Scope;
+
+/// Lets a request through whose token has the scope.
+pub(super) async fn guard(State((app, scope)): State<(App, Scope)>, request: Request, next: Next) -> Response {
+    match check(&app, scope, request.headers()).await {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => {
+            let mut response = refusal.into_response();
+            if response.status() == StatusCode::UNAUTHORIZED {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            response
+        }
+    }
+}
+
+async fn check(app: &App, scope: Scope, headers: &HeaderMap) -> Result<(), Refusal> {
+    let unauthorized = |detail: &str| Refusal::new(StatusCode::UNAUTHORIZED, problem::UNAUTHORIZED, detail);
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = given.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(|| unauthorized("send a bearer token"))?;
+    // Tokens are compared by their digests, so the time that takes says nothing of them.
+    let digest = Digest::of(token.as_bytes());
+    if digest == app.own_token {
+        return Ok(());
+    }
+    let known = app.store.find_token(&digest).await?.ok_or_else(|| unauthorized("the token is not known"))?;
+    if known.expires_ms.is_some_and(|end| end <= app.clock.now_ms()) {
+        return Err(unauthorized("the token has expired"));
+    }
+    if known.scopes.iter().any(|word| word == scope.word()) {
+        return Ok(());
+    }
+    let detail = format!("the token {} lacks the scope {scope}", raito_core::text::excerpt(&known.name, 64));
+    Err(Refusal::new(StatusCode::FORBIDDEN, problem::FORBIDDEN, detail))
+}

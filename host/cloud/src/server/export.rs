@@ -1,0 +1,55 @@
+//! The export of everything that is current.
+
+use axum::Json;
+use axum::body::Body as HttpBody;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use futures_util::stream;
+use tokio::sync::mpsc;
+
+use super::App;
+use super::route::{Body, Route, schema};
+use crate::api::About;
+use crate::api::scope::Scope;
+use crate::store::StoreError;
+
+pub(super) fn routes() -> Vec<Route> {
+    let route = |path, summary, answer, handler| Route {
+        method: "get",
+        path,
+        summary,
+        scope: Scope::Read,
+        query: &[],
+        body: Body::None,
+        answer,
+        handler,
+    };
+    vec![
+        route("/about", "What this service is", Body::Json(schema::<About>), get(about)),
+        route("/export", "Everything that is current, in a fixed order", Body::Lines(schema::<serde_json::Value>), get(export)),
+    ]
+}
+
+async fn about() -> Json<About> {
+    Json(About { version: env!("CARGO_PKG_VERSION").to_owned() })
+}
+
+/// Streams the export. Where the store fails in the middle, the answer breaks off instead of ending.
+async fn export(State(app): State<App>) -> Response {
+    let (sender, receiver) = mpsc::channel::<Result<Vec<u8>, StoreError>>(64);
+    tokio::spawn(async move {
+        let lines = sender.clone();
+        let exported = app.store.export(async move |line| {
+            // Nobody reads any more: there is nobody to tell, either.
+            let _ = lines.send(Ok(line)).await;
+            Ok(())
+        });
+        if let Err(error) = exported.await {
+            let _ = sender.send(Err(error)).await;
+        }
+    });
+    let lines = stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|line| (line, receiver)) });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], HttpBody::from_stream(lines)).into_response()
+}

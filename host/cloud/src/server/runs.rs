@@ -1,0 +1,175 @@
+//! Runs: what the host does while it synchronises a source.
+
+use axum::Json;
+use axum::body::Body as HttpBody;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post, put};
+use bytes::BytesMut;
+use futures_util::StreamExt as _;
+use raito_core::exchange::{Desired, Feedback, RunClosing, RunOpened, RunOpening, UploadId, UploadRules};
+use raito_core::limits;
+use raito_core::step::Step;
+use raito_core::text::RunId;
+use raito_core::threshold::Thresholds;
+use raito_core::upload::{Line, Receipt};
+use serde::Deserialize;
+
+use super::App;
+use super::answer::Refusal;
+use super::route::{Body, Route, schema};
+use crate::api::Listed;
+use crate::api::scope::Scope;
+use crate::store::{Ingest, IngestError, RunRow, StoreError};
+
+pub(super) fn routes() -> Vec<Route> {
+    let route = |method, path, summary, scope, body, answer, handler| Route {
+        method,
+        path,
+        summary,
+        scope,
+        query: &[],
+        body,
+        answer,
+        handler,
+    };
+    vec![
+        route("post", "/runs", "Begin a run of one source", Scope::Sync, Body::Json(schema::<RunOpening>), Body::Json(schema::<RunOpened>), post(open)),
+        Route {
+            query: &[("source", "only runs of this source"), ("limit", "how many, at most 1,000")],
+            ..route("get", "/runs", "List the newest runs", Scope::Read, Body::None, Body::Json(schema::<Listed<RunRow>>), get(list))
+        },
+        route("get", "/runs/{run}", "Show a run with its steps", Scope::Read, Body::None, Body::Json(schema::<RunRow>), get(show)),
+        Route {
+            query: &[
+                ("remove-percent", "the share above which removing stops"),
+                ("remove-count", "how many may always be removed"),
+                ("allow-removals", "the exact number of records that may be removed all the same"),
+            ],
+            ..route(
+                "put",
+                "/runs/{run}/uploads/{step}",
+                "Take in what a step read",
+                Scope::Sync,
+                Body::Lines(schema::<Line>),
+                Body::Json(schema::<Receipt>),
+                put(upload),
+            )
+        },
+        route("get", "/sources/{source}/desired", "What the source is to have", Scope::Sync, Body::None, Body::Json(schema::<Vec<Desired>>), get(desired)),
+        route("post", "/runs/{run}/feedback", "Say what became of it", Scope::Sync, Body::Json(schema::<Vec<Feedback>>), Body::None, post(feedback)),
+        route("post", "/runs/{run}/close", "End a run", Scope::Sync, Body::Json(schema::<RunClosing>), Body::None, post(close)),
+    ]
+}
+
+fn run_id(text: String) -> Result<RunId, Refusal> {
+    RunId::new(text).map_err(|error| Refusal::bad_request(format!("run: {error}")))
+}
+
+async fn open(State(app): State<App>, opening: Result<Json<RunOpening>, JsonRejection>) -> Result<Json<RunOpened>, Refusal> {
+    let Json(opening) = opening?;
+    Ok(Json(app.store.open_run(&opening, app.clock.now_ms()).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RunFilter {
+    source: Option<String>,
+    limit: Option<u32>,
+}
+
+async fn list(State(app): State<App>, filter: Result<Query<RunFilter>, QueryRejection>) -> Result<Json<Listed<RunRow>>, Refusal> {
+    let Query(filter) = filter?;
+    let limit = filter.limit.unwrap_or(limits::CLOUD_PAGE_DEFAULT).clamp(1, limits::CLOUD_PAGE);
+    let items = app.store.runs(filter.source.as_deref(), limit).await?;
+    Ok(Json(Listed { items, next_cursor: None }))
+}
+
+async fn show(State(app): State<App>, Path(run): Path<String>) -> Result<Json<RunRow>, Refusal> {
+    Ok(Json(app.store.run(run_id(run)?.as_str()).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Rules {
+    remove_percent: Option<u8>,
+    remove_count: Option<u64>,
+    allow_removals: Option<u64>,
+}
+
+impl Rules {
+    fn rules(&self) -> UploadRules {
+        let usual = Thresholds::default();
+        let thresholds = Thresholds {
+            remove_percent: self.remove_percent.unwrap_or(usual.remove_percent),
+            remove_count: self.remove_count.unwrap_or(usual.remove_count),
+        };
+        UploadRules { thresholds, allow_removals: self.allow_removals }
+    }
+}
+
+async fn upload(
+    State(app): State<App>,
+    Path((run, step)): Path<(String, String)>,
+    rules: Result<Query<Rules>, QueryRejection>,
+    body: HttpBody,
+) -> Result<Json<Receipt>, Refusal> {
+    let Query(rules) = rules?;
+    let step = Step::parse(&step).ok_or_else(|| Refusal::bad_request("there is no such step"))?;
+    let upload = UploadId { run: run_id(run)?, step };
+    let mut ingest = app.store.begin_upload(upload, rules.rules()).await?;
+    take_lines(body, &mut ingest).await?;
+    Ok(Json(ingest.commit(app.clock.now_ms()).await?))
+}
+
+/// Cuts a body into lines and takes each in.
+async fn take_lines(body: HttpBody, ingest: &mut Ingest) -> Result<(), IngestError> {
+    let mut chunks = body.into_data_stream();
+    let mut rest = BytesMut::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| IngestError::Incomplete(format!("it breaks off: {error}")))?;
+        rest.extend_from_slice(&chunk);
+        let mut searched = 0;
+        while let Some(at) = rest[searched..].iter().position(|byte| *byte == b'\n') {
+            let line = rest.split_to(searched + at + 1);
+            ingest.line(&line).await?;
+            searched = 0;
+        }
+        searched = rest.len();
+        if searched > limits::UPLOAD_LINE_BYTES {
+            return Err(IngestError::Incomplete(format!("a line has more than {} bytes", limits::UPLOAD_LINE_BYTES)));
+        }
+    }
+    if rest.is_empty() { Ok(()) } else { Err(IngestError::Incomplete("its last line has no line break".into())) }
+}
+
+/// A source that is not known yet is to have nothing.
+async fn desired(State(app): State<App>, Path(source): Path<String>) -> Result<Json<Vec<Desired>>, Refusal> {
+    match app.store.source_id(&source).await {
+        Ok(source) => Ok(Json(app.store.desired(source).await?)),
+        Err(StoreError::NotFound(_)) => Ok(Json(Vec::new())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn feedback(
+    State(app): State<App>,
+    Path(run): Path<String>,
+    feedback: Result<Json<Vec<Feedback>>, JsonRejection>,
+) -> Result<StatusCode, Refusal> {
+    let Json(feedback) = feedback?;
+    let source = app.store.source_of_run(&run_id(run)?).await?;
+    app.store.take_feedback(source, &feedback).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn close(
+    State(app): State<App>,
+    Path(run): Path<String>,
+    closing: Result<Json<RunClosing>, JsonRejection>,
+) -> Result<StatusCode, Refusal> {
+    let Json(closing) = closing?;
+    app.store.close_run(&run_id(run)?, &closing, app.clock.now_ms()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

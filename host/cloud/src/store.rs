@@ -1,0 +1,111 @@
+//! The store: the only module with a database in it, and all SQL stands below it.
+//!
+//! SQLite in write-ahead mode: one writer at a time, readers beside it. Uploads are staged in temporary tables of their own
+//! connection, outside of any transaction, and taken in at the end in one; so a long upload blocks nobody, and one that
+//! breaks off leaves nothing.
+
+mod controls;
+mod export;
+mod ingest;
+mod kinds;
+mod lists;
+mod rows;
+mod runs;
+mod tokens;
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, SqlSafeStr as _};
+
+pub(crate) use controls::{ControlChange, InternalControl};
+pub(crate) use ingest::{Ingest, IngestError};
+pub(crate) use lists::{ControlRow, Cursor, FactsOf, Filter, GroupRow, ObjectRow, Page, StatementRow, UserRow};
+pub(crate) use runs::{RunRow, SourceRow};
+pub(crate) use tokens::Token;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database says no.
+    #[error("the store failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The schema cannot be brought up to date.
+    #[error("the store cannot be brought up to date: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// What is stored cannot be read back.
+    #[error("the store holds something that cannot be read: {0}")]
+    Content(#[from] serde_json::Error),
+    /// There is no such thing.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// It is not in the state that the request expects.
+    #[error("{0}")]
+    Conflict(String),
+}
+
+/// The store.
+#[derive(Clone)]
+pub struct Store {
+    pool: SqlitePool,
+}
+
+/// Connections: uploads of several targets at the same time, and readers beside them.
+const CONNECTIONS: u32 = 16;
+
+impl Store {
+    /// Opens the store in a file, and makes it where there is none.
+    ///
+    /// # Errors
+    /// `StoreError` where it cannot be opened or brought up to date.
+    pub async fn open(file: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(60))
+            .pragma("temp_store", "file")
+            .pragma("cache_size", "-16000");
+        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
+        migrator().run(&pool).await?;
+        Ok(Self { pool })
+    }
+
+    /// Writes everything back into the one file and closes it.
+    pub async fn close(&self) {
+        // Where this cannot be done now, SQLite does it when the file is opened again.
+        let _ = sqlx::query("pragma wal_checkpoint(truncate)").execute(&self.pool).await;
+        self.pool.close().await;
+    }
+}
+
+/// The schema, version by version.
+fn migrator() -> Migrator {
+    let versions = [(1, "everything", include_str!("store/0001.sql"))];
+    let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, AssertSqlSafe(sql).into_sql_str(), false)
+    };
+    Migrator::with_migrations(versions.map(migration).into())
+}
+
+/// A number as SQLite keeps it. Times and counts stay far below the bound; what does not is as far away as can be.
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number that SQLite kept.
+fn number(integer: i64) -> u64 {
+    u64::try_from(integer).unwrap_or(0)
+}
+
+/// The name of an enum's case as JSON has it.
+fn word<T: serde::Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,565 @@
+//! Taking in an upload: lines are staged as they come, and everything changes in one transaction at the end.
+
+use std::collections::HashSet;
+
+use raito_core::digest::{Hasher, Key};
+use raito_core::exchange::{UploadId, UploadRules};
+use raito_core::record::{AccessControl, Coverage, Description, Gap, Member, ObjectRef, Statement, What};
+use raito_core::step::Step;
+use raito_core::threshold::{OverThreshold, Removal};
+use raito_core::upload::{End, Line, Receipt};
+use sqlx::pool::PoolConnection;
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{AssertSqlSafe, Connection as _, Sqlite, SqliteConnection};
+
+use super::kinds::{self, Kind};
+use super::rows::{self, Row, Value};
+use super::{Store, StoreError, integer, number};
+
+/// Why an upload is not taken in. Nothing of it is.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IngestError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A line is not one of an upload of this step.
+    #[error("line {line}: {reason}")]
+    Line {
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The upload does not end with its last line, or that does not fit.
+    #[error("the upload is not complete: {0}")]
+    Incomplete(String),
+    /// It would remove too much.
+    #[error(transparent)]
+    OverThreshold(#[from] OverThreshold),
+    /// It is of another instance of the target.
+    #[error(
+        "source {name} was instance {known} and now says that it is {given}: another instance is another source, so give the \
+         target another name"
+    )]
+    OtherInstance {
+        /// The source.
+        name: String,
+        /// The instance that it was.
+        known: String,
+        /// The instance that it says it is.
+        given: String,
+    },
+}
+
+impl From<sqlx::Error> for IngestError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Rows that are staged at once: few statements, and each far below SQLite's bound of 32,766 values.
+const BATCH: usize = 500;
+/// References that are remembered as written, before the memory is begun anew.
+const REFS_REMEMBERED: usize = 200_000;
+
+/// Rows of one kind that wait to be staged.
+struct Buffer {
+    kind: &'static Kind,
+    rows: Vec<Row>,
+    full: String,
+}
+
+/// An upload in progress.
+pub(crate) struct Ingest {
+    connection: PoolConnection<Sqlite>,
+    source: i64,
+    source_name: String,
+    upload: UploadId,
+    rules: UploadRules,
+    buffers: Vec<Buffer>,
+    refs: Vec<Row>,
+    refs_written: HashSet<Key>,
+    statements: Vec<Row>,
+    accesses: Vec<Row>,
+    description: Option<Box<Description>>,
+    coverage: Option<Coverage>,
+    gaps: Vec<Gap>,
+    end: Option<End>,
+    lines: u64,
+    hasher: Hasher,
+}
+
+impl Store {
+    /// Begins an upload of a run that is open.
+    pub(crate) async fn begin_upload(&self, upload: UploadId, rules: UploadRules) -> Result<Ingest, StoreError> {
+        let open: Option<(i64, String, Option<i64>)> =
+            sqlx::query_as("select s.id, s.name, r.ended_ms from runs r join sources s on s.id = r.source where r.id = ?1")
+                .bind(upload.run.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        let (source, source_name) = match open {
+            None => return Err(StoreError::NotFound("run")),
+            Some((_, _, Some(_))) => return Err(StoreError::Conflict("the run has ended, or a newer one of this source has begun".into())),
+            Some((source, name, None)) => (source, name),
+        };
+        let mut connection = self.pool.acquire().await?;
+        let mut buffers = Vec::new();
+        for kind in Kind::of(upload.step) {
+            run(&mut connection, kind.stage()).await?;
+            run(&mut connection, kind.clear()).await?;
+            buffers.push(Buffer { kind, rows: Vec::with_capacity(BATCH), full: kind.insert(BATCH) });
+        }
+        for statement in [STAGE_REFS, CLEAR_REFS, STAGE_STATEMENTS, CLEAR_STATEMENTS, STAGE_ACCESSES, CLEAR_ACCESSES] {
+            sqlx::query(statement).execute(&mut *connection).await?;
+        }
+        Ok(Ingest {
+            connection,
+            source,
+            source_name,
+            upload,
+            rules,
+            buffers,
+            refs: Vec::new(),
+            refs_written: HashSet::new(),
+            statements: Vec::new(),
+            accesses: Vec::new(),
+            description: None,
+            coverage: None,
+            gaps: Vec::new(),
+            end: None,
+            lines: 0,
+            hasher: Hasher::default(),
+        })
+    }
+}
+
+const STAGE_REFS: &str = "create temporary table if not exists staged_refs \
+                          (object_key blob primary key, kind, path, signature) without rowid";
+const CLEAR_REFS: &str = "delete from temp.staged_refs";
+const STAGE_STATEMENTS: &str = "create temporary table if not exists staged_statements (key blob primary key, external_id, \
+     user_id, role_id, statement, started_ms, ended_ms, success, calls, precise, bytes, rows) without rowid";
+const CLEAR_STATEMENTS: &str = "delete from temp.staged_statements";
+const STAGE_ACCESSES: &str = "create temporary table if not exists staged_accesses \
+                              (statement_key blob, object_key blob, action, primary key (statement_key, object_key, action)) without rowid";
+const CLEAR_ACCESSES: &str = "delete from temp.staged_accesses";
+
+async fn run(connection: &mut SqliteConnection, sql: String) -> Result<u64, sqlx::Error> {
+    Ok(sqlx::query(AssertSqlSafe(sql)).execute(connection).await?.rows_affected())
+}
+
+fn bind<'q>(mut query: Query<'q, Sqlite, SqliteArguments>, row: Row) -> Query<'q, Sqlite, SqliteArguments> {
+    for value in row {
+        query = match value {
+            Value::Null => query.bind(None::<i64>),
+            Value::Integer(number) => query.bind(number),
+            Value::Text(text) => query.bind(text),
+            Value::Key(key) => query.bind(key.0.to_vec()),
+        };
+    }
+    query
+}
+
+/// Inserts rows with one statement.
+async fn insert(connection: &mut SqliteConnection, sql: String, rows: &mut Vec<Row>) -> Result<u64, sqlx::Error> {
+    let query = rows.drain(..).fold(sqlx::query(AssertSqlSafe(sql)), bind);
+    Ok(query.execute(connection).await?.rows_affected())
+}
+
+fn values(width: usize, rows: usize) -> String {
+    let row = format!("({})", vec!["?"; width].join(","));
+    vec![row; rows].join(",")
+}
+
+impl Ingest {
+    /// Takes one line, with its line break.
+    pub(crate) async fn line(&mut self, bytes: &[u8]) -> Result<(), IngestError> {
+        self.lines += 1;
+        let wrong = |line, reason: String| IngestError::Line { line, reason };
+        if self.end.is_some() {
+            return Err(wrong(self.lines, "it stands behind the end".into()));
+        }
+        self.hasher.update(bytes);
+        let line: Line = serde_json::from_slice(bytes).map_err(|error| wrong(self.lines, error.to_string()))?;
+        if !line.belongs_to(self.upload.step) {
+            return Err(wrong(self.lines, format!("it does not belong to step {}", self.upload.step)));
+        }
+        match line {
+            Line::User(user) => self.stage(&kinds::USERS, rows::user(user)).await,
+            Line::Group(group) => self.stage(&kinds::GROUPS, rows::group(group)).await,
+            Line::Membership(membership) => self.stage(&kinds::MEMBERSHIPS, rows::membership(membership)).await,
+            Line::Object(object) => {
+                self.refer(&object.object).await?;
+                self.stage(&kinds::OBJECTS, rows::object(object)).await
+            }
+            Line::AccessControl(control) => self.control(*control).await,
+            Line::Part(part) => self.held(rows::id_key(&part.control), part.who, part.what).await,
+            Line::Statement(statement) => self.statement(statement).await,
+            Line::Description(description) => {
+                self.description = Some(description);
+                Ok(())
+            }
+            Line::Coverage(coverage) => {
+                self.coverage = Some(coverage);
+                Ok(())
+            }
+            Line::Gap(gap) => {
+                self.gaps.push(gap);
+                Ok(())
+            }
+            Line::End(end) => {
+                self.end = Some(end);
+                Ok(())
+            }
+        }
+    }
+
+    async fn stage(&mut self, kind: &'static Kind, row: Row) -> Result<(), IngestError> {
+        let Some(at) = self.buffers.iter().position(|buffer| buffer.kind == kind) else { return Ok(()) };
+        self.buffers[at].rows.push(row);
+        if self.buffers[at].rows.len() >= BATCH { self.flush(at).await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self, at: usize) -> Result<(), IngestError> {
+        let buffer = &mut self.buffers[at];
+        let rows = buffer.rows.len();
+        if rows == 0 {
+            return Ok(());
+        }
+        let sql = if rows == BATCH { buffer.full.clone() } else { buffer.kind.insert(rows) };
+        debug_assert!(buffer.rows.iter().all(|row| row.len() == buffer.kind.width()));
+        let table = buffer.kind.table;
+        match insert(&mut self.connection, sql, &mut buffer.rows).await {
+            Ok(_) => Ok(()),
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                let reason = format!("one of the last {rows} records of {} comes twice", table.replace('_', " "));
+                Err(IngestError::Line { line: self.lines, reason })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Keeps the reference of an object, so that facts can name it by its key.
+    async fn refer(&mut self, object: &ObjectRef) -> Result<Key, IngestError> {
+        let key = object.key();
+        if self.refs_written.len() >= REFS_REMEMBERED {
+            self.refs_written.clear();
+        }
+        if self.refs_written.insert(key) {
+            self.refs.push(rows::object_ref(key, object));
+            if self.refs.len() >= BATCH {
+                self.flush_refs().await?;
+            }
+        }
+        Ok(key)
+    }
+
+    async fn flush_refs(&mut self) -> Result<(), IngestError> {
+        if self.refs.is_empty() {
+            return Ok(());
+        }
+        let sql = format!("insert or ignore into temp.staged_refs values {}", values(4, self.refs.len()));
+        insert(&mut self.connection, sql, &mut self.refs).await?;
+        Ok(())
+    }
+
+    async fn control(&mut self, mut control: AccessControl) -> Result<(), IngestError> {
+        let key = rows::id_key(&control.external_id);
+        let (who, what) = (std::mem::take(&mut control.who), std::mem::take(&mut control.what));
+        for standing in &control.standing {
+            self.refer(&standing.under).await?;
+        }
+        self.stage(&kinds::ACCESS_CONTROLS, rows::access_control(control)).await?;
+        self.held(key, who, what).await
+    }
+
+    async fn held(&mut self, control: Key, who: Vec<Member>, what: Vec<What>) -> Result<(), IngestError> {
+        for member in who {
+            self.stage(&kinds::MEMBERS, rows::member(control, member)).await?;
+        }
+        for what in what {
+            let object = self.refer(&what.object).await?;
+            for row in rows::facts(control, object, what) {
+                self.stage(&kinds::FACTS, row).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn statement(&mut self, statement: Statement) -> Result<(), IngestError> {
+        let key = rows::id_key(&statement.external_id);
+        self.statements.push(rows::statement(&statement));
+        for access in &statement.accessed {
+            let object = self.refer(&access.object).await?;
+            self.accesses.push(vec![key.into(), object.into(), access.action.as_str().to_owned().into()]);
+        }
+        if self.statements.len() >= BATCH || self.accesses.len() >= BATCH * 4 {
+            self.flush_statements().await?;
+        }
+        Ok(())
+    }
+
+    async fn flush_statements(&mut self) -> Result<(), IngestError> {
+        if !self.statements.is_empty() {
+            let sql = format!("insert or ignore into temp.staged_statements values {}", values(12, self.statements.len()));
+            insert(&mut self.connection, sql, &mut self.statements).await?;
+        }
+        while !self.accesses.is_empty() {
+            let mut some: Vec<Row> = self.accesses.drain(..self.accesses.len().min(BATCH * 4)).collect();
+            let sql = format!("insert or ignore into temp.staged_accesses values {}", values(3, some.len()));
+            insert(&mut self.connection, sql, &mut some).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes everything in, and says what that changed.
+    pub(crate) async fn commit(mut self, now_ms: u64) -> Result<Receipt, IngestError> {
+        let end = self.end.ok_or_else(|| IngestError::Incomplete("its last line is missing".into()))?;
+        if end.lines + 1 != self.lines {
+            return Err(IngestError::Incomplete(format!("it says {} lines, and {} came", end.lines, self.lines - 1)));
+        }
+        for at in 0..self.buffers.len() {
+            self.flush(at).await?;
+        }
+        self.flush_refs().await?;
+        self.flush_statements().await?;
+        let digest = std::mem::take(&mut self.hasher).finish();
+        let mut connection = self.connection;
+        let mut transaction = connection.begin_with("begin immediate").await?;
+        let commit = Commit {
+            source: self.source,
+            upload: &self.upload,
+            now: after_last(&mut transaction, self.source, integer(now_ms)).await?,
+            gaps: &self.gaps,
+            complete: end.complete,
+        };
+        if let Some(description) = &self.description {
+            commit.describe(&mut transaction, &self.source_name, description).await?;
+        }
+        let mut receipt = Receipt { accepted: 0, added: 0, updated: 0, unchanged: 0, removed: 0, kept: 0, digest };
+        commit.records(&mut transaction, &self.rules, &mut receipt).await?;
+        if self.upload.step == Step::DataUsage {
+            commit.usage(&mut transaction, self.coverage, &mut receipt).await?;
+        }
+        commit.remember(&mut transaction, &receipt).await?;
+        transaction.commit().await?;
+        Ok(receipt)
+    }
+}
+
+/// A time that is later than every upload of the source: two uploads in one millisecond must not begin the same rows.
+async fn after_last(connection: &mut SqliteConnection, source: i64, now: i64) -> Result<i64, sqlx::Error> {
+    let last: Option<i64> =
+        sqlx::query_scalar("select max(u.at_ms) from uploads u join runs r on r.id = u.run where r.source = ?1")
+            .bind(source)
+            .fetch_one(connection)
+            .await?;
+    Ok(last.map_or(now, |last| now.max(last + 1)))
+}
+
+/// The transaction in which an upload is taken in.
+struct Commit<'u> {
+    source: i64,
+    upload: &'u UploadId,
+    now: i64,
+    gaps: &'u [Gap],
+    complete: bool,
+}
+
+/// What taking in would do with one kind of record.
+#[derive(Default)]
+struct Counts {
+    staged: u64,
+    known: u64,
+    unchanged: u64,
+    before: u64,
+    gone: u64,
+    in_gap: u64,
+}
+
+impl Commit<'_> {
+    /// Keeps the description, unless it is of another instance.
+    async fn describe(&self, connection: &mut SqliteConnection, name: &str, description: &Description) -> Result<(), IngestError> {
+        let known: Option<String> =
+            sqlx::query_scalar("select instance_id from sources where id = ?1").bind(self.source).fetch_one(&mut *connection).await?;
+        let given = description.instance_id.as_str();
+        if let Some(known) = known.filter(|known| known != given) {
+            let (name, given) = (name.to_owned(), given.to_owned());
+            return Err(IngestError::OtherInstance { name, known, given });
+        }
+        let json = serde_json::to_string(description).map_err(StoreError::Content)?;
+        sqlx::query("update sources set instance_id = ?2, description = ?3 where id = ?1")
+            .bind(self.source)
+            .bind(given)
+            .bind(json)
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+
+    /// Whether nothing may be removed at all.
+    fn removes_nothing(&self) -> bool {
+        !self.complete || self.gaps.iter().any(|gap| gap.scope.is_none())
+    }
+
+    /// Compares what is staged with what is there, and takes it in.
+    async fn records(&self, connection: &mut SqliteConnection, rules: &UploadRules, receipt: &mut Receipt) -> Result<(), IngestError> {
+        sqlx::query(
+            "insert or ignore into object_refs (source, object_key, kind, path, signature) \
+             select ?1, object_key, kind, path, signature from temp.staged_refs",
+        )
+        .bind(self.source)
+        .execute(&mut *connection)
+        .await?;
+        self.find_gaps(connection).await?;
+        let mut all = Vec::new();
+        for kind in Kind::of(self.upload.step) {
+            all.push((kind, self.count(connection, kind).await?));
+        }
+        if !self.removes_nothing() {
+            let removal =
+                |(kind, counts): &(&'static Kind, Counts)| Removal { what: kind.table, removed: counts.gone - counts.in_gap, before: counts.before };
+            let removals: Vec<Removal> = all.iter().map(removal).collect();
+            rules.thresholds.check(&removals, rules.allow_removals)?;
+        }
+        for (kind, counts) in &all {
+            let removed = if self.removes_nothing() { 0 } else { counts.gone - counts.in_gap };
+            if counts.known > counts.unchanged {
+                self.apply(connection, kind.end_changed()).await?;
+            }
+            if removed > 0 {
+                self.apply(connection, kind.end_gone()).await?;
+            }
+            if counts.staged > counts.unchanged {
+                self.apply(connection, kind.take_in()).await?;
+            }
+            receipt.accepted += counts.staged;
+            receipt.added += counts.staged - counts.known;
+            receipt.updated += counts.known - counts.unchanged;
+            receipt.unchanged += counts.unchanged;
+            receipt.removed += removed;
+            receipt.kept += counts.gone - removed;
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, connection: &mut SqliteConnection, sql: String) -> Result<(), sqlx::Error> {
+        sqlx::query(AssertSqlSafe(sql)).bind(self.source).bind(self.now).execute(connection).await?;
+        Ok(())
+    }
+
+    async fn count(&self, connection: &mut SqliteConnection, kind: &Kind) -> Result<Counts, sqlx::Error> {
+        let staged: i64 = sqlx::query_scalar(AssertSqlSafe(kind.count_staged())).fetch_one(&mut *connection).await?;
+        let before: i64 =
+            sqlx::query_scalar(AssertSqlSafe(kind.count_current())).bind(self.source).fetch_one(&mut *connection).await?;
+        let mut counts = Counts { staged: number(staged), before: number(before), ..Counts::default() };
+        if before > 0 {
+            let (known, unchanged): (i64, i64) =
+                sqlx::query_as(AssertSqlSafe(kind.count_known())).bind(self.source).fetch_one(&mut *connection).await?;
+            let (gone, in_gap): (i64, i64) =
+                sqlx::query_as(AssertSqlSafe(kind.count_gone())).bind(self.source).fetch_one(connection).await?;
+            counts = Counts {
+                known: number(known),
+                unchanged: number(unchanged),
+                gone: number(gone),
+                in_gap: number(in_gap),
+                ..counts
+            };
+        }
+        Ok(counts)
+    }
+
+    /// Writes down what lies in a gap: the external ids, and all objects at and below them.
+    async fn find_gaps(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        for statement in [
+            "create temporary table if not exists gap_scopes (external_id text primary key, key blob) without rowid",
+            "create temporary table if not exists gap_objects (key blob primary key, object_key blob) without rowid",
+            "delete from temp.gap_scopes",
+            "delete from temp.gap_objects",
+        ] {
+            sqlx::query(statement).execute(&mut *connection).await?;
+        }
+        for scope in self.gaps.iter().filter_map(|gap| gap.scope.as_ref()) {
+            sqlx::query("insert or ignore into temp.gap_scopes values (?1, ?2)")
+                .bind(scope.as_str())
+                .bind(rows::id_key(scope).0.to_vec())
+                .execute(&mut *connection)
+                .await?;
+        }
+        sqlx::query(
+            "with recursive below (key) as (
+                 select key from temp.gap_scopes
+                 union
+                 select o.key from objects o join below b on o.parent_key = b.key where o.source = ?1 and o.until_ms is null
+             )
+             insert or ignore into temp.gap_objects
+             select o.key, o.object_key from objects o join below b on o.key = b.key where o.source = ?1 and o.until_ms is null",
+        )
+        .bind(self.source)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Adds statements that are not known yet.
+    async fn usage(&self, connection: &mut SqliteConnection, coverage: Option<Coverage>, receipt: &mut Receipt) -> Result<(), IngestError> {
+        let staged: i64 = sqlx::query_scalar("select count(*) from temp.staged_statements").fetch_one(&mut *connection).await?;
+        let added = sqlx::query(
+            "insert into statements (source, key, external_id, user_id, role_id, statement, started_ms, ended_ms, success, calls, \
+             precise, bytes, rows) select ?1, key, external_id, user_id, role_id, statement, started_ms, ended_ms, success, calls, \
+             precise, bytes, rows from temp.staged_statements s where not exists \
+             (select 1 from statements t where t.source = ?1 and t.key = s.key)",
+        )
+        .bind(self.source)
+        .execute(&mut *connection)
+        .await?
+        .rows_affected();
+        sqlx::query("insert or ignore into accesses select ?1, statement_key, object_key, action from temp.staged_accesses")
+            .bind(self.source)
+            .execute(&mut *connection)
+            .await?;
+        if let Some(coverage) = coverage {
+            sqlx::query("insert into coverages values (?1, ?2, ?3, ?4)")
+                .bind(self.source)
+                .bind(self.upload.run.as_str())
+                .bind(integer(coverage.from_ms))
+                .bind(integer(coverage.to_ms))
+                .execute(connection)
+                .await?;
+        }
+        receipt.accepted += number(staged);
+        receipt.added += added;
+        receipt.unchanged += number(staged).saturating_sub(added);
+        Ok(())
+    }
+
+    /// Writes down that this upload was taken in; a second one of the same step is refused by its key.
+    async fn remember(&self, connection: &mut SqliteConnection, receipt: &Receipt) -> Result<(), IngestError> {
+        let (run, step) = (self.upload.run.as_str(), self.upload.step.name());
+        let receipt = serde_json::to_string(receipt).map_err(StoreError::Content)?;
+        sqlx::query("insert into uploads values (?1, ?2, ?3, ?4, ?5)")
+            .bind(run)
+            .bind(step)
+            .bind(self.now)
+            .bind(self.complete && self.gaps.is_empty())
+            .bind(receipt)
+            .execute(&mut *connection)
+            .await
+            .map_err(|error| match error {
+                sqlx::Error::Database(error) if error.is_unique_violation() => {
+                    StoreError::Conflict("this step of the run was uploaded already".into())
+                }
+                error => error.into(),
+            })?;
+        for gap in self.gaps {
+            sqlx::query("insert into gaps values (?1, ?2, ?3, ?4)")
+                .bind(run)
+                .bind(step)
+                .bind(gap.scope.as_ref().map(|scope| scope.as_str()))
+                .bind(gap.reason.as_str())
+                .execute(&mut *connection)
+                .await?;
+        }
+        Ok(())
+    }
+}

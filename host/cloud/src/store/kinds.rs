@@ -1,0 +1,202 @@
+//! The kinds of records that uploads hold, as one table: for each the columns that identify a row, and the others.
+//!
+//! Staging, comparing, counting, taking in and ending rows is the same for all kinds; the SQL is put together from here.
+
+use raito_core::step::Step;
+
+/// A kind of record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kind {
+    /// The table, and the word for people.
+    pub(super) table: &'static str,
+    /// The step that uploads it.
+    pub(super) step: Step,
+    /// The columns that identify a row within its source.
+    pub(super) key: &'static [&'static str],
+    /// The other columns.
+    pub(super) columns: &'static [&'static str],
+    /// How the current rows that lie in a gap are found: a condition over the table's columns and the temporary table
+    /// `gap_scopes` (column `external_id`) and `gap_objects` (columns `key`, `object_key`).
+    pub(super) in_gap: &'static str,
+}
+
+pub(super) const USERS: Kind = Kind {
+    table: "users",
+    step: Step::IdentityStore,
+    key: &["key"],
+    columns: &["external_id", "user_name", "display_name", "email", "enabled", "machine", "tags"],
+    in_gap: "external_id in (select external_id from gap_scopes)",
+};
+
+pub(super) const GROUPS: Kind = Kind {
+    table: "groups",
+    step: Step::IdentityStore,
+    key: &["key"],
+    columns: &["external_id", "name", "display_name", "description", "incomplete", "tags"],
+    in_gap: "external_id in (select external_id from gap_scopes)",
+};
+
+pub(super) const MEMBERSHIPS: Kind = Kind {
+    table: "memberships",
+    step: Step::IdentityStore,
+    key: &["key"],
+    columns: &[
+        "group_id", "member_kind", "member_id", "inherits", "assumable", "may_pass_on", "granted_by", "expires_ms",
+    ],
+    in_gap: "group_id in (select external_id from gap_scopes) or member_id in (select external_id from gap_scopes)",
+};
+
+pub(super) const OBJECTS: Kind = Kind {
+    table: "objects",
+    step: Step::DataSource,
+    key: &["key"],
+    columns: &[
+        "external_id", "name", "kind", "path", "signature", "object_key", "description", "parent_key", "parent_external_id",
+        "data_type", "reads", "as_owner", "tags",
+    ],
+    in_gap: "key in (select key from gap_objects)",
+};
+
+pub(super) const ACCESS_CONTROLS: Kind = Kind {
+    table: "access_controls",
+    step: Step::AccessFromTarget,
+    key: &["key"],
+    columns: &[
+        "external_id", "name", "actual_name", "kind", "description", "action", "version", "standing", "policy", "locks",
+        "internalizable", "incomplete", "tags",
+    ],
+    in_gap: "external_id in (select external_id from gap_scopes)",
+};
+
+pub(super) const MEMBERS: Kind = Kind {
+    table: "members",
+    step: Step::AccessFromTarget,
+    key: &["control_key", "key"],
+    columns: &["member_kind", "member_id", "inherits", "assumable", "may_pass_on", "granted_by", "expires_ms"],
+    in_gap: "control_key in (select key from gap_scopes)",
+};
+
+pub(super) const FACTS: Kind = Kind {
+    table: "facts",
+    step: Step::AccessFromTarget,
+    key: &["control_key", "key"],
+    columns: &["object_key", "permission", "may_pass_on", "granted_by", "condition"],
+    in_gap: "control_key in (select key from gap_scopes) or object_key in (select object_key from gap_objects)",
+};
+
+/// All kinds that have a past.
+pub(super) const KINDS: [&Kind; 7] = [&USERS, &GROUPS, &MEMBERSHIPS, &OBJECTS, &ACCESS_CONTROLS, &MEMBERS, &FACTS];
+
+impl Kind {
+    /// The kinds that a step uploads.
+    pub(super) fn of(step: Step) -> impl Iterator<Item = &'static Self> {
+        KINDS.into_iter().filter(move |kind| kind.step == step)
+    }
+
+    fn all_columns(&self) -> String {
+        [self.key, self.columns].concat().join(", ")
+    }
+
+    fn same(&self, columns: &[&str]) -> String {
+        columns.iter().map(|column| format!("s.{column} is t.{column}")).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// Makes the staging table.
+    pub(super) fn stage(&self) -> String {
+        let columns = self.columns.iter().map(|column| format!(", {column}")).collect::<String>();
+        let key = self.key.iter().map(|column| format!("{column} blob not null")).collect::<Vec<_>>().join(", ");
+        let name = self.table;
+        format!(
+            "create temporary table if not exists staged_{name} ({key}{columns}, primary key ({})) without rowid",
+            self.key.join(", ")
+        )
+    }
+
+    /// Empties the staging table.
+    pub(super) fn clear(&self) -> String {
+        format!("delete from temp.staged_{}", self.table)
+    }
+
+    /// Stages this many rows. A row that is there already, to the letter, is no second one.
+    pub(super) fn insert(&self, rows: usize) -> String {
+        let width = self.key.len() + self.columns.len();
+        let row = format!("({})", vec!["?"; width].join(","));
+        format!("insert into temp.staged_{} ({}) values {}", self.table, self.all_columns(), vec![row; rows].join(","))
+    }
+
+    /// Values of one row.
+    pub(super) fn width(&self) -> usize {
+        self.key.len() + self.columns.len()
+    }
+
+    /// Counts current rows. Parameter: source.
+    pub(super) fn count_current(&self) -> String {
+        format!("select count(*) from {} where source = ?1 and until_ms is null", self.table)
+    }
+
+    /// Counts staged rows.
+    pub(super) fn count_staged(&self) -> String {
+        format!("select count(*) from temp.staged_{}", self.table)
+    }
+
+    /// Counts staged rows that have a current row: all of them, and those whose other columns are the same. Parameter:
+    /// source.
+    pub(super) fn count_known(&self) -> String {
+        format!(
+            "select count(*), coalesce(sum({}), 0) from temp.staged_{} s join {} t on {} where t.source = ?1 and t.until_ms is null",
+            self.same(self.columns),
+            self.table,
+            self.table,
+            self.same(self.key)
+        )
+    }
+
+    /// Counts current rows that are not staged, and those of them that lie in a gap. Parameter: source.
+    pub(super) fn count_gone(&self) -> String {
+        format!(
+            "select count(*), coalesce(sum({}), 0) from {} t where source = ?1 and until_ms is null and {}",
+            self.in_gap,
+            self.table,
+            self.not_staged()
+        )
+    }
+
+    fn not_staged(&self) -> String {
+        format!("not exists (select 1 from temp.staged_{} s where {})", self.table, self.same(self.key))
+    }
+
+    /// Ends current rows that are staged with other columns. Parameters: source, now.
+    pub(super) fn end_changed(&self) -> String {
+        format!(
+            "update {} as t set until_ms = ?2 where source = ?1 and until_ms is null and exists \
+             (select 1 from temp.staged_{} s where {} and not ({}))",
+            self.table,
+            self.table,
+            self.same(self.key),
+            self.same(self.columns)
+        )
+    }
+
+    /// Ends current rows that are not staged and lie in no gap. Parameters: source, now.
+    pub(super) fn end_gone(&self) -> String {
+        format!(
+            "update {} as t set until_ms = ?2 where source = ?1 and until_ms is null and not ({}) and {}",
+            self.table,
+            self.in_gap,
+            self.not_staged()
+        )
+    }
+
+    /// Takes in staged rows that have no current row. Parameters: source, now.
+    pub(super) fn take_in(&self) -> String {
+        let columns = self.all_columns();
+        let staged = [self.key, self.columns].concat().iter().map(|column| format!("s.{column}")).collect::<Vec<_>>().join(", ");
+        format!(
+            "insert into {0} (source, since_ms, {columns}) select ?1, ?2, {staged} from temp.staged_{0} s where not exists \
+             (select 1 from {0} t where t.source = ?1 and t.until_ms is null and {1}) order by {2}",
+            self.table,
+            self.same(self.key),
+            self.key.iter().map(|column| format!("s.{column}")).collect::<Vec<_>>().join(", ")
+        )
+    }
+}

@@ -1,0 +1,111 @@
+//! The pump: pulls pages out of a guest while the ones before are being sent.
+
+use std::sync::Arc;
+
+use raito_core::fault::{FaultKind, StepFault};
+use raito_core::limits;
+use raito_core::ports::{AnyPage, Connector, Context, Guest, GuestUse, Opening, StepBroker};
+use raito_core::record::Coverage;
+use raito_core::step::Step;
+use raito_core::text::Resume;
+use tokio::sync::mpsc;
+
+/// Pages that may wait for the sender: one is being sent, one waits, one is being made.
+const WAITING: usize = 1;
+
+/// What came of pumping.
+#[derive(Debug, Default)]
+pub(crate) struct Pumped {
+    pub(crate) used: GuestUse,
+    pub(crate) coverage: Option<Coverage>,
+}
+
+/// A pump that is running: its pages, and what came of it.
+pub(crate) struct Pump {
+    pub(crate) pages: mpsc::Receiver<AnyPage>,
+    pub(crate) ended: tokio::task::JoinHandle<(Pumped, Result<(), StepFault>)>,
+}
+
+/// What a pump needs to open a reader, and to open it again.
+pub(crate) struct Source {
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) broker: Arc<dyn StepBroker>,
+    pub(crate) step: Step,
+    pub(crate) opening: Opening,
+    pub(crate) context: Context,
+}
+
+impl Pump {
+    /// Starts to pull pages, with a guest that may have been started already.
+    pub(crate) fn start(source: Source, guest: Option<Box<dyn Guest>>) -> Self {
+        let (sender, pages) = mpsc::channel(WAITING);
+        let ended = tokio::spawn(async move {
+            let mut pumped = Pumped::default();
+            let result = pump(&source, guest, &sender, &mut pumped).await;
+            (pumped, result)
+        });
+        Self { pages, ended }
+    }
+}
+
+/// Pulls pages until there are no more. A reader that says that the target is unavailable is opened again behind the last
+/// page that said where to go on.
+async fn pump(
+    source: &Source,
+    mut ready: Option<Box<dyn Guest>>,
+    sender: &mpsc::Sender<AnyPage>,
+    pumped: &mut Pumped,
+) -> Result<(), StepFault> {
+    let mut resume: Option<Resume> = None;
+    for attempt in 0.. {
+        let mut guest = match ready.take() {
+            Some(guest) => guest,
+            None => source.connector.start(source.step, Arc::clone(&source.broker) as _).await?,
+        };
+        let result = read(source, guest.as_mut(), &mut resume, sender, pumped).await;
+        let used = guest.used();
+        pumped.used = GuestUse {
+            memory_bytes: pumped.used.memory_bytes.max(used.memory_bytes),
+            ticks: pumped.used.ticks + used.ticks,
+            calls: pumped.used.calls + used.calls,
+        };
+        match result {
+            Err(StepFault::Fault(fault))
+                if fault.kind == FaultKind::Unavailable && resume.is_some() && attempt < limits::RESUMES =>
+            {
+                tracing::warn!(step = %source.step, "{}; going on behind the last page", fault.message);
+            }
+            result => return result,
+        }
+    }
+    Ok(())
+}
+
+async fn read(
+    source: &Source,
+    guest: &mut dyn Guest,
+    resume: &mut Option<Resume>,
+    sender: &mpsc::Sender<AnyPage>,
+    pumped: &mut Pumped,
+) -> Result<(), StepFault> {
+    let context = Context { resume: resume.clone(), ..source.context.clone() };
+    guest.open(source.opening.clone(), context).await?;
+    while let Some(page) = guest.next().await? {
+        let token = match &page {
+            AnyPage::Identities(page) => &page.resume,
+            AnyPage::Objects(page) => &page.resume,
+            AnyPage::Access(page) => &page.resume,
+            AnyPage::Usage(page) => &page.resume,
+        };
+        let token = token.clone();
+        if sender.send(page).await.is_err() {
+            // Whoever takes the pages has given up, and knows why.
+            return Ok(());
+        }
+        *resume = token;
+    }
+    if source.step == Step::DataUsage {
+        pumped.coverage = guest.coverage().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,255 @@
+//! The reading steps: pages are checked, put on record, and sent as they come.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use raito_core::digest::{Digest, Hasher};
+use raito_core::event::{Event, Place};
+use raito_core::exchange::{CloudError, UploadId, UploadRules};
+use raito_core::fault::{BadRecord, StepFault};
+use raito_core::limits;
+use raito_core::ports::{AnyPage, Context, Guest, Opening, StepBroker, Upload, Writes};
+use raito_core::record::{AccessControl, Description, Gap};
+use raito_core::step::Step;
+use raito_core::unite::{AccessControls, AccessReading, Reading};
+use raito_core::upload::{End, Line, Receipt};
+
+use crate::event::RunEvent;
+use crate::pump::{Pump, Pumped, Source};
+use crate::redact;
+use crate::target::{Failure, TargetRun};
+
+/// What a reading step found.
+#[derive(Default)]
+pub(crate) struct Read {
+    pub(crate) records: u64,
+    pub(crate) gaps: Vec<Gap>,
+    pub(crate) receipt: Option<Receipt>,
+    pub(crate) controls: AccessControls,
+    pub(crate) description: Option<Description>,
+    pub(crate) memory_bytes: u64,
+    pub(crate) calls: u64,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A reading step in progress.
+struct Reader<'r> {
+    run: &'r TargetRun<'r>,
+    step: Step,
+    reading: Reading,
+    access: AccessReading,
+    description: Option<&'r Description>,
+    /// Which access controls are kept whole, for the decision in step 4.
+    keep: &'r (dyn Fn(&AccessControl) -> bool + Send + Sync),
+    upload: Option<Box<dyn Upload>>,
+    hasher: Hasher,
+    lines: u64,
+}
+
+/// Carries out a reading step.
+pub(crate) async fn read_step(
+    run: &TargetRun<'_>,
+    step: Step,
+    opening: Opening,
+    known: Option<&Description>,
+    keep: &(dyn Fn(&AccessControl) -> bool + Send + Sync),
+) -> Result<Read, Failure> {
+    let broker = run.broker.open(step, Writes::Refused);
+    let result = tokio::time::timeout(limits::STEP_WALL, read_with(run, step, opening, known, keep, &broker)).await;
+    broker.close().await;
+    let mut read = match result {
+        Err(_) => return Err(Failure::Step(StepFault::Limit(raito_core::fault::LimitHit {
+            what: "time in one step",
+            allowed: format!("{} h", limits::STEP_WALL.as_secs() / 3_600),
+        }))),
+        Ok(read) => read?,
+    };
+    let used = broker.used();
+    read.calls = used.calls;
+    if used.log_dropped > 0 {
+        read.warnings.push(format!("{} log messages of the connector were dropped", used.log_dropped));
+    }
+    Ok(read)
+}
+
+async fn read_with(
+    run: &TargetRun<'_>,
+    step: Step,
+    opening: Opening,
+    known: Option<&Description>,
+    keep: &(dyn Fn(&AccessControl) -> bool + Send + Sync),
+    broker: &Arc<dyn StepBroker>,
+) -> Result<Read, Failure> {
+    let context = run.context();
+    let mut guest = None;
+    let mut described = None;
+    if step == Step::DataSource {
+        let mut started = run.connector.start(step, Arc::clone(broker) as _).await?;
+        described = Some(started.describe(context.clone()).await?);
+        guest = Some(started);
+    }
+    let upload_id = UploadId { run: run.id.clone(), step };
+    let upload = if run.dry_run {
+        None
+    } else {
+        let rules = UploadRules { thresholds: run.target.thresholds, allow_removals: run.allow_removals };
+        Some(run.cloud.upload(upload_id.clone(), rules).await?)
+    };
+    let mut reader = Reader {
+        run,
+        step,
+        reading: Reading::default(),
+        access: AccessReading::default(),
+        description: described.as_ref().or(known),
+        keep,
+        upload,
+        hasher: Hasher::default(),
+        lines: 0,
+    };
+    if let Some(description) = &described {
+        reader.send(vec![Line::Description(Box::new(description.clone()))]).await?;
+    }
+    let pumped = reader.pull(opening, context, guest, broker).await?;
+    if let Some(coverage) = pumped.coverage {
+        reader.send(vec![Line::Coverage(coverage)]).await?;
+    }
+    let receipt = reader.finish(&upload_id).await?;
+    let (records, gaps, controls) = (reader.reading.records(), reader.reading.gaps().to_vec(), reader.access.finish());
+    Ok(Read {
+        records,
+        gaps,
+        receipt,
+        controls,
+        memory_bytes: pumped.used.memory_bytes,
+        description: described,
+        calls: 0,
+        warnings: Vec::new(),
+    })
+}
+
+impl Reader<'_> {
+    /// Takes pages from the pump until there are no more, somebody stops, or one is wrong.
+    async fn pull(
+        &mut self,
+        opening: Opening,
+        context: Context,
+        guest: Option<Box<dyn Guest>>,
+        broker: &Arc<dyn StepBroker>,
+    ) -> Result<Pumped, Failure> {
+        let source =
+            Source { connector: Arc::clone(&self.run.connector), broker: Arc::clone(broker), step: self.step, opening, context };
+        let mut pump = Pump::start(source, guest);
+        while let Some(page) = pump.pages.recv().await {
+            if self.run.stop.is_asked() {
+                return Err(Failure::Step(StepFault::Interrupted));
+            }
+            self.page(page).await?;
+        }
+        let (pumped, result) = pump.ended.await.map_err(|error| StepFault::Host(format!("the step's task ended: {error}")))?;
+        result?;
+        Ok(pumped)
+    }
+
+    async fn page(&mut self, page: AnyPage) -> Result<(), Failure> {
+        let lines = self.check(page).map_err(|record| StepFault::BadRecord { page: self.reading.pages().max(1), record })?;
+        self.send(lines).await?;
+        self.run.observer.observe(&RunEvent::Progress {
+            target: self.run.target.name.to_string(),
+            step: self.step,
+            pages: self.reading.pages(),
+            records: self.reading.records(),
+        });
+        Ok(())
+    }
+
+    /// Checks a page against everything that came before, and gives it as lines.
+    fn check(&mut self, page: AnyPage) -> Result<Vec<Line>, BadRecord> {
+        let missing = || BadRecord::new("description", "the connector has not described the target");
+        let (send, ledger) = (&self.run.target.send, self.run.ledger.as_ref());
+        let mut lines = Vec::new();
+        match page {
+            AnyPage::Identities(page) => {
+                let records = page.records;
+                let count = records.users.len() + records.groups.len() + records.memberships.len();
+                self.reading.page(count, page.gaps)?;
+                self.reading.identities(&records)?;
+                lines.extend(records.users.into_iter().map(|user| Line::User(redact::user(user, send, ledger))));
+                lines.extend(records.groups.into_iter().map(Line::Group));
+                lines.extend(records.memberships.into_iter().map(Line::Membership));
+            }
+            AnyPage::Objects(page) => {
+                self.reading.page(page.records.objects.len(), page.gaps)?;
+                self.reading.objects(&page.records, self.description.ok_or_else(missing)?)?;
+                lines.extend(page.records.objects.into_iter().map(Line::Object));
+            }
+            AnyPage::Access(page) => {
+                let records = page.records;
+                let of_controls = records.access_controls.iter().map(|control| 1 + control.who.len() + facts(&control.what));
+                let of_parts = records.parts.iter().map(|part| part.who.len() + facts(&part.what));
+                self.reading.page(of_controls.chain(of_parts).sum(), page.gaps)?;
+                let description = self.description.ok_or_else(missing)?;
+                self.access.take(&mut self.reading, &records, description, self.keep)?;
+                lines.extend(records.access_controls.into_iter().map(|control| Line::AccessControl(Box::new(control))));
+                lines.extend(records.parts.into_iter().map(Line::Part));
+            }
+            AnyPage::Usage(page) => {
+                self.reading.page(page.records.statements.len(), page.gaps)?;
+                let statements = page.records.statements.into_iter();
+                lines.extend(statements.map(|statement| Line::Statement(redact::statement(statement, send, ledger))));
+            }
+        }
+        Ok(lines)
+    }
+
+    /// Puts lines on record and sends them.
+    async fn send(&mut self, lines: Vec<Line>) -> Result<(), Failure> {
+        let mut bytes = Vec::with_capacity(lines.len() * 128);
+        lines.iter().for_each(|line| line.write(&mut bytes));
+        self.lines += lines.len() as u64;
+        self.hasher.update(&bytes);
+        self.run.ledger.append(&Event::Batch {
+            place: self.place(),
+            page: self.reading.pages(),
+            lines: lines.len() as u64,
+            bytes: bytes.len() as u64,
+            sha256: Digest::of(&bytes),
+        })?;
+        if let Some(upload) = &mut self.upload {
+            upload.send(bytes).await?;
+        }
+        Ok(())
+    }
+
+    fn place(&self) -> Place {
+        Place { target: self.run.target.name.to_string(), step: self.step }
+    }
+
+    /// Sends what was missing and the end, and waits for the receipt, which must be about the bytes that were sent.
+    async fn finish(&mut self, upload_id: &UploadId) -> Result<Option<Receipt>, Failure> {
+        let gaps: Vec<Line> = self.reading.gaps().iter().cloned().map(Line::Gap).collect();
+        if !gaps.is_empty() {
+            self.send(gaps).await?;
+        }
+        self.send(vec![Line::End(End { lines: self.lines, complete: true })]).await?;
+        let Some(upload) = self.upload.take() else { return Ok(None) };
+        self.run.broker.stage_state(upload_id).map_err(StepFault::Host)?;
+        let receipt = upload.finish().await?;
+        let sent = std::mem::take(&mut self.hasher).finish();
+        if receipt.digest != sent {
+            let reason = format!("it confirms {} where {sent} was sent", receipt.digest);
+            return Err(Failure::Cloud(CloudError::Failed(reason)));
+        }
+        self.run.broker.settle_state(true).map_err(StepFault::Host)?;
+        self.run.ledger.append(&Event::Receipt { place: self.place(), receipt })?;
+        Ok(Some(receipt))
+    }
+}
+
+fn facts(what: &[raito_core::record::What]) -> usize {
+    what.iter().map(|what| what.permissions.len()).sum()
+}
+
+/// How long something took, in milliseconds.
+pub(crate) fn elapsed_ms(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

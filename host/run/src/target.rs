@@ -1,0 +1,328 @@
+//! One run of one target: the five steps in their order.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use raito_core::capability::{Effective, StepState};
+use raito_core::event::{ConnectorIdentity, Event, Place};
+use raito_core::exchange::{CloudError, Desired, Outcome, RunClosing, RunOpening, StepReport};
+use raito_core::fault::{Fault, FaultKind, StepFault};
+use raito_core::grant::Target;
+use raito_core::ports::{Cloud, Connector, Context, Ledger, LedgerError, Opening, TargetBroker};
+use raito_core::record::Description;
+use raito_core::step::Step;
+use raito_core::text::{Ident, RunId};
+
+use crate::apply::{apply_step, remark};
+use crate::event::{Observer, RunEvent};
+use crate::read::{Read, elapsed_ms, read_step};
+use crate::stop::Stop;
+
+/// Everything that a run of a target needs.
+pub struct TargetRun<'r> {
+    /// The run's id.
+    pub id: RunId,
+    /// The target.
+    pub target: &'r Target,
+    /// The connector's identity.
+    pub identity: ConnectorIdentity,
+    /// The connector, compiled.
+    pub connector: Arc<dyn Connector>,
+    /// What it may use.
+    pub effective: &'r Effective,
+    /// The target's settings, resolved.
+    pub settings: std::collections::BTreeMap<Ident, String>,
+    /// The brokers.
+    pub broker: &'r dyn TargetBroker,
+    /// The cloud.
+    pub cloud: &'r dyn Cloud,
+    /// The audit log.
+    pub ledger: Arc<dyn Ledger>,
+    /// Who wants to know.
+    pub observer: &'r dyn Observer,
+    /// Whether somebody asked to stop.
+    pub stop: &'r Stop,
+    /// Whether nothing may be changed, neither at the target nor in the cloud.
+    pub dry_run: bool,
+    /// The exact number of records that a person said may be removed.
+    pub allow_removals: Option<u64>,
+}
+
+/// Why a step did not complete, or a run did not begin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The connector or the target.
+    #[error(transparent)]
+    Step(#[from] StepFault),
+    /// The cloud.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// The audit log.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// What became of a target.
+#[derive(Debug, Clone)]
+pub struct TargetReport {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What each step did.
+    pub steps: Vec<StepReport>,
+    /// The first failure, and the step in which it happened; none where it was before any step.
+    pub failure: Option<(Option<Step>, Failure)>,
+}
+
+/// What is known as the steps go on.
+#[derive(Default)]
+struct Known {
+    usage_since_ms: Option<u64>,
+    desired: Vec<Desired>,
+    description: Option<Description>,
+    access: Option<Read>,
+}
+
+/// Carries out all steps of a target, and tells the cloud how it went.
+pub async fn run_target(run: &TargetRun<'_>) -> TargetReport {
+    let target = run.target.name.to_string();
+    run.observer.observe(&RunEvent::TargetStart { target: target.clone(), run: run.id.to_string() });
+    let mut report = match begin(run).await {
+        Ok(mut known) => steps(run, &mut known).await,
+        Err(failure) => TargetReport { outcome: Outcome::Failed, steps: Vec::new(), failure: Some((None, failure)) },
+    };
+    if !run.dry_run && !matches!(report.failure, Some((None, _))) {
+        let closing = RunClosing { outcome: report.outcome, steps: report.steps.clone() };
+        if let Err(error) = run.cloud.close_run(run.id.clone(), closing).await
+            && report.failure.is_none()
+        {
+            report.outcome = Outcome::Failed;
+            report.failure = Some((None, error.into()));
+        }
+    }
+    let end = Event::TargetEnd { target: target.clone(), outcome: report.outcome.word().to_owned() };
+    if let Err(error) = run.ledger.append(&end)
+        && report.failure.is_none()
+    {
+        report.outcome = Outcome::Failed;
+        report.failure = Some((None, error.into()));
+    }
+    run.observer.observe(&RunEvent::TargetEnd { target, outcome: report.outcome });
+    report
+}
+
+/// Opens the run: on record first, then in the cloud.
+async fn begin(run: &TargetRun<'_>) -> Result<Known, Failure> {
+    run.ledger.append(&Event::TargetStart {
+        target: run.target.name.to_string(),
+        run: run.id.to_string(),
+        connector: run.identity.clone(),
+        slots: run.effective.slots.iter().map(|(name, slot)| (name.to_string(), slot.summary())).collect(),
+        steps: run.effective.steps.iter().map(|(step, state)| (step.name().to_owned(), *state)).collect(),
+    })?;
+    let mut known = Known::default();
+    if !run.dry_run {
+        let unanswered = run.broker.unsettled();
+        let opening = RunOpening {
+            run: run.id.clone(),
+            source: run.target.name.clone(),
+            connector: text_of(&run.identity.name)?,
+            version: text_of(&run.identity.version)?,
+            sha256: run.identity.sha256,
+            unanswered: unanswered.clone(),
+        };
+        let opened = run.cloud.open_run(opening).await?;
+        known.usage_since_ms = opened.usage_since_ms;
+        if unanswered.is_some() {
+            run.broker.settle_state(opened.unanswered_was_accepted).map_err(StepFault::Host)?;
+        }
+    }
+    if run.effective.steps.get(&Step::AccessToTarget) == Some(&StepState::Runs) {
+        known.desired = run.cloud.desired(run.target.name.clone()).await?;
+    }
+    Ok(known)
+}
+
+fn text_of<T>(text: &str) -> Result<T, Failure>
+where
+    T: std::str::FromStr<Err = raito_core::text::TextError>,
+{
+    text.parse().map_err(|error: raito_core::text::TextError| Failure::Step(StepFault::Host(error.to_string())))
+}
+
+async fn steps(run: &TargetRun<'_>, known: &mut Known) -> TargetReport {
+    let mut report = TargetReport { outcome: Outcome::Completed, steps: Vec::new(), failure: None };
+    for step in Step::ALL {
+        let skip = match run.effective.steps.get(&step) {
+            Some(StepState::Runs) if report.failure.is_some() => Some("an earlier step did not complete"),
+            Some(StepState::Runs) => None,
+            Some(StepState::LeftOut) => Some("left out"),
+            Some(StepState::NotSupported) | None => Some("the connector does not support it"),
+        };
+        let (step_report, failure) = match skip {
+            Some(reason) => (blank(step, Outcome::Skipped, Some(reason)), None),
+            None => one_step(run, step, known).await,
+        };
+        run.observer.observe(&RunEvent::StepEnd { target: run.target.name.to_string(), report: step_report.clone() });
+        if let Some(failure) = failure {
+            report.outcome = step_report.outcome;
+            report.failure = Some((Some(step), failure));
+        }
+        report.steps.push(step_report);
+    }
+    report
+}
+
+fn blank(step: Step, outcome: Outcome, reason: Option<&str>) -> StepReport {
+    StepReport {
+        step,
+        outcome,
+        reason: reason.map(remark),
+        records: 0,
+        gaps: 0,
+        receipt: None,
+        calls: 0,
+        duration_ms: 0,
+        guest_memory_bytes: 0,
+        warnings: Vec::new(),
+    }
+}
+
+/// Carries out one step between its two events on record.
+async fn one_step(run: &TargetRun<'_>, step: Step, known: &mut Known) -> (StepReport, Option<Failure>) {
+    let began = Instant::now();
+    let place = Place { target: run.target.name.to_string(), step };
+    run.observer.observe(&RunEvent::StepStart { target: place.target.clone(), step });
+    let result = match run.ledger.append(&Event::StepStart { place: place.clone() }) {
+        Err(error) => Err(error.into()),
+        Ok(()) if run.stop.is_asked() => Err(Failure::Step(StepFault::Interrupted)),
+        Ok(()) => carry_out(run, step, known).await,
+    };
+    let (mut report, mut failure) = match result {
+        Ok(report) => (report, None),
+        Err(failure) => {
+            let outcome = if failure == Failure::Step(StepFault::Interrupted) { Outcome::Interrupted } else { Outcome::Failed };
+            (blank(step, outcome, Some(&failure.to_string())), Some(failure))
+        }
+    };
+    report.duration_ms = elapsed_ms(began);
+    if let Err(error) = record_end(run, place, &report, failure.as_ref()) {
+        report.outcome = Outcome::Failed;
+        failure.get_or_insert(error.into());
+    }
+    if report.outcome == Outcome::Failed && failure.is_none() {
+        let reason = report.reason.as_ref().map_or_else(String::new, ToString::to_string);
+        failure = Some(Failure::Step(StepFault::Fault(Fault::new(FaultKind::Conflict, reason))));
+    }
+    (report, failure)
+}
+
+/// Puts the end of a step on record, with the limit or the trap that ended it.
+fn record_end(run: &TargetRun<'_>, place: Place, report: &StepReport, failure: Option<&Failure>) -> Result<(), LedgerError> {
+    match failure {
+        Some(Failure::Step(StepFault::Limit(hit))) => run.ledger.append(&Event::Limit {
+            place: place.clone(),
+            what: hit.what.to_owned(),
+            allowed: hit.allowed.clone(),
+        })?,
+        Some(Failure::Step(StepFault::Trap { message })) => {
+            run.ledger.append(&Event::Trap { place: place.clone(), message: message.clone() })?;
+        }
+        _ => {}
+    }
+    run.ledger.append(&Event::StepEnd {
+        place,
+        outcome: report.outcome.word().to_owned(),
+        records: report.records,
+        calls: report.calls,
+        duration_ms: report.duration_ms,
+        guest_memory_bytes: report.guest_memory_bytes,
+    })
+}
+
+async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result<StepReport, Failure> {
+    let keep_none = |_: &raito_core::record::AccessControl| false;
+    match step {
+        Step::IdentityStore => {
+            read_step(run, step, Opening::IdentityStore, None, &keep_none).await.map(|read| read_report(step, &read))
+        }
+        Step::DataSource => {
+            let read = read_step(run, step, Opening::DataSource(None), None, &keep_none).await?;
+            known.description.clone_from(&read.description);
+            Ok(read_report(step, &read))
+        }
+        Step::AccessFromTarget => {
+            describe(run, known).await?;
+            let managed: std::collections::BTreeSet<_> =
+                known.desired.iter().filter_map(|desired| desired.external_id.clone()).collect();
+            let keep = move |control: &raito_core::record::AccessControl| managed.contains(&control.external_id);
+            let read = read_step(run, step, Opening::AccessFromTarget, known.description.as_ref(), &keep).await?;
+            let report = read_report(step, &read);
+            known.access = Some(read);
+            Ok(report)
+        }
+        Step::AccessToTarget => change(run, known).await,
+        Step::DataUsage => {
+            let opening = Opening::DataUsage(known.usage_since_ms);
+            read_step(run, step, opening, None, &keep_none).await.map(|read| read_report(step, &read))
+        }
+    }
+}
+
+fn read_report(step: Step, read: &Read) -> StepReport {
+    let gap = |gap: &raito_core::record::Gap| remark(&format!("not read: {}", gap.reason));
+    let shown = read.gaps.iter().take(5).map(gap);
+    StepReport {
+        records: read.records,
+        gaps: read.gaps.len() as u64,
+        receipt: read.receipt,
+        calls: read.calls,
+        guest_memory_bytes: read.memory_bytes,
+        warnings: shown.chain(read.warnings.iter().map(|warning| remark(warning))).collect(),
+        ..blank(step, Outcome::Completed, None)
+    }
+}
+
+/// Has the target described, where step 2 was left out.
+async fn describe(run: &TargetRun<'_>, known: &mut Known) -> Result<(), Failure> {
+    if known.description.is_some() {
+        return Ok(());
+    }
+    if run.effective.steps.get(&Step::DataSource) == Some(&StepState::NotSupported) {
+        return Err(Failure::Step(StepFault::Host("the connector reads access and does not describe the target".into())));
+    }
+    let broker = run.broker.open(Step::DataSource, raito_core::ports::Writes::Refused);
+    let mut guest = run.connector.start(Step::DataSource, Arc::clone(&broker) as _).await?;
+    let description = guest.describe(run.context()).await;
+    broker.close().await;
+    known.description = Some(description?);
+    Ok(())
+}
+
+/// Step 4, on the strength of step 3 of this run.
+async fn change(run: &TargetRun<'_>, known: &Known) -> Result<StepReport, Failure> {
+    let step = Step::AccessToTarget;
+    if known.desired.is_empty() {
+        return Ok(blank(step, Outcome::Completed, Some("the cloud manages nothing of this target")));
+    }
+    let (Some(found), Some(description)) = (&known.access, &known.description) else {
+        let reason = "changes are decided against a whole read of the same run, and step access-from-target is left out";
+        return Ok(blank(step, Outcome::Skipped, Some(reason)));
+    };
+    let changed = apply_step(run, &known.desired, found, description).await?;
+    let failed = (changed.failed > 0).then(|| format!("{} of {} access controls are not as they are to be", changed.failed, known.desired.len()));
+    Ok(StepReport {
+        records: changed.changes,
+        calls: changed.calls,
+        guest_memory_bytes: changed.memory_bytes,
+        warnings: changed.warnings.iter().map(|warning| remark(warning)).collect(),
+        ..blank(step, if failed.is_some() { Outcome::Failed } else { Outcome::Completed }, failed.as_deref())
+    })
+}
+
+impl TargetRun<'_> {
+    /// What guests are told when a step is opened.
+    pub(crate) fn context(&self) -> Context {
+        let settings = self.settings.iter().map(|(key, value)| (key.to_string(), value.clone())).collect();
+        Context { settings, places: self.broker.places(), resume: None }
+    }
+}
