@@ -28,7 +28,16 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("raito-run", &["raito-core"]),
     (
         "raito",
-        &["raito-audit", "raito-broker", "raito-cloud", "raito-config", "raito-core", "raito-warehouse", "raito-run", "raito-sandbox"],
+        &[
+            "raito-audit",
+            "raito-broker",
+            "raito-cloud",
+            "raito-config",
+            "raito-core",
+            "raito-warehouse",
+            "raito-run",
+            "raito-sandbox",
+        ],
     ),
     ("raito-sdk", &[]),
     ("demo", &["raito-sdk"]),

@@ -21,8 +21,8 @@ use url_host::literal;
 
 use crate::budget::SlotBudget;
 use crate::pacing::Pace;
-use crate::secret::Secret;
 use crate::tls;
+use raito_core::secret::Secret;
 
 pub(crate) use body::OpenBody;
 pub(crate) use capture::captures;
@@ -93,7 +93,9 @@ fn credentials(
     let field = |(name, secret): (&Ident, &Secret)| {
         let slot = asked.get(name).ok_or_else(|| format!("the connector asks for no secret {name}"))?;
         let (header, value) = match &slot.scheme {
-            SecretScheme::Header { name, before, after } => (name.as_str(), format!("{before}{}{after}", secret.expose())),
+            SecretScheme::Header { name, before, after } => {
+                (name.as_str(), format!("{before}{}{after}", secret.expose()))
+            }
             SecretScheme::Bearer => ("authorization", format!("Bearer {}", secret.expose())),
             SecretScheme::Basic => {
                 use base64::Engine as _;
@@ -102,7 +104,8 @@ fn credentials(
             }
         };
         let header = HeaderName::try_from(header).map_err(|_| format!("{name}: no header name"))?;
-        let mut value = HeaderValue::try_from(value).map_err(|_| format!("{name}: the secret cannot stand in a header"))?;
+        let mut value =
+            HeaderValue::try_from(value).map_err(|_| format!("{name}: the secret cannot stand in a header"))?;
         value.set_sensitive(true);
         Ok((header, value))
     };

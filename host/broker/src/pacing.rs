@@ -37,7 +37,9 @@ pub(crate) fn pause(attempt: u32, asked: Option<Duration>) -> Option<Duration> {
     match asked {
         Some(asked) if asked > limits::RETRY_PAUSE_MAX => None,
         Some(asked) => Some(asked),
-        None => Some((limits::RETRY_PAUSE * 2_u32.saturating_pow(attempt.saturating_sub(1))).min(limits::RETRY_PAUSE_MAX)),
+        None => {
+            Some((limits::RETRY_PAUSE * 2_u32.saturating_pow(attempt.saturating_sub(1))).min(limits::RETRY_PAUSE_MAX))
+        }
     }
 }
 

@@ -113,7 +113,9 @@ impl Session {
             reason: reason.to_owned(),
         };
         match self.record(&denied) {
-            Ok(()) => Fault::denied(format!("{}.{}: {reason}", text::excerpt(&call.slot, 64), text::excerpt(&call.entry, 64))),
+            Ok(()) => {
+                Fault::denied(format!("{}.{}: {reason}", text::excerpt(&call.slot, 64), text::excerpt(&call.entry, 64)))
+            }
             Err(fault) => fault,
         }
     }
@@ -126,7 +128,9 @@ impl Session {
         let (Some(slot), Some(entries)) = (self.shared.slots.get(&name), self.shared.entries.get(&name)) else {
             return Err("the target does not grant this slot".into());
         };
-        let mode = *entries.get(call.entry.as_str()).ok_or("the manifest has no such entry, or the target does not grant writing")?;
+        let mode = *entries
+            .get(call.entry.as_str())
+            .ok_or("the manifest has no such entry, or the target does not grant writing")?;
         if mode == Mode::Write && self.writes == Writes::Refused {
             return Err(format!("it changes the target, and step {} only reads", self.place.step));
         }
@@ -137,7 +141,8 @@ impl Session {
     fn record_call(&self, call: &Call, mode: Mode, bytes: u64, secrets: &[String]) -> Result<u64, Fault> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let planned = mode == Mode::Write && self.writes == Writes::Recorded;
-        let arguments = serde_json::to_vec(&call.arguments).map_err(|error| Fault::new(FaultKind::Internal, error.to_string()))?;
+        let arguments =
+            serde_json::to_vec(&call.arguments).map_err(|error| Fault::new(FaultKind::Internal, error.to_string()))?;
         self.record(&Event::Call {
             place: self.place.clone(),
             call: number,
@@ -177,7 +182,10 @@ impl Session {
     fn hold(&self, open: Open) -> Result<u32, Fault> {
         let mut held = locked(&self.open);
         if held.len() >= limits::OPEN_HANDLES {
-            return Err(Fault::denied(format!("more than {} bodies and results are open at once", limits::OPEN_HANDLES)));
+            return Err(Fault::denied(format!(
+                "more than {} bodies and results are open at once",
+                limits::OPEN_HANDLES
+            )));
         }
         let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
         held.insert(handle, Arc::new(tokio::sync::Mutex::new(open)));
@@ -249,7 +257,11 @@ impl Session {
         let mut line = message.to_owned();
         fields.iter().for_each(|(key, value)| line.push_str(&format!(" {key}={value}")));
         let shown = text::excerpt(&line, limits::LOG_LINE_BYTES / 4);
-        self.record(&Event::GuestLog { place: self.place.clone(), level, message: self.shared.ledger.pseudonym(line.as_bytes()) })?;
+        self.record(&Event::GuestLog {
+            place: self.place.clone(),
+            level,
+            message: self.shared.ledger.pseudonym(line.as_bytes()),
+        })?;
         let (target, step) = (&self.place.target, self.place.step);
         match level {
             LogLevel::Debug => tracing::debug!(target: "connector", at = %target, %step, "{shown}"),

@@ -19,8 +19,8 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::budget::SlotBudget;
-use crate::secret::Secret;
 use crate::tls;
+use raito_core::secret::Secret;
 
 pub(crate) use connect::Connected;
 pub(crate) use read::{OpenRows, ReadSession};
@@ -50,7 +50,8 @@ impl SqlSlot {
             Tls::VerifyCa => Some(tls::Check::Authority),
             Tls::Off => None,
         };
-        let client = check.map(|check| tls::client(authorities, check)).transpose().map_err(|error| format!("ca: {error}"))?;
+        let client =
+            check.map(|check| tls::client(authorities, check)).transpose().map_err(|error| format!("ca: {error}"))?;
         Ok(Self {
             grant,
             statements,

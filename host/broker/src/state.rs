@@ -131,7 +131,10 @@ fn staged(path: &Path) -> PathBuf {
 fn read(path: &Path) -> io::Result<Option<Stored>> {
     match fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("{} is no state of a connector: {error}", path.display()))
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{} is no state of a connector: {error}", path.display()),
+            )
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -140,7 +143,9 @@ fn read(path: &Path) -> io::Result<Option<Stored>> {
 
 fn decode(stored: &Stored) -> io::Result<BTreeMap<String, Vec<u8>>> {
     let value = |(key, text): (&String, &String)| {
-        let bytes = STANDARD.decode(text).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a state's value is no base64"))?;
+        let bytes = STANDARD
+            .decode(text)
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a state's value is no base64"))?;
         Ok((key.clone(), bytes))
     };
     stored.values.iter().map(value).collect()

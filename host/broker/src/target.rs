@@ -13,10 +13,10 @@ use raito_core::text::{Ident, TargetName};
 use raito_core::vocabulary::Mode;
 
 use crate::http::HttpSlot;
-use crate::secret::Secret;
 use crate::session::Session;
 use crate::sql::SqlSlot;
 use crate::state::StateFile;
+use raito_core::secret::Secret;
 
 /// What the configuration only names and the caller has fetched: secrets and files of authorities.
 #[derive(Debug, Default)]

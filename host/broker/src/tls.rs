@@ -36,7 +36,8 @@ pub(crate) fn client(authorities: Option<&[u8]>, check: Check) -> Result<ClientC
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let roots = Arc::new(roots(authorities)?);
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    let full = WebPkiServerVerifier::builder_with_provider(roots, provider).build().map_err(|_| TlsError::NoAuthorities)?;
+    let full =
+        WebPkiServerVerifier::builder_with_provider(roots, provider).build().map_err(|_| TlsError::NoAuthorities)?;
     Ok(match check {
         Check::Full => builder.with_webpki_verifier(full).with_no_client_auth(),
         Check::Authority => {
@@ -121,7 +122,8 @@ pub(crate) fn explain(error: &(dyn std::error::Error + 'static)) -> Option<Strin
         if let Some(error) = found {
             return Some(match error {
                 Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-                    "the server's certificate comes from an authority that is not trusted: configure ca with its file".into()
+                    "the server's certificate comes from an authority that is not trusted: configure ca with its file"
+                        .into()
                 }
                 Error::InvalidCertificate(
                     CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },

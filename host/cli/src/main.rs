@@ -1,2 +1,22 @@
-//! Not written yet.
-fn main() {}
+//! The program `raito`.
+
+mod args;
+mod clock;
+mod cloud;
+mod codes;
+mod commands;
+mod engine;
+mod env;
+mod error;
+mod exit;
+mod files;
+mod logging;
+mod render;
+mod secrets;
+mod state_dir;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    commands::main()
+}

@@ -9,6 +9,7 @@ use raito_core::exchange::{CloudError, Desired, Feedback, RunClosing, RunOpened,
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::limits;
 use raito_core::ports::{BoxFuture, Cloud, Upload};
+use raito_core::secret::Secret;
 use raito_core::text::{RunId, TargetName};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
@@ -41,7 +42,7 @@ pub struct ClientError(String);
 pub struct Client {
     http: reqwest::Client,
     base: String,
-    token: String,
+    token: Secret,
 }
 
 impl Client {
@@ -49,7 +50,7 @@ impl Client {
     ///
     /// # Errors
     /// `ClientError` where the URL or the certificates are none.
-    pub fn new(endpoint: &Endpoint, token: String) -> Result<Self, ClientError> {
+    pub fn new(endpoint: &Endpoint, token: Secret) -> Result<Self, ClientError> {
         // The process has one provider; where another part has set it already, it is the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = reqwest::Client::builder()
@@ -65,7 +66,8 @@ impl Client {
                 let builder = match authorities {
                     None => builder,
                     Some(pem) => {
-                        let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| ClientError(error.to_string()))?;
+                        let certificates = reqwest::Certificate::from_pem_bundle(pem)
+                            .map_err(|error| ClientError(error.to_string()))?;
                         builder.tls_certs_only(certificates)
                     }
                 };
@@ -77,7 +79,7 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token)
+        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(self.token.expose())
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, CloudError> {
@@ -87,7 +89,8 @@ impl Client {
 
     async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CloudError> {
         let body = self.send(request).await?.bytes().await.map_err(|error| unreachable(&error))?;
-        serde_json::from_slice(&body).map_err(|error| CloudError::Failed(format!("its answer is not understood: {error}")))
+        serde_json::from_slice(&body)
+            .map_err(|error| CloudError::Failed(format!("its answer is not understood: {error}")))
     }
 
     fn with_body<T: Serialize>(&self, method: Method, path: &str, body: &T) -> Result<RequestBuilder, CloudError> {
@@ -183,7 +186,9 @@ async fn refused(response: Response) -> CloudError {
     let detail = problem.as_ref().map_or_else(|| format!("status {status}"), |problem| problem.detail.clone());
     match (status, problem) {
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => CloudError::Unauthorized(detail),
-        (_, Some(Problem { kind, over_threshold: Some(over), .. })) if kind == OVER_THRESHOLD => CloudError::OverThreshold(over),
+        (_, Some(Problem { kind, over_threshold: Some(over), .. })) if kind == OVER_THRESHOLD => {
+            CloudError::OverThreshold(over)
+        }
         (status, _) if status.is_client_error() => CloudError::Refused(Fault::new(FaultKind::Conflict, detail)),
         _ => CloudError::Failed(detail),
     }

@@ -119,7 +119,8 @@ pub fn serve(store: Store, clock: Arc<dyn Clock>, own_token: &str, listen: Vec<L
 fn router(app: &App) -> Router {
     let mut api = Router::new();
     for route in route::all() {
-        let guarded = route.handler.route_layer(axum::middleware::from_fn_with_state((app.clone(), route.scope), auth::guard));
+        let guarded =
+            route.handler.route_layer(axum::middleware::from_fn_with_state((app.clone(), route.scope), auth::guard));
         api = api.route(route.path, guarded);
     }
     let document = openapi::document();

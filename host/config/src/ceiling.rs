@@ -16,7 +16,8 @@ pub fn read_ceiling(text: &str) -> Result<Ceiling, Vec<Mistake>> {
     let mut reader = Reader::new(&no_variables);
     let mut ceiling = Ceiling::default();
     if let Some(fields) = reader.map(&node, CEILING) {
-        let allowed = |reader: &mut Reader<'_>, key: &str| fields.get(key).and_then(|node| reader.boolean(node)) != Some(false);
+        let allowed =
+            |reader: &mut Reader<'_>, key: &str| fields.get(key).and_then(|node| reader.boolean(node)) != Some(false);
         ceiling.no_write = !allowed(&mut reader, "write");
         ceiling.no_raw = !allowed(&mut reader, "raw");
         ceiling.databases = fields.get("databases").map(|node| reader.all_parsed(node));

@@ -44,7 +44,10 @@ pub struct Configuration {
 ///
 /// # Errors
 /// All mistakes of the text, in their order.
-pub fn read_configuration(text: &str, variables: &dyn Fn(&str) -> Option<String>) -> Result<Configuration, Vec<Mistake>> {
+pub fn read_configuration(
+    text: &str,
+    variables: &dyn Fn(&str) -> Option<String>,
+) -> Result<Configuration, Vec<Mistake>> {
     let node = parse(text).map_err(|mistake| vec![mistake])?;
     let mut reader = Reader::new(variables);
     let configuration = configuration(&mut reader, &node);
@@ -174,13 +177,14 @@ fn steps(reader: &mut Reader<'_>, node: &Node) -> BTreeSet<Step> {
 fn send(reader: &mut Reader<'_>, node: &Node) -> Send {
     let mut send = Send::default();
     if let Some(fields) = reader.map(node, SEND) {
-        let handling = |reader: &mut Reader<'_>, fields: &Fields<'_>, key: &str, usual: Handling| {
-            match fields.get(key).and_then(|node| reader.word(node, HANDLING)) {
-                None => usual,
-                Some(0) => Handling::Keep,
-                Some(1) => Handling::Hash,
-                Some(_) => Handling::Drop,
-            }
+        let handling = |reader: &mut Reader<'_>, fields: &Fields<'_>, key: &str, usual: Handling| match fields
+            .get(key)
+            .and_then(|node| reader.word(node, HANDLING))
+        {
+            None => usual,
+            Some(0) => Handling::Keep,
+            Some(1) => Handling::Hash,
+            Some(_) => Handling::Drop,
         };
         send = Send {
             email: handling(reader, &fields, "email", send.email),

@@ -18,7 +18,11 @@ pub(crate) fn grants(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<SlotName,
     for (key, value) in fields.iter() {
         let Some(slot) = SlotName::parse(key.as_str()) else {
             let message = format!("{} is no slot", escape(key.as_str()));
-            reader.wrong(node_place(&Node::from(key.clone())), message, Some("write it as http.name or sql.name".into()));
+            reader.wrong(
+                node_place(&Node::from(key.clone())),
+                message,
+                Some("write it as http.name or sql.name".into()),
+            );
             continue;
         };
         let grant = match slot.capability {
@@ -92,12 +96,14 @@ fn http(reader: &mut Reader<'_>, node: &Node) -> Option<HttpGrant> {
             }
         }
     });
-    let flag = |reader: &mut Reader<'_>, key: &str| fields.get(key).and_then(|node| reader.boolean(node)).unwrap_or(false);
+    let flag =
+        |reader: &mut Reader<'_>, key: &str| fields.get(key).and_then(|node| reader.boolean(node)).unwrap_or(false);
     let (plain_http, write) = (flag(reader, "plain-http"), flag(reader, "write"));
     let addresses = fields.get("addresses").map(|node| reader.all_parsed(node)).unwrap_or_default();
     let raw = fields.get("raw").map(|node| reader.all_parsed(node)).unwrap_or_default();
     let methods = fields.get("methods").map(|node| reader.all_parsed(node)).unwrap_or_default();
-    let rate = fields.get("rate").and_then(|node| reader.integer(node, 1, 10_000)).and_then(|rate| u32::try_from(rate).ok());
+    let rate =
+        fields.get("rate").and_then(|node| reader.integer(node, 1, 10_000)).and_then(|rate| u32::try_from(rate).ok());
     let ca = fields.get("ca").and_then(|node| reader.text(node));
     Some(HttpGrant { origin: origin?, addresses, plain_http, secrets, write, raw, methods, rate, ca })
 }
@@ -113,7 +119,8 @@ fn sql(reader: &mut Reader<'_>, node: &Node) -> Option<SqlGrant> {
         Some(_) => Tls::Off,
     };
     let databases = databases(reader, &fields);
-    let texts = |reader: &mut Reader<'_>, key: &str| fields.get(key).map(|node| reader.all_parsed(node)).unwrap_or_default();
+    let texts =
+        |reader: &mut Reader<'_>, key: &str| fields.get(key).map(|node| reader.all_parsed(node)).unwrap_or_default();
     let (calls, relations) = (texts(reader, "calls"), texts(reader, "relations"));
     let raw = fields.get("raw").map(|node| reader.all_parsed(node)).unwrap_or_default();
     let mut login_may = std::collections::BTreeSet::new();
@@ -169,7 +176,11 @@ fn server(reader: &mut Reader<'_>, node: &Node) -> Option<(SqlServer, String)> {
     };
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     if !path.is_empty() {
-        return wrong(reader, "the URL names a database or parameters", "list the databases below databases:, and end the URL with /");
+        return wrong(
+            reader,
+            "the URL names a database or parameters",
+            "list the databases below databases:, and end the URL with /",
+        );
     }
     let Some((user, host)) = authority.rsplit_once('@') else {
         return wrong(reader, "the URL has no user", FORM);
@@ -195,7 +206,10 @@ fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((byte, behind)) = rest.split_first() {
-        let hex = behind.get(..2).and_then(|pair| std::str::from_utf8(pair).ok()).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let hex = behind
+            .get(..2)
+            .and_then(|pair| std::str::from_utf8(pair).ok())
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok());
         match (byte, hex) {
             (b'%', Some(value)) => {
                 bytes.push(value);

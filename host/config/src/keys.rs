@@ -112,7 +112,11 @@ pub(crate) const TLS: &[&str] = &["verify-full", "verify-ca", "off"];
 pub(crate) const LOGIN_POWERS: &[&str] = &["superuser", "write-server-files", "execute-server-program"];
 
 pub(crate) const SQL_GRANT: &[Key] = &[
-    required("url", Shape::Text, "the server and the login that reads, such as postgresql://raito_read@db.internal:5432/"),
+    required(
+        "url",
+        Shape::Text,
+        "the server and the login that reads, such as postgresql://raito_read@db.internal:5432/",
+    ),
     required("databases", Shape::Texts, "the databases that may be read"),
     key("password", Shape::Secret, "the password of that login"),
     key("tls", Shape::Word(TLS), "how the connection is protected; verify-full unless said otherwise"),
@@ -124,10 +128,8 @@ pub(crate) const SQL_GRANT: &[Key] = &[
     key("login-may", Shape::Words(LOGIN_POWERS), "what the reading login may be able to do besides"),
 ];
 
-pub(crate) const SQL_WRITE: &[Key] = &[
-    required("user", Shape::Text, "the login"),
-    key("password", Shape::Secret, "its password"),
-];
+pub(crate) const SQL_WRITE: &[Key] =
+    &[required("user", Shape::Text, "the login"), key("password", Shape::Secret, "its password")];
 
 pub(crate) const SECRET: &[Key] = &[
     key("env", Shape::Text, "an environment variable"),

@@ -66,8 +66,12 @@ fn load_mistake(error: &LoadError) -> Mistake {
         LoadError::TopLevelMustBeMapping(marker) | LoadError::TopLevelMustBeSequence(marker) => {
             mistake(marker, "the file does not hold keys and values", Some("begin it with a key such as targets:"))
         }
-        LoadError::UnexpectedAnchor(marker) => mistake(marker, "anchors are not used here", Some("write the value out")),
-        LoadError::UnexpectedTag(marker) => mistake(marker, "tags are not used here", Some("remove what begins with !")),
+        LoadError::UnexpectedAnchor(marker) => {
+            mistake(marker, "anchors are not used here", Some("write the value out"))
+        }
+        LoadError::UnexpectedTag(marker) => {
+            mistake(marker, "tags are not used here", Some("remove what begins with !"))
+        }
         LoadError::MappingKeyMustBeScalar(marker) => mistake(marker, "a key is a word", None),
         LoadError::DuplicateKey(keys) => {
             let place = scalar_place(&keys.key);
@@ -155,7 +159,11 @@ impl<'v> Reader<'v> {
             self.wrong(scalar_place(key), format!("unknown key {}", escape(name)), Some(help));
         }
         for key in keys.iter().filter(|key| key.required && mapping.get(key.name).is_none()) {
-            self.wrong(place(mapping.span(), 1), format!("the key {} is missing", key.name), Some(format!("{}: {}", key.name, key.help)));
+            self.wrong(
+                place(mapping.span(), 1),
+                format!("the key {} is missing", key.name),
+                Some(format!("{}: {}", key.name, key.help)),
+            );
         }
         Some(Fields { node: mapping })
     }
@@ -197,7 +205,11 @@ impl<'v> Reader<'v> {
                 }
                 None => {
                     let message = format!("the environment variable {} is not set", escape(name));
-                    self.wrong(node_place(node), message, Some(format!("set it, or write the value instead of {{{{{name}}}}}")));
+                    self.wrong(
+                        node_place(node),
+                        message,
+                        Some(format!("set it, or write the value instead of {{{{{name}}}}}")),
+                    );
                     return None;
                 }
             }
@@ -241,7 +253,10 @@ impl<'v> Reader<'v> {
 
     /// A number in a range.
     pub(crate) fn integer(&mut self, node: &Node, low: i64, high: i64) -> Option<i64> {
-        let number = node.as_scalar().filter(|scalar| scalar.may_coerce()).and_then(|scalar| scalar.as_str().parse::<i64>().ok());
+        let number = node
+            .as_scalar()
+            .filter(|scalar| scalar.may_coerce())
+            .and_then(|scalar| scalar.as_str().parse::<i64>().ok());
         match number {
             Some(number) if (low..=high).contains(&number) => Some(number),
             Some(_) => {

@@ -83,7 +83,10 @@ fn the_example_has_every_key_of_the_schema() {
     let mut found = Vec::new();
     keys(&configuration_schema(), &mut found);
     for key in found {
-        assert!(WHOLE.contains(&format!("{key}:")), "{key} is in the schema and not in the example that the reader is tested with");
+        assert!(
+            WHOLE.contains(&format!("{key}:")),
+            "{key} is in the schema and not in the example that the reader is tested with"
+        );
     }
 }
 
@@ -117,10 +120,18 @@ fn with_grant(slot: &str, grant: &str) -> String {
 #[test]
 fn a_secret_never_stands_in_the_file() {
     let one = |slot: &str, grant: &str| mistakes(&with_grant(slot, grant)).join("\n");
-    assert!(one("sql.main", "{ url: \"postgresql://u@h/\", databases: [d], password: hunter2 }").contains("does not stand in the configuration"));
-    assert!(one("sql.main", "{ url: \"postgresql://u:pw@h/\", databases: [d] }").contains("a password stands in the URL"));
+    assert!(
+        one("sql.main", "{ url: \"postgresql://u@h/\", databases: [d], password: hunter2 }")
+            .contains("does not stand in the configuration")
+    );
+    assert!(
+        one("sql.main", "{ url: \"postgresql://u:pw@h/\", databases: [d] }").contains("a password stands in the URL")
+    );
     assert!(one("http.api", "{ origin: \"https://u:pw@h\" }").contains("credentials do not stand in a URL"));
-    assert!(one("sql.main", "{ url: \"postgresql://u@h/\", databases: [d], password: { env: A, file: b } }").contains("comes from one place"));
+    assert!(
+        one("sql.main", "{ url: \"postgresql://u@h/\", databases: [d], password: { env: A, file: b } }")
+            .contains("comes from one place")
+    );
     assert!(one("http.api", "{ origin: \"https://h\", token: abc }").contains("unknown key token"));
     for said in [one("sql.main", "{ url: \"postgresql://u@h/\", databases: [d], password: hunter2 }")] {
         assert!(!said.contains("hunter2"), "the mistake does not repeat it: {said}");
@@ -136,10 +147,14 @@ fn grants_are_explained() {
     assert!(one("sql.main", "{ url: \"postgresql://h/\", databases: [d] }").contains("has no user"));
     assert!(one("sql.main", "{ url: \"postgresql://u@h/\", databases: [] }").contains("1 to 1024 databases"));
     assert!(one("sql.main", "{ url: \"postgresql://u@h/\", databases: [d, d] }").contains("stands here twice"));
-    assert!(one("sql.main", "{ url: \"postgresql://u@h/\", databases: [d], write: true }").contains("a login of its own"));
+    assert!(
+        one("sql.main", "{ url: \"postgresql://u@h/\", databases: [d], write: true }").contains("a login of its own")
+    );
     assert!(one("http.api", "{ origin: \"https://h\", plain_http: true }").contains("unknown key plain_http"));
     assert!(one("http.api", "{ origin: \"https://h\", plian-http: true }").contains("did you mean plain-http?"));
-    assert!(one("http.api", "{ origin: \"https://h\", addresses: [\"10.0.0.0/99\"] }").contains("no range of addresses"));
+    assert!(
+        one("http.api", "{ origin: \"https://h\", addresses: [\"10.0.0.0/99\"] }").contains("no range of addresses")
+    );
     assert!(one("sqlmain", "{}").contains("sqlmain is no slot"));
     assert!(one("sql.main", "{ url: \"postgresql://u@{{NOWHERE}}/\", databases: [d] }").contains("NOWHERE is not set"));
 }
@@ -158,7 +173,9 @@ fn what_is_no_configuration_is_said() {
 
 #[test]
 fn a_ceiling_is_read_and_explained() {
-    let ceiling = read_ceiling("origins: [\"https://a.example\"]\ndatabases: [\"db:5432/*\"]\nwrite: false\nraw: false\n").expect("a ceiling");
+    let ceiling =
+        read_ceiling("origins: [\"https://a.example\"]\ndatabases: [\"db:5432/*\"]\nwrite: false\nraw: false\n")
+            .expect("a ceiling");
     assert!(ceiling.no_write && ceiling.no_raw && ceiling.origins.is_some_and(|origins| origins.len() == 1));
     let mistakes = read_ceiling("writes: false\nconnectors: [abc]\n").expect_err("two mistakes");
     assert_eq!(mistakes.len(), 2, "{mistakes:#?}");

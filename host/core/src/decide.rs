@@ -9,7 +9,8 @@ use crate::difference::{Difference, Fact, FactSet, Options, Unread, difference, 
 use crate::exchange::Desired;
 use crate::grant::Drift;
 use crate::record::{
-    AccessControl, Change, ChangeSet, ControlKind, Description, Identity, Member, ObjectRef, PermissionUse, Standing, What,
+    AccessControl, Change, ChangeSet, ControlKind, Description, Identity, Member, ObjectRef, PermissionUse, Standing,
+    What,
 };
 use crate::text::{ExternalId, Kind, Name, PermissionName, PolicyText};
 use crate::unite::AccessControls;
@@ -104,7 +105,12 @@ fn change_set(wanted: &Desired, held: Option<&AccessControl>, changes: Vec<Chang
 }
 
 /// Creates an entity and gives it all of its facts.
-fn create(wanted: &Desired, actual: &AccessControls, kind: &ControlKind, description: &Description) -> Result<Verdict, String> {
+fn create(
+    wanted: &Desired,
+    actual: &AccessControls,
+    kind: &ControlKind,
+    description: &Description,
+) -> Result<Verdict, String> {
     let control = &wanted.control;
     let name = &control.actual_name;
     if !kind.can_create {
@@ -219,7 +225,11 @@ impl Bundle {
                     bundle.what.entry((object.clone(), condition.clone())).or_default().push(used(permission));
                 }
                 Fact::Standing { under, kind, creator, permission, .. } => {
-                    bundle.standing.entry((under.clone(), kind.clone(), creator.clone())).or_default().push(used(permission));
+                    bundle
+                        .standing
+                        .entry((under.clone(), kind.clone(), creator.clone()))
+                        .or_default()
+                        .push(used(permission));
                 }
             }
         }

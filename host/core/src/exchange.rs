@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::fault::Fault;
 use crate::record::AccessControl;
 use crate::step::Step;
-use crate::text::{ConnectorName, Remark, ExternalId, Name, RunId, TargetName};
+use crate::text::{ConnectorName, ExternalId, Name, Remark, RunId, TargetName};
 use crate::threshold::{OverThreshold, Thresholds};
 use crate::upload::Receipt;
 

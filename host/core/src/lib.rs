@@ -19,6 +19,7 @@ pub mod limits;
 pub mod manifest;
 pub mod ports;
 pub mod record;
+pub mod secret;
 pub mod step;
 pub mod suggest;
 pub mod text;

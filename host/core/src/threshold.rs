@@ -64,7 +64,8 @@ impl Thresholds {
     pub fn check(&self, removals: &[Removal], allowed: Option<u64>) -> Result<(), OverThreshold> {
         let total = removals.iter().map(|removal| removal.removed).sum();
         let over = |removal: &&Removal| {
-            let share = u128::from(removal.removed) * 100 > u128::from(removal.before) * u128::from(self.remove_percent);
+            let share =
+                u128::from(removal.removed) * 100 > u128::from(removal.before) * u128::from(self.remove_percent);
             share && removal.removed > self.remove_count
         };
         match removals.iter().find(over) {
@@ -88,7 +89,8 @@ mod tests {
     #[test]
     fn both_the_share_and_the_count_must_be_exceeded() {
         let check = |removed, before, allowed| {
-            let removals = [Removal { what: "groups", removed: 7, before: 100 }, Removal { what: "users", removed, before }];
+            let removals =
+                [Removal { what: "groups", removed: 7, before: 100 }, Removal { what: "users", removed, before }];
             Thresholds::default().check(&removals, allowed).map_err(|over| over.total)
         };
         assert_eq!(check(0, 0, None), Ok(()));

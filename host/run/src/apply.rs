@@ -51,7 +51,11 @@ pub(crate) async fn apply_step(
         if run.dry_run {
             planned(run, &broker);
         } else {
-            let all = decision.sets.iter().zip(&applied).map(|(set, applied)| outcome(set, applied, broker.as_ref(), &mut changed));
+            let all = decision
+                .sets
+                .iter()
+                .zip(&applied)
+                .map(|(set, applied)| outcome(set, applied, broker.as_ref(), &mut changed));
             feedback.extend(all.collect::<Vec<_>>());
         }
     }
@@ -120,7 +124,13 @@ fn outcome(set: &ChangeSet, applied: &Applied, broker: &dyn StepBroker, changed:
     let errors: Vec<Remark> = applied.fault.iter().map(|fault| fault.message.clone()).collect();
     if let Some(fault) = &applied.fault {
         changed.failed += 1;
-        changed.warnings.push(format!("{}: {} of {} changes done: {}", set.name, applied.done, set.changes.len(), fault.message));
+        changed.warnings.push(format!(
+            "{}: {} of {} changes done: {}",
+            set.name,
+            applied.done,
+            set.changes.len(),
+            fault.message
+        ));
     }
     changed.warnings.extend(applied.warnings.iter().map(|warning| format!("{}: {warning}", set.name)));
     Feedback {

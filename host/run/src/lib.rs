@@ -11,4 +11,4 @@ mod target;
 
 pub use event::{Observer, RunEvent};
 pub use stop::Stop;
-pub use target::{TargetReport, TargetRun, run_target};
+pub use target::{Failure, TargetReport, TargetRun, run_target};

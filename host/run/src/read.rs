@@ -58,10 +58,12 @@ pub(crate) async fn read_step(
     let result = tokio::time::timeout(limits::STEP_WALL, read_with(run, step, opening, known, keep, &broker)).await;
     broker.close().await;
     let mut read = match result {
-        Err(_) => return Err(Failure::Step(StepFault::Limit(raito_core::fault::LimitHit {
-            what: "time in one step",
-            allowed: format!("{} h", limits::STEP_WALL.as_secs() / 3_600),
-        }))),
+        Err(_) => {
+            return Err(Failure::Step(StepFault::Limit(raito_core::fault::LimitHit {
+                what: "time in one step",
+                allowed: format!("{} h", limits::STEP_WALL.as_secs() / 3_600),
+            })));
+        }
         Ok(read) => read?,
     };
     let used = broker.used();
@@ -136,8 +138,13 @@ impl Reader<'_> {
         guest: Option<Box<dyn Guest>>,
         broker: &Arc<dyn StepBroker>,
     ) -> Result<Pumped, Failure> {
-        let source =
-            Source { connector: Arc::clone(&self.run.connector), broker: Arc::clone(broker), step: self.step, opening, context };
+        let source = Source {
+            connector: Arc::clone(&self.run.connector),
+            broker: Arc::clone(broker),
+            step: self.step,
+            opening,
+            context,
+        };
         let mut pump = Pump::start(source, guest);
         while let Some(page) = pump.pages.recv().await {
             if self.run.stop.is_asked() {
@@ -145,13 +152,15 @@ impl Reader<'_> {
             }
             self.page(page).await?;
         }
-        let (pumped, result) = pump.ended.await.map_err(|error| StepFault::Host(format!("the step's task ended: {error}")))?;
+        let (pumped, result) =
+            pump.ended.await.map_err(|error| StepFault::Host(format!("the step's task ended: {error}")))?;
         result?;
         Ok(pumped)
     }
 
     async fn page(&mut self, page: AnyPage) -> Result<(), Failure> {
-        let lines = self.check(page).map_err(|record| StepFault::BadRecord { page: self.reading.pages().max(1), record })?;
+        let lines =
+            self.check(page).map_err(|record| StepFault::BadRecord { page: self.reading.pages().max(1), record })?;
         self.send(lines).await?;
         self.run.observer.observe(&RunEvent::Progress {
             target: self.run.target.name.to_string(),
@@ -184,7 +193,8 @@ impl Reader<'_> {
             }
             AnyPage::Access(page) => {
                 let records = page.records;
-                let of_controls = records.access_controls.iter().map(|control| 1 + control.who.len() + facts(&control.what));
+                let of_controls =
+                    records.access_controls.iter().map(|control| 1 + control.who.len() + facts(&control.what));
                 let of_parts = records.parts.iter().map(|part| part.who.len() + facts(&part.what));
                 self.reading.page(of_controls.chain(of_parts).sum(), page.gaps)?;
                 let description = self.description.ok_or_else(missing)?;

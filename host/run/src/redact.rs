@@ -16,7 +16,9 @@ pub(crate) fn user(mut user: User, send: &Send, ledger: &dyn Ledger) -> User {
         (Handling::Keep, email) => email,
         (Handling::Drop, _) | (_, None) => None,
         // The form of an address is kept, since the field is one.
-        (Handling::Hash, Some(email)) => Email::new(format!("{}@hashed.invalid", hashed(ledger, email.as_str()).replace(':', "-"))).ok(),
+        (Handling::Hash, Some(email)) => {
+            Email::new(format!("{}@hashed.invalid", hashed(ledger, email.as_str()).replace(':', "-"))).ok()
+        }
     };
     user.display_name = match send.display_name {
         Handling::Keep => user.display_name,

@@ -200,7 +200,8 @@ async fn one_step(run: &TargetRun<'_>, step: Step, known: &mut Known) -> (StepRe
     let (mut report, mut failure) = match result {
         Ok(report) => (report, None),
         Err(failure) => {
-            let outcome = if failure == Failure::Step(StepFault::Interrupted) { Outcome::Interrupted } else { Outcome::Failed };
+            let outcome =
+                if failure == Failure::Step(StepFault::Interrupted) { Outcome::Interrupted } else { Outcome::Failed };
             (blank(step, outcome, Some(&failure.to_string())), Some(failure))
         }
     };
@@ -217,7 +218,12 @@ async fn one_step(run: &TargetRun<'_>, step: Step, known: &mut Known) -> (StepRe
 }
 
 /// Puts the end of a step on record, with the limit or the trap that ended it.
-fn record_end(run: &TargetRun<'_>, place: Place, report: &StepReport, failure: Option<&Failure>) -> Result<(), LedgerError> {
+fn record_end(
+    run: &TargetRun<'_>,
+    place: Place,
+    report: &StepReport,
+    failure: Option<&Failure>,
+) -> Result<(), LedgerError> {
     match failure {
         Some(Failure::Step(StepFault::Limit(hit))) => run.ledger.append(&Event::Limit {
             place: place.clone(),
@@ -288,7 +294,9 @@ async fn describe(run: &TargetRun<'_>, known: &mut Known) -> Result<(), Failure>
         return Ok(());
     }
     if run.effective.steps.get(&Step::DataSource) == Some(&StepState::NotSupported) {
-        return Err(Failure::Step(StepFault::Host("the connector reads access and does not describe the target".into())));
+        return Err(Failure::Step(StepFault::Host(
+            "the connector reads access and does not describe the target".into(),
+        )));
     }
     let broker = run.broker.open(Step::DataSource, raito_core::ports::Writes::Refused);
     let mut guest = run.connector.start(Step::DataSource, Arc::clone(&broker) as _).await?;
@@ -305,11 +313,13 @@ async fn change(run: &TargetRun<'_>, known: &Known) -> Result<StepReport, Failur
         return Ok(blank(step, Outcome::Completed, Some("the cloud manages nothing of this target")));
     }
     let (Some(found), Some(description)) = (&known.access, &known.description) else {
-        let reason = "changes are decided against a whole read of the same run, and step access-from-target is left out";
+        let reason =
+            "changes are decided against a whole read of the same run, and step access-from-target is left out";
         return Ok(blank(step, Outcome::Skipped, Some(reason)));
     };
     let changed = apply_step(run, &known.desired, found, description).await?;
-    let failed = (changed.failed > 0).then(|| format!("{} of {} access controls are not as they are to be", changed.failed, known.desired.len()));
+    let failed = (changed.failed > 0)
+        .then(|| format!("{} of {} access controls are not as they are to be", changed.failed, known.desired.len()));
     Ok(StepReport {
         records: changed.changes,
         calls: changed.calls,

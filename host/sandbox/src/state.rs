@@ -1,4 +1,8 @@
 //! What belongs to one store: the broker, the tables, and what was used.
+//!
+//! The three resources are `pub` because the generated bindings re-export them; the module itself is private.
+
+#![allow(unreachable_pub, reason = "the generated bindings re-export the resources")]
 
 use std::sync::Arc;
 
@@ -12,16 +16,16 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use crate::limiter::Limiter;
 
 /// A body that a guest reads in pieces.
-pub(crate) struct OpenBody(pub(crate) u32);
+pub struct OpenBody(pub(crate) u32);
 
 /// Rows that a guest reads.
-pub(crate) struct OpenRows {
+pub struct OpenRows {
     pub(crate) handle: u32,
     pub(crate) columns: Vec<String>,
 }
 
 /// Directory entries that a guest reads.
-pub(crate) struct OpenEntries(pub(crate) u32);
+pub struct OpenEntries(pub(crate) u32);
 
 /// The data of a store.
 pub(crate) struct State {

@@ -42,13 +42,23 @@ const CONNECT_RETRIES: u32 = 2;
 
 /// Header fields of answers that guests do not get: credentials, and what only concerns the connection.
 const WITHHELD: [&str; 8] = [
-    "set-cookie", "set-cookie2", "www-authenticate", "proxy-authenticate", "authentication-info", "proxy-authorization",
-    "authorization", "alt-svc",
+    "set-cookie",
+    "set-cookie2",
+    "www-authenticate",
+    "proxy-authenticate",
+    "authentication-info",
+    "proxy-authorization",
+    "authorization",
+    "alt-svc",
 ];
 
 impl HttpSlot {
     /// Sends a request and reads its whole answer.
-    pub(crate) async fn send_whole(&self, request: &HttpRequest, attempt: &mut Attempt) -> Result<(Answer, Vec<u8>), Fault> {
+    pub(crate) async fn send_whole(
+        &self,
+        request: &HttpRequest,
+        attempt: &mut Attempt,
+    ) -> Result<(Answer, Vec<u8>), Fault> {
         loop {
             let mut answer = self.send(request, attempt).await?;
             match answer.body.read_whole(&self.budget).await {
@@ -64,13 +74,17 @@ impl HttpSlot {
 
     /// Sends a request until there is an answer that is worth giving.
     pub(crate) async fn send(&self, request: &HttpRequest, attempt: &mut Attempt) -> Result<Answer, Fault> {
-        let _turn = self.at_once.acquire().await.map_err(|_| Fault::new(FaultKind::Unavailable, "the run is ending"))?;
+        let _turn =
+            self.at_once.acquire().await.map_err(|_| Fault::new(FaultKind::Unavailable, "the run is ending"))?;
         loop {
             attempt.count += 1;
             self.pace.wait().await;
             match self.send_once(request, attempt).await {
                 Ok((answer, asked)) if matches!(answer.status, 429 | 503) && attempt.count <= limits::RETRIES => {
-                    let busy = Fault::new(FaultKind::Unavailable, format!("{} answers with status {}", self.grant.origin, answer.status));
+                    let busy = Fault::new(
+                        FaultKind::Unavailable,
+                        format!("{} answers with status {}", self.grant.origin, answer.status),
+                    );
                     self.wait_before(attempt.count, asked, busy).await?;
                 }
                 Ok((answer, _)) => return Ok(answer),
@@ -100,7 +114,11 @@ impl HttpSlot {
         }
     }
 
-    async fn send_once(&self, request: &HttpRequest, attempt: &mut Attempt) -> Result<(Answer, Option<Duration>), Failed> {
+    async fn send_once(
+        &self,
+        request: &HttpRequest,
+        attempt: &mut Attempt,
+    ) -> Result<(Answer, Option<Duration>), Failed> {
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Head => reqwest::Method::HEAD,
@@ -185,7 +203,10 @@ fn headers(request: &HttpRequest) -> HeaderMap {
 fn given_headers(headers: &HeaderMap) -> Result<Vec<(String, String)>, Fault> {
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size > limits::HTTP_HEADER_BYTES {
-        return Err(Fault::denied(format!("an answer has more than {} bytes of header fields", limits::HTTP_HEADER_BYTES)));
+        return Err(Fault::denied(format!(
+            "an answer has more than {} bytes of header fields",
+            limits::HTTP_HEADER_BYTES
+        )));
     }
     let given = |(name, value): (&HeaderName, &HeaderValue)| {
         let text = std::str::from_utf8(value.as_bytes()).ok()?;

@@ -35,7 +35,8 @@ impl Captured {
         let argument = |argument: &Argument| {
             let Value::Captured(token) = &argument.value else { return Ok(argument.clone()) };
             let known = self.locked(|known| known.get(token).cloned());
-            let value = known.ok_or_else(|| Fault::denied(format!("argument {}: no such captured value", argument.name)))?;
+            let value =
+                known.ok_or_else(|| Fault::denied(format!("argument {}: no such captured value", argument.name)))?;
             let text = value.unwrap_or_else(|| token.clone());
             let value = if is_name(&argument.name) { Value::Name(vec![text]) } else { Value::Text(text) };
             Ok(Argument { name: argument.name.clone(), value })

@@ -92,7 +92,8 @@ impl Session {
                 let origin = self.http_origin(&ready, number, &attempt, status.to_string(), began);
                 self.record_reply(&origin, body.len() as u64)?;
                 let values = captures(ready.route, status, &headers, &body)?;
-                let captures = values.into_iter().map(|(name, value)| (name.to_string(), self.captured.keep(Some(value))));
+                let captures =
+                    values.into_iter().map(|(name, value)| (name.to_string(), self.captured.keep(Some(value))));
                 let captures = captures.collect();
                 Ok(HttpDone { reply: Some(HttpReply { status, headers, body }), captures })
             }

@@ -31,10 +31,12 @@ impl Session {
         if mode != wanted {
             return Err(self.deny(call, "read statements are queried, and write statements executed"));
         }
-        let statement = slot.statements.get(call.entry.as_str()).ok_or_else(|| self.deny(call, "there is no such statement"))?;
+        let statement =
+            slot.statements.get(call.entry.as_str()).ok_or_else(|| self.deny(call, "there is no such statement"))?;
         let database = slot.database(call.at.as_deref()).map_err(|reason| self.deny(call, &reason))?;
         let placeholders = statement.placeholders();
-        let is_name = |name: &str| placeholders.iter().any(|known| known.name == name && known.kind == PlaceholderType::Name);
+        let is_name =
+            |name: &str| placeholders.iter().any(|known| known.name == name && known.kind == PlaceholderType::Name);
         let arguments = self.captured.put_in(call, is_name)?;
         let request = statement.build(&arguments).map_err(|error| self.deny(call, &error.to_string()))?;
         let bytes = size(&request);
@@ -109,7 +111,9 @@ impl Session {
 
     pub(super) async fn sql_execute(&self, calls: &[Call]) -> Result<Reply, Fault> {
         let ready = calls.iter().map(|call| self.sql_ready(call, Mode::Write)).collect::<Result<Vec<_>, _>>()?;
-        let (Some(first), Some(first_call)) = (ready.first(), calls.first()) else { return Ok(Reply::Executed(Vec::new())) };
+        let (Some(first), Some(first_call)) = (ready.first(), calls.first()) else {
+            return Ok(Reply::Executed(Vec::new()));
+        };
         if ready.iter().any(|other| other.name != first.name || other.database != first.database) {
             return Err(self.deny(first_call, "statements of one transaction are for one database"));
         }
@@ -132,7 +136,8 @@ impl Session {
             numbers.push(self.record_call(call, Mode::Write, ready.bytes, &[])?);
         }
         let name = first.name.clone();
-        let requests: Vec<_> = calls.iter().map(|call| call.entry.clone()).zip(ready.into_iter().map(|ready| ready.request)).collect();
+        let requests: Vec<_> =
+            calls.iter().map(|call| call.entry.clone()).zip(ready.into_iter().map(|ready| ready.request)).collect();
         let outcome = session.execute(&requests).await;
         let status = outcome.as_ref().map_or_else(|fault| fault.kind.word(), |_| "ok");
         for call in numbers {

@@ -15,7 +15,9 @@ const EPOCH_2000_US: i64 = 946_684_800_000_000;
 impl<'r> FromSql<'r> for Cell {
     fn from_sql(kind: &Type, raw: &'r [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
         if raw.len() > limits::SQL_CELL_BYTES {
-            return Err(format!("a cell has {} bytes, and at most {} are allowed", raw.len(), limits::SQL_CELL_BYTES).into());
+            return Err(
+                format!("a cell has {} bytes, and at most {} are allowed", raw.len(), limits::SQL_CELL_BYTES).into()
+            );
         }
         let text = match *kind {
             Type::BOOL => bool::from_sql(kind, raw)?.to_string(),
@@ -95,16 +97,14 @@ mod tests {
 
     #[test]
     fn values_have_one_text() {
-        let text = |kind: &Type, raw: &[u8]| Cell::from_sql(kind, raw).map(|cell| cell.0).map_err(|error| error.to_string());
+        let text =
+            |kind: &Type, raw: &[u8]| Cell::from_sql(kind, raw).map(|cell| cell.0).map_err(|error| error.to_string());
         assert_eq!(text(&Type::BOOL, &[1]).as_deref(), Ok("true"));
         assert_eq!(text(&Type::INT8, &(-7_i64).to_be_bytes()).as_deref(), Ok("-7"));
         assert_eq!(text(&Type::TIMESTAMPTZ, &0_i64.to_be_bytes()).as_deref(), Ok("2000-01-01T00:00:00Z"));
         assert_eq!(text(&Type::TIMESTAMPTZ, &i64::MAX.to_be_bytes()).as_deref(), Ok("infinity"));
         assert_eq!(text(&Type::JSONB, b"\x01{\"a\": 1}").as_deref(), Ok("{\"a\": 1}"));
-        assert_eq!(
-            text(&Type::UUID, &[0xab; 16]).as_deref(),
-            Ok("abababab-abab-abab-abab-abababababab")
-        );
+        assert_eq!(text(&Type::UUID, &[0xab; 16]).as_deref(), Ok("abababab-abab-abab-abab-abababababab"));
         assert!(text(&Type::TEXT, &[0xff]).is_err());
         assert!(text(&Type::TEXT, &vec![b'x'; limits::SQL_CELL_BYTES + 1]).is_err());
     }

@@ -15,19 +15,19 @@ use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
 use super::SqlSlot;
 use super::error::fault;
-use crate::secret::Secret;
+use raito_core::secret::Secret;
 
 /// A connection that is open, with the task that drives it.
 pub(crate) struct Connected {
     pub(crate) client: Client,
     pub(crate) address: SocketAddr,
-    /// What the server said beside its answers, such as that a grant changed nothing: code and message.
-    pub(crate) notices: Notices,
+    /// What the server said beside its answers, such as that a grant changed nothing.
+    notices: Notices,
     driver: tokio::task::JoinHandle<()>,
 }
 
-/// Notices of the server, in order.
-pub(crate) type Notices = Arc<Mutex<Vec<(String, String)>>>;
+/// Notices of the server in order: code and message.
+type Notices = Arc<Mutex<Vec<(String, String)>>>;
 
 /// Notices that are kept of one connection.
 const NOTICES: usize = 1_000;
@@ -35,6 +35,19 @@ const NOTICES: usize = 1_000;
 impl Drop for Connected {
     fn drop(&mut self) {
         self.driver.abort();
+    }
+}
+
+impl Connected {
+    /// Forgets what the server has said beside its answers so far.
+    pub(crate) fn forget_notices(&self) {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The first notice with one of these codes since then.
+    pub(crate) fn notice(&self, codes: &[&str]) -> Option<String> {
+        let notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        notices.iter().find(|(code, _)| codes.contains(&code.as_str())).map(|(_, message)| message.clone())
     }
 }
 
@@ -70,7 +83,13 @@ impl SqlSlot {
         self.connect(database, login, self.write_password.as_ref(), false).await
     }
 
-    async fn connect(&self, database: &str, login: &SqlLogin, password: Option<&Secret>, read_only: bool) -> Result<Connected, Fault> {
+    async fn connect(
+        &self,
+        database: &str,
+        login: &SqlLogin,
+        password: Option<&Secret>,
+        read_only: bool,
+    ) -> Result<Connected, Fault> {
         let what = format!("{} database {} as {}", self.grant.server, raito_core::text::escape(database), login.user);
         let mut config = Config::new();
         config
@@ -83,9 +102,9 @@ impl SqlSlot {
         if let Some(password) = password {
             config.password(password.expose());
         }
-        let stream = timeout(limits::CONNECT, self.tcp())
-            .await
-            .map_err(|_| Fault::new(FaultKind::Unavailable, format!("{} does not answer in time", self.grant.server)))??;
+        let stream = timeout(limits::CONNECT, self.tcp()).await.map_err(|_| {
+            Fault::new(FaultKind::Unavailable, format!("{} does not answer in time", self.grant.server))
+        })??;
         let address = stream.peer_addr().map_err(|error| unreachable(&self.grant.server, &error))?;
         match &self.tls {
             Some(tls) => {
@@ -105,7 +124,9 @@ impl SqlSlot {
 
     async fn tcp(&self) -> Result<TcpStream, Fault> {
         let server = &self.grant.server;
-        let stream = TcpStream::connect((server.host.as_str(), server.port)).await.map_err(|error| unreachable(server, &error))?;
+        let stream = TcpStream::connect((server.host.as_str(), server.port))
+            .await
+            .map_err(|error| unreachable(server, &error))?;
         stream.set_nodelay(true).map_err(|error| unreachable(server, &error))?;
         Ok(stream)
     }
@@ -116,10 +137,12 @@ impl SqlSlot {
                               pg_has_role(r.oid, 'pg_execute_server_program', 'member') \
                               from pg_catalog.pg_roles r where r.rolname = current_user";
         let login = &self.grant.read.user;
-        let row = client.query_one(POWERS, &[]).await.map_err(|error| fault(&format!("what {login} may do"), &error))?;
+        let row =
+            client.query_one(POWERS, &[]).await.map_err(|error| fault(&format!("what {login} may do"), &error))?;
         let superuser: bool = row.get(0);
         let held = [superuser, row.get::<_, bool>(1) && !superuser, row.get::<_, bool>(2) && !superuser];
-        let over = LoginPower::ALL.into_iter().zip(held).find(|(power, held)| *held && !self.grant.login_may.contains(power));
+        let over =
+            LoginPower::ALL.into_iter().zip(held).find(|(power, held)| *held && !self.grant.login_may.contains(power));
         match over {
             None => Ok(()),
             Some((power, _)) => Err(Fault::denied(format!(
@@ -135,7 +158,10 @@ impl SqlSlot {
     }
 }
 
-fn in_time<T>(connecting: Result<Result<T, tokio_postgres::Error>, tokio::time::error::Elapsed>, what: &str) -> Result<T, Fault> {
+fn in_time<T>(
+    connecting: Result<Result<T, tokio_postgres::Error>, tokio::time::error::Elapsed>,
+    what: &str,
+) -> Result<T, Fault> {
     connecting
         .map_err(|_| Fault::new(FaultKind::Unavailable, format!("{what}: the login takes too long")))?
         .map_err(|error| fault(what, &error))

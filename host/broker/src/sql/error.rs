@@ -24,10 +24,18 @@ pub(super) fn fault(what: &str, error: &Error) -> Fault {
         next = source.source();
     }
     if last.contains("does not support TLS") || last.contains("server does not support") {
-        return Fault::new(FaultKind::InvalidSetting, format!("{what}: the server does not speak TLS, and the grant asks for it"));
+        return Fault::new(
+            FaultKind::InvalidSetting,
+            format!("{what}: the server does not speak TLS, and the grant asks for it"),
+        );
     }
-    if error.is_closed() || matches!(error.to_string().as_str(), text if text.contains("communicating") || text.contains("connecting")) {
-        return Fault::new(FaultKind::Unavailable, format!("{what}: the connection broke: {}", text::excerpt(&last, 200)));
+    if error.is_closed()
+        || matches!(error.to_string().as_str(), text if text.contains("communicating") || text.contains("connecting"))
+    {
+        return Fault::new(
+            FaultKind::Unavailable,
+            format!("{what}: the connection broke: {}", text::excerpt(&last, 200)),
+        );
     }
     let kind = if last.contains("password") { FaultKind::Unauthorized } else { FaultKind::Internal };
     Fault::new(kind, format!("{what}: {}", text::excerpt(&last, 200)))

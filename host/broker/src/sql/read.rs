@@ -58,7 +58,9 @@ impl ReadSession {
     /// Runs a statement and opens its rows.
     pub(crate) async fn query(self: &Arc<Self>, entry: &str, request: &SqlRequest) -> Result<OpenRows, Fault> {
         if self.busy.swap(true, Ordering::AcqRel) {
-            return Err(Fault::denied("the rows of another statement at this place are still being read: read them to their end first"));
+            return Err(Fault::denied(
+                "the rows of another statement at this place are still being read: read them to their end first",
+            ));
         }
         match self.start(entry, request).await {
             Ok(rows) => Ok(rows),
@@ -77,7 +79,8 @@ impl ReadSession {
                 Some(statement) => statement.clone(),
                 None => {
                     let types = parameter_types(request);
-                    let statement = client.prepare_typed(&request.text, &types).await.map_err(|error| fault(entry, &error))?;
+                    let statement =
+                        client.prepare_typed(&request.text, &types).await.map_err(|error| fault(entry, &error))?;
                     prepared.insert(request.text.clone(), statement.clone());
                     statement
                 }
@@ -85,7 +88,13 @@ impl ReadSession {
         };
         let columns = check_columns(statement.columns())?;
         let stream = client.query_raw(&statement, parameters(request)).await.map_err(|error| fault(entry, &error))?;
-        Ok(OpenRows { session: Arc::clone(self), stream: Some(Box::pin(stream)), columns, entry: entry.to_owned(), bytes: 0 })
+        Ok(OpenRows {
+            session: Arc::clone(self),
+            stream: Some(Box::pin(stream)),
+            columns,
+            entry: entry.to_owned(),
+            bytes: 0,
+        })
     }
 
     /// Checks that the statement left the transaction as it was.

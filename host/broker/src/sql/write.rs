@@ -1,11 +1,15 @@
 //! Writing: statements in order, in one transaction.
 
 use raito_core::call::Outcome;
-use raito_core::fault::Fault;
+use raito_core::fault::{Fault, FaultKind};
 use raito_core::vocabulary::SqlRequest;
 
 use super::error::fault;
 use super::{Connected, SqlSlot, parameter_types, parameters};
+
+/// Warnings with which the server says that a GRANT or a REVOKE did nothing, or not all: `privilege_not_granted` and
+/// `privilege_not_revoked` (PostgreSQL documentation, appendix A, class 01).
+const NOTHING_DONE: [&str; 2] = ["01007", "01006"];
 
 /// A database that step 4 changes.
 pub(crate) struct WriteSession {
@@ -46,6 +50,13 @@ impl WriteSession {
         let client = &self.connected.client;
         let types = parameter_types(request);
         let statement = client.prepare_typed(&request.text, &types).await.map_err(|error| fault(entry, &error))?;
-        client.execute_raw(&statement, parameters(request)).await.map_err(|error| fault(entry, &error))
+        self.connected.forget_notices();
+        let rows = client.execute_raw(&statement, parameters(request)).await.map_err(|error| fault(entry, &error))?;
+        match self.connected.notice(&NOTHING_DONE) {
+            None => Ok(rows),
+            Some(message) => {
+                Err(Fault::new(FaultKind::Conflict, format!("{entry}: the server only warned: {message}")))
+            }
+        }
     }
 }

@@ -44,6 +44,9 @@ impl fmt::Display for Scope {
 impl FromStr for Scope {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|scope| scope.word() == text).ok_or_else(|| "write sync, read, write or admin".to_owned())
+        Self::ALL
+            .into_iter()
+            .find(|scope| scope.word() == text)
+            .ok_or_else(|| "write sync, read, write or admin".to_owned())
     }
 }

@@ -38,14 +38,16 @@ impl Sending {
     /// Begins to send a request whose body comes in pieces.
     pub(super) fn begin(request: RequestBuilder) -> Self {
         let (pieces, waiting) = mpsc::channel(WAITING);
-        let request = request.header("content-type", "application/x-ndjson").body(reqwest::Body::wrap_stream(Pieces(waiting)));
+        let request =
+            request.header("content-type", "application/x-ndjson").body(reqwest::Body::wrap_stream(Pieces(waiting)));
         let answer = tokio::spawn(async move {
             let response = request.send().await.map_err(|error| unreachable(&error))?;
             if !response.status().is_success() {
                 return Err(refused(response).await);
             }
             let body = response.bytes().await.map_err(|error| unreachable(&error))?;
-            serde_json::from_slice(&body).map_err(|error| CloudError::Failed(format!("its receipt is not understood: {error}")))
+            serde_json::from_slice(&body)
+                .map_err(|error| CloudError::Failed(format!("its receipt is not understood: {error}")))
         });
         Self { pieces: Some(pieces), answer: Some(answer) }
     }

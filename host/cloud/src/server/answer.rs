@@ -15,7 +15,13 @@ pub(super) struct Refusal(Box<Problem>);
 impl Refusal {
     pub(super) fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("refused").to_owned();
-        Self(Box::new(Problem { kind: kind.to_owned(), title, status: status.as_u16(), detail: detail.into(), over_threshold: None }))
+        Self(Box::new(Problem {
+            kind: kind.to_owned(),
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            over_threshold: None,
+        }))
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
@@ -39,7 +45,9 @@ impl IntoResponse for Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NotFound(what) => Self::new(StatusCode::NOT_FOUND, problem::NOT_FOUND, format!("there is no such {what}")),
+            StoreError::NotFound(what) => {
+                Self::new(StatusCode::NOT_FOUND, problem::NOT_FOUND, format!("there is no such {what}"))
+            }
             StoreError::Conflict(reason) => Self::new(StatusCode::CONFLICT, problem::CONFLICT, reason),
             error => {
                 tracing::error!("{error}");

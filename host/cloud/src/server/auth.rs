@@ -28,7 +28,8 @@ pub(super) async fn guard(State((app, scope)): State<(App, Scope)>, request: Req
 async fn check(app: &App, scope: Scope, headers: &HeaderMap) -> Result<(), Refusal> {
     let unauthorized = |detail: &str| Refusal::new(StatusCode::UNAUTHORIZED, problem::UNAUTHORIZED, detail);
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = given.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(|| unauthorized("send a bearer token"))?;
+    let token =
+        given.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(|| unauthorized("send a bearer token"))?;
     // Tokens are compared by their digests, so the time that takes says nothing of them.
     let digest = Digest::of(token.as_bytes());
     if digest == app.own_token {

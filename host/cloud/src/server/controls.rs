@@ -34,11 +34,27 @@ pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/sources/{source}/internal-access-controls";
     const ONE: &str = "/sources/{source}/internal-access-controls/{id}";
     vec![
-        route("get", ALL, "List internal access controls", Scope::Read, Body::None, Body::Json(schema::<Listed<InternalControl>>), get(list)),
+        route(
+            "get",
+            ALL,
+            "List internal access controls",
+            Scope::Read,
+            Body::None,
+            Body::Json(schema::<Listed<InternalControl>>),
+            get(list),
+        ),
         route("post", ALL, "Create an internal access control", Scope::Write, draft, one, post(create)),
         route("get", ONE, "Show an internal access control", Scope::Read, Body::None, one, get(show)),
         route("put", ONE, "Change one; If-Match has the version that was read", Scope::Write, draft, one, put(change)),
-        route("delete", ONE, "Delete one; If-Match has the version that was read", Scope::Write, Body::None, one, delete(remove)),
+        route(
+            "delete",
+            ONE,
+            "Delete one; If-Match has the version that was read",
+            Scope::Write,
+            Body::None,
+            one,
+            delete(remove),
+        ),
     ]
 }
 
@@ -114,8 +130,8 @@ async fn checked(app: &App, source: &str, draft: Draft, id: ExternalId) -> Resul
     let description = known.and_then(|row| row.description);
     let description =
         description.ok_or_else(|| Refusal::invalid("the source has not described itself yet: run it once"))?;
-    let description: Description =
-        serde_json::from_value(description).map_err(|error| Refusal::invalid(format!("the source's description: {error}")))?;
+    let description: Description = serde_json::from_value(description)
+        .map_err(|error| Refusal::invalid(format!("the source's description: {error}")))?;
     conforms(&control, &description).map_err(|bad| Refusal::invalid(bad.to_string()))?;
     if !description.control_kind(&control.kind).is_some_and(|kind| kind.can_create) {
         return Err(Refusal::invalid(format!("access controls of kind {} cannot be created", control.kind)));
@@ -128,7 +144,10 @@ async fn list(State(app): State<App>, Path(source): Path<String>) -> Result<Json
     Ok(Json(Listed { items: app.store.internal_controls(source).await?, next_cursor: None }))
 }
 
-async fn show(State(app): State<App>, Path((source, id)): Path<(String, String)>) -> Result<Json<InternalControl>, Refusal> {
+async fn show(
+    State(app): State<App>,
+    Path((source, id)): Path<(String, String)>,
+) -> Result<Json<InternalControl>, Refusal> {
     let source = app.store.source_id(&source).await?;
     Ok(Json(app.store.internal_control(source, &id).await?))
 }

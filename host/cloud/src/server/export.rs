@@ -28,7 +28,12 @@ pub(super) fn routes() -> Vec<Route> {
     };
     vec![
         route("/about", "What this service is", Body::Json(schema::<About>), get(about)),
-        route("/export", "Everything that is current, in a fixed order", Body::Lines(schema::<serde_json::Value>), get(export)),
+        route(
+            "/export",
+            "Everything that is current, in a fixed order",
+            Body::Lines(schema::<serde_json::Value>),
+            get(export),
+        ),
     ]
 }
 
@@ -50,6 +55,7 @@ async fn export(State(app): State<App>) -> Response {
             let _ = sender.send(Err(error)).await;
         }
     });
-    let lines = stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|line| (line, receiver)) });
+    let lines =
+        stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|line| (line, receiver)) });
     ([(header::CONTENT_TYPE, "application/x-ndjson")], HttpBody::from_stream(lines)).into_response()
 }

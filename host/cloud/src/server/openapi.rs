@@ -10,7 +10,8 @@ use crate::api::problem::{MEDIA_TYPE, Problem};
 
 /// The document.
 pub(super) fn document() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = "/components/schemas".into());
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = "/components/schemas".into());
     let mut generator = settings.into_generator();
     let problem = schema::<Problem>(&mut generator);
     let mut paths = serde_json::Map::new();
@@ -42,9 +43,9 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &schemars:
     let text = json!({ "type": "string" });
     let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let in_path = in_path.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": text }));
-    let in_query = route.query.iter().map(|(name, what)| {
-        json!({ "name": name, "in": "query", "required": false, "description": what, "schema": text })
-    });
+    let in_query = route.query.iter().map(
+        |(name, what)| json!({ "name": name, "in": "query", "required": false, "description": what, "schema": text }),
+    );
     let parameters: Vec<Value> = in_path.chain(in_query).collect();
     let answer = match content(route.answer, generator) {
         Some(content) => json!({ "description": "Done", "content": content }),

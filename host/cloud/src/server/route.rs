@@ -56,5 +56,8 @@ pub(super) const PAGING: &[(&str, &str)] = &[
 
 /// All routes.
 pub(super) fn all() -> Vec<Route> {
-    [runs::routes(), sources::routes(), controls::routes(), tokens::routes(), export::routes()].into_iter().flatten().collect()
+    [runs::routes(), sources::routes(), controls::routes(), tokens::routes(), export::routes()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -35,12 +35,36 @@ pub(super) fn routes() -> Vec<Route> {
         handler,
     };
     vec![
-        route("post", "/runs", "Begin a run of one source", Scope::Sync, Body::Json(schema::<RunOpening>), Body::Json(schema::<RunOpened>), post(open)),
+        route(
+            "post",
+            "/runs",
+            "Begin a run of one source",
+            Scope::Sync,
+            Body::Json(schema::<RunOpening>),
+            Body::Json(schema::<RunOpened>),
+            post(open),
+        ),
         Route {
             query: &[("source", "only runs of this source"), ("limit", "how many, at most 1,000")],
-            ..route("get", "/runs", "List the newest runs", Scope::Read, Body::None, Body::Json(schema::<Listed<RunRow>>), get(list))
+            ..route(
+                "get",
+                "/runs",
+                "List the newest runs",
+                Scope::Read,
+                Body::None,
+                Body::Json(schema::<Listed<RunRow>>),
+                get(list),
+            )
         },
-        route("get", "/runs/{run}", "Show a run with its steps", Scope::Read, Body::None, Body::Json(schema::<RunRow>), get(show)),
+        route(
+            "get",
+            "/runs/{run}",
+            "Show a run with its steps",
+            Scope::Read,
+            Body::None,
+            Body::Json(schema::<RunRow>),
+            get(show),
+        ),
         Route {
             query: &[
                 ("remove-percent", "the share above which removing stops"),
@@ -57,9 +81,33 @@ pub(super) fn routes() -> Vec<Route> {
                 put(upload),
             )
         },
-        route("get", "/sources/{source}/desired", "What the source is to have", Scope::Sync, Body::None, Body::Json(schema::<Vec<Desired>>), get(desired)),
-        route("post", "/runs/{run}/feedback", "Say what became of it", Scope::Sync, Body::Json(schema::<Vec<Feedback>>), Body::None, post(feedback)),
-        route("post", "/runs/{run}/close", "End a run", Scope::Sync, Body::Json(schema::<RunClosing>), Body::None, post(close)),
+        route(
+            "get",
+            "/sources/{source}/desired",
+            "What the source is to have",
+            Scope::Sync,
+            Body::None,
+            Body::Json(schema::<Vec<Desired>>),
+            get(desired),
+        ),
+        route(
+            "post",
+            "/runs/{run}/feedback",
+            "Say what became of it",
+            Scope::Sync,
+            Body::Json(schema::<Vec<Feedback>>),
+            Body::None,
+            post(feedback),
+        ),
+        route(
+            "post",
+            "/runs/{run}/close",
+            "End a run",
+            Scope::Sync,
+            Body::Json(schema::<RunClosing>),
+            Body::None,
+            post(close),
+        ),
     ]
 }
 
@@ -67,7 +115,10 @@ fn run_id(text: String) -> Result<RunId, Refusal> {
     RunId::new(text).map_err(|error| Refusal::bad_request(format!("run: {error}")))
 }
 
-async fn open(State(app): State<App>, opening: Result<Json<RunOpening>, JsonRejection>) -> Result<Json<RunOpened>, Refusal> {
+async fn open(
+    State(app): State<App>,
+    opening: Result<Json<RunOpening>, JsonRejection>,
+) -> Result<Json<RunOpened>, Refusal> {
     let Json(opening) = opening?;
     Ok(Json(app.store.open_run(&opening, app.clock.now_ms()).await?))
 }
@@ -79,7 +130,10 @@ struct RunFilter {
     limit: Option<u32>,
 }
 
-async fn list(State(app): State<App>, filter: Result<Query<RunFilter>, QueryRejection>) -> Result<Json<Listed<RunRow>>, Refusal> {
+async fn list(
+    State(app): State<App>,
+    filter: Result<Query<RunFilter>, QueryRejection>,
+) -> Result<Json<Listed<RunRow>>, Refusal> {
     let Query(filter) = filter?;
     let limit = filter.limit.unwrap_or(limits::CLOUD_PAGE_DEFAULT).clamp(1, limits::CLOUD_PAGE);
     let items = app.store.runs(filter.source.as_deref(), limit).await?;

@@ -91,7 +91,9 @@ impl Paging {
     }
 
     fn cursor(&self) -> Result<Option<Cursor>, Refusal> {
-        let parse = |text: &String| Cursor::parse(text).ok_or_else(|| Refusal::bad_request("cursor: it is none that was given"));
+        let parse = |text: &String| {
+            Cursor::parse(text).ok_or_else(|| Refusal::bad_request("cursor: it is none that was given"))
+        };
         self.cursor.as_ref().map(parse).transpose()
     }
 

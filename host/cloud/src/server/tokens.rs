@@ -55,7 +55,10 @@ async fn list(State(app): State<App>) -> Result<Json<Listed<Token>>, Refusal> {
     Ok(Json(Listed { items: app.store.tokens().await?, next_cursor: None }))
 }
 
-async fn make(State(app): State<App>, asked: Result<Json<TokenRequest>, JsonRejection>) -> Result<(StatusCode, Json<TokenMade>), Refusal> {
+async fn make(
+    State(app): State<App>,
+    asked: Result<Json<TokenRequest>, JsonRejection>,
+) -> Result<(StatusCode, Json<TokenMade>), Refusal> {
     let Json(asked) = asked?;
     if asked.scopes.is_empty() || asked.name.is_empty() || asked.name.len() > 256 {
         return Err(Refusal::invalid("a token has a name and at least one scope"));

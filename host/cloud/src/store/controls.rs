@@ -34,7 +34,8 @@ pub(crate) enum ControlChange {
 
 type Row = (String, Option<String>, String, bool, i64, i64, String, Option<String>);
 
-const SELECT: &str = "select id, external_id, record, delete_wanted, version, changed_ms, status, feedback from internal_controls";
+const SELECT: &str =
+    "select id, external_id, record, delete_wanted, version, changed_ms, status, feedback from internal_controls";
 
 fn internal(row: Row) -> Result<InternalControl, StoreError> {
     let (id, external_id, record, delete_wanted, version, changed, status, feedback) = row;
@@ -52,7 +53,12 @@ fn internal(row: Row) -> Result<InternalControl, StoreError> {
 
 impl Store {
     /// Keeps a new one. It is out of date until a run has carried it out.
-    pub(crate) async fn add_internal_control(&self, source: i64, control: &AccessControl, now_ms: u64) -> Result<(), StoreError> {
+    pub(crate) async fn add_internal_control(
+        &self,
+        source: i64,
+        control: &AccessControl,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
         sqlx::query(
             "insert into internal_controls (id, source, record, created_ms, changed_ms, status) values (?1, ?2, ?3, ?4, ?4, 'out-of-date')",
         )
@@ -93,7 +99,10 @@ impl Store {
         .rows_affected();
         let current = self.internal_control(source, id).await?;
         if changed == 0 {
-            return Err(StoreError::Conflict(format!("it has version {}, not {version}: read it again", current.version)));
+            return Err(StoreError::Conflict(format!(
+                "it has version {}, not {version}: read it again",
+                current.version
+            )));
         }
         Ok(current)
     }

@@ -13,7 +13,8 @@ const KEYS: [&str; 4] = ["key", "control_key", "object_key", "parent_key"];
 impl Kind {
     /// The current rows of a source as JSON arrays.
     fn export(&self) -> String {
-        let column = |column: &&str| if KEYS.contains(column) { format!("hex({column})") } else { (*column).to_owned() };
+        let column =
+            |column: &&str| if KEYS.contains(column) { format!("hex({column})") } else { (*column).to_owned() };
         let columns = [self.key, self.columns].concat().iter().map(column).collect::<Vec<_>>().join(", ");
         format!(
             "select json_array('{}', {columns}) from {} where source = ?1 and until_ms is null order by {}",
@@ -40,10 +41,11 @@ impl Store {
     where
         F: AsyncFnMut(Vec<u8>) -> Result<(), StoreError>,
     {
-        let sources: Vec<(i64, String)> =
-            sqlx::query_as("select id, json_array('source', name, instance_id, json(description)) from sources order by name")
-                .fetch_all(&self.pool)
-                .await?;
+        let sources: Vec<(i64, String)> = sqlx::query_as(
+            "select id, json_array('source', name, instance_id, json(description)) from sources order by name",
+        )
+        .fetch_all(&self.pool)
+        .await?;
         for (source, line) in sources {
             take(format!("{line}\n").into_bytes()).await?;
             let statements = KINDS.iter().map(|kind| kind.export()).chain(OTHERS.map(str::to_owned));

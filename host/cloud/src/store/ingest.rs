@@ -93,14 +93,17 @@ pub(crate) struct Ingest {
 impl Store {
     /// Begins an upload of a run that is open.
     pub(crate) async fn begin_upload(&self, upload: UploadId, rules: UploadRules) -> Result<Ingest, StoreError> {
-        let open: Option<(i64, String, Option<i64>)> =
-            sqlx::query_as("select s.id, s.name, r.ended_ms from runs r join sources s on s.id = r.source where r.id = ?1")
-                .bind(upload.run.as_str())
-                .fetch_optional(&self.pool)
-                .await?;
+        let open: Option<(i64, String, Option<i64>)> = sqlx::query_as(
+            "select s.id, s.name, r.ended_ms from runs r join sources s on s.id = r.source where r.id = ?1",
+        )
+        .bind(upload.run.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
         let (source, source_name) = match open {
             None => return Err(StoreError::NotFound("run")),
-            Some((_, _, Some(_))) => return Err(StoreError::Conflict("the run has ended, or a newer one of this source has begun".into())),
+            Some((_, _, Some(_))) => {
+                return Err(StoreError::Conflict("the run has ended, or a newer one of this source has begun".into()));
+            }
             Some((source, name, None)) => (source, name),
         };
         let mut connection = self.pool.acquire().await?;
@@ -301,7 +304,8 @@ impl Ingest {
 
     async fn flush_statements(&mut self) -> Result<(), IngestError> {
         if !self.statements.is_empty() {
-            let sql = format!("insert or ignore into temp.staged_statements values {}", values(12, self.statements.len()));
+            let sql =
+                format!("insert or ignore into temp.staged_statements values {}", values(12, self.statements.len()));
             insert(&mut self.connection, sql, &mut self.statements).await?;
         }
         while !self.accesses.is_empty() {
@@ -379,9 +383,16 @@ struct Counts {
 
 impl Commit<'_> {
     /// Keeps the description, unless it is of another instance.
-    async fn describe(&self, connection: &mut SqliteConnection, name: &str, description: &Description) -> Result<(), IngestError> {
-        let known: Option<String> =
-            sqlx::query_scalar("select instance_id from sources where id = ?1").bind(self.source).fetch_one(&mut *connection).await?;
+    async fn describe(
+        &self,
+        connection: &mut SqliteConnection,
+        name: &str,
+        description: &Description,
+    ) -> Result<(), IngestError> {
+        let known: Option<String> = sqlx::query_scalar("select instance_id from sources where id = ?1")
+            .bind(self.source)
+            .fetch_one(&mut *connection)
+            .await?;
         let given = description.instance_id.as_str();
         if let Some(known) = known.filter(|known| known != given) {
             let (name, given) = (name.to_owned(), given.to_owned());
@@ -403,7 +414,12 @@ impl Commit<'_> {
     }
 
     /// Compares what is staged with what is there, and takes it in.
-    async fn records(&self, connection: &mut SqliteConnection, rules: &UploadRules, receipt: &mut Receipt) -> Result<(), IngestError> {
+    async fn records(
+        &self,
+        connection: &mut SqliteConnection,
+        rules: &UploadRules,
+        receipt: &mut Receipt,
+    ) -> Result<(), IngestError> {
         sqlx::query(
             "insert or ignore into object_refs (source, object_key, kind, path, signature) \
              select ?1, object_key, kind, path, signature from temp.staged_refs",
@@ -417,8 +433,11 @@ impl Commit<'_> {
             all.push((kind, self.count(connection, kind).await?));
         }
         if !self.removes_nothing() {
-            let removal =
-                |(kind, counts): &(&'static Kind, Counts)| Removal { what: kind.table, removed: counts.gone - counts.in_gap, before: counts.before };
+            let removal = |(kind, counts): &(&'static Kind, Counts)| Removal {
+                what: kind.table,
+                removed: counts.gone - counts.in_gap,
+                before: counts.before,
+            };
             let removals: Vec<Removal> = all.iter().map(removal).collect();
             rules.thresholds.check(&removals, rules.allow_removals)?;
         }
@@ -450,8 +469,10 @@ impl Commit<'_> {
 
     async fn count(&self, connection: &mut SqliteConnection, kind: &Kind) -> Result<Counts, sqlx::Error> {
         let staged: i64 = sqlx::query_scalar(AssertSqlSafe(kind.count_staged())).fetch_one(&mut *connection).await?;
-        let before: i64 =
-            sqlx::query_scalar(AssertSqlSafe(kind.count_current())).bind(self.source).fetch_one(&mut *connection).await?;
+        let before: i64 = sqlx::query_scalar(AssertSqlSafe(kind.count_current()))
+            .bind(self.source)
+            .fetch_one(&mut *connection)
+            .await?;
         let mut counts = Counts { staged: number(staged), before: number(before), ..Counts::default() };
         if before > 0 {
             let (known, unchanged): (i64, i64) =
@@ -502,8 +523,14 @@ impl Commit<'_> {
     }
 
     /// Adds statements that are not known yet.
-    async fn usage(&self, connection: &mut SqliteConnection, coverage: Option<Coverage>, receipt: &mut Receipt) -> Result<(), IngestError> {
-        let staged: i64 = sqlx::query_scalar("select count(*) from temp.staged_statements").fetch_one(&mut *connection).await?;
+    async fn usage(
+        &self,
+        connection: &mut SqliteConnection,
+        coverage: Option<Coverage>,
+        receipt: &mut Receipt,
+    ) -> Result<(), IngestError> {
+        let staged: i64 =
+            sqlx::query_scalar("select count(*) from temp.staged_statements").fetch_one(&mut *connection).await?;
         let added = sqlx::query(
             "insert into statements (source, key, external_id, user_id, role_id, statement, started_ms, ended_ms, success, calls, \
              precise, bytes, rows) select ?1, key, external_id, user_id, role_id, statement, started_ms, ended_ms, success, calls, \
@@ -514,10 +541,12 @@ impl Commit<'_> {
         .execute(&mut *connection)
         .await?
         .rows_affected();
-        sqlx::query("insert or ignore into accesses select ?1, statement_key, object_key, action from temp.staged_accesses")
-            .bind(self.source)
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query(
+            "insert or ignore into accesses select ?1, statement_key, object_key, action from temp.staged_accesses",
+        )
+        .bind(self.source)
+        .execute(&mut *connection)
+        .await?;
         if let Some(coverage) = coverage {
             sqlx::query("insert into coverages values (?1, ?2, ?3, ?4)")
                 .bind(self.source)

@@ -41,7 +41,14 @@ pub(super) const MEMBERSHIPS: Kind = Kind {
     step: Step::IdentityStore,
     key: &["key"],
     columns: &[
-        "group_id", "member_kind", "member_id", "inherits", "assumable", "may_pass_on", "granted_by", "expires_ms",
+        "group_id",
+        "member_kind",
+        "member_id",
+        "inherits",
+        "assumable",
+        "may_pass_on",
+        "granted_by",
+        "expires_ms",
     ],
     in_gap: "group_id in (select external_id from gap_scopes) or member_id in (select external_id from gap_scopes)",
 };
@@ -51,8 +58,19 @@ pub(super) const OBJECTS: Kind = Kind {
     step: Step::DataSource,
     key: &["key"],
     columns: &[
-        "external_id", "name", "kind", "path", "signature", "object_key", "description", "parent_key", "parent_external_id",
-        "data_type", "reads", "as_owner", "tags",
+        "external_id",
+        "name",
+        "kind",
+        "path",
+        "signature",
+        "object_key",
+        "description",
+        "parent_key",
+        "parent_external_id",
+        "data_type",
+        "reads",
+        "as_owner",
+        "tags",
     ],
     in_gap: "key in (select key from gap_objects)",
 };
@@ -62,8 +80,19 @@ pub(super) const ACCESS_CONTROLS: Kind = Kind {
     step: Step::AccessFromTarget,
     key: &["key"],
     columns: &[
-        "external_id", "name", "actual_name", "kind", "description", "action", "version", "standing", "policy", "locks",
-        "internalizable", "incomplete", "tags",
+        "external_id",
+        "name",
+        "actual_name",
+        "kind",
+        "description",
+        "action",
+        "version",
+        "standing",
+        "policy",
+        "locks",
+        "internalizable",
+        "incomplete",
+        "tags",
     ],
     in_gap: "external_id in (select external_id from gap_scopes)",
 };
@@ -190,7 +219,8 @@ impl Kind {
     /// Takes in staged rows that have no current row. Parameters: source, now.
     pub(super) fn take_in(&self) -> String {
         let columns = self.all_columns();
-        let staged = [self.key, self.columns].concat().iter().map(|column| format!("s.{column}")).collect::<Vec<_>>().join(", ");
+        let staged =
+            [self.key, self.columns].concat().iter().map(|column| format!("s.{column}")).collect::<Vec<_>>().join(", ");
         format!(
             "insert into {0} (source, since_ms, {columns}) select ?1, ?2, {staged} from temp.staged_{0} s where not exists \
              (select 1 from {0} t where t.source = ?1 and t.until_ms is null and {1}) order by {2}",

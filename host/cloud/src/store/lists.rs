@@ -177,7 +177,13 @@ impl Store {
     }
 
     /// Users, by account name.
-    pub(crate) async fn users(&self, source: i64, filter: &Filter, cursor: Option<&Cursor>, limit: u32) -> Result<Page<UserRow>, StoreError> {
+    pub(crate) async fn users(
+        &self,
+        source: i64,
+        filter: &Filter,
+        cursor: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<UserRow>, StoreError> {
         type Row = (String, String, String, Option<String>, bool, Option<bool>, String, i64, Vec<u8>);
         let sql = format!(
             "select external_id, user_name, display_name, email, enabled, machine, tags, since_ms, key from users where {} \
@@ -193,7 +199,13 @@ impl Store {
     }
 
     /// Groups, by name.
-    pub(crate) async fn groups(&self, source: i64, filter: &Filter, cursor: Option<&Cursor>, limit: u32) -> Result<Page<GroupRow>, StoreError> {
+    pub(crate) async fn groups(
+        &self,
+        source: i64,
+        filter: &Filter,
+        cursor: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<GroupRow>, StoreError> {
         type Row = (String, String, String, String, bool, i64, Vec<u8>);
         let sql = format!(
             "select external_id, name, display_name, description, incomplete, since_ms, key from groups where {} \
@@ -209,7 +221,13 @@ impl Store {
     }
 
     /// Objects, by path.
-    pub(crate) async fn objects(&self, source: i64, filter: &Filter, cursor: Option<&Cursor>, limit: u32) -> Result<Page<ObjectRow>, StoreError> {
+    pub(crate) async fn objects(
+        &self,
+        source: i64,
+        filter: &Filter,
+        cursor: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<ObjectRow>, StoreError> {
         type Row =
             (String, String, String, String, Option<String>, String, Option<String>, Option<String>, i64, Vec<u8>);
         let sql = format!(
@@ -218,10 +236,21 @@ impl Store {
             behind("path")
         );
         self.page(sql, source, filter, cursor, limit, |row: Row| {
-            let (external_id, name, kind, path, signature, description, parent_external_id, data_type, since, key) = row;
+            let (external_id, name, kind, path, signature, description, parent_external_id, data_type, since, key) =
+                row;
             let (at, since_ms) = (path.clone(), number(since));
             let path = serde_json::from_str(&path)?;
-            let row = ObjectRow { external_id, name, kind, path, signature, description, parent_external_id, data_type, since_ms };
+            let row = ObjectRow {
+                external_id,
+                name,
+                kind,
+                path,
+                signature,
+                description,
+                parent_external_id,
+                data_type,
+                since_ms,
+            };
             Ok((row, at, key))
         })
         .await
@@ -245,8 +274,21 @@ impl Store {
             behind("name")
         );
         self.page(sql, source, filter, cursor, limit, |row: Row| {
-            let (external_id, name, actual_name, kind, description, action, internalizable, incomplete, managed, members, facts, since, key) =
-                row;
+            let (
+                external_id,
+                name,
+                actual_name,
+                kind,
+                description,
+                action,
+                internalizable,
+                incomplete,
+                managed,
+                members,
+                facts,
+                since,
+                key,
+            ) = row;
             let at = name.clone();
             let row = ControlRow {
                 external_id,
@@ -284,7 +326,13 @@ impl Store {
     }
 
     /// The facts of an access control, or those about an object, a page at a time in the order of their keys.
-    pub(crate) async fn facts(&self, source: i64, of: &FactsOf, after: Option<&Cursor>, limit: u32) -> Result<Page<Json>, StoreError> {
+    pub(crate) async fn facts(
+        &self,
+        source: i64,
+        of: &FactsOf,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<Json>, StoreError> {
         let (column, value) = match of {
             FactsOf::Control(id) => ("control_key", key_of(id).0.to_vec()),
             FactsOf::Object(key) => ("object_key", key.0.to_vec()),
@@ -326,7 +374,15 @@ impl Store {
         .await?;
         let row = |(external_id, user, role, text, started, calls, objects): Row| {
             let (started_ms, calls) = (started.map(number), number(calls));
-            Ok(StatementRow { external_id, user, role, text, started_ms, calls, objects: serde_json::from_str(&objects)? })
+            Ok(StatementRow {
+                external_id,
+                user,
+                role,
+                text,
+                started_ms,
+                calls,
+                objects: serde_json::from_str(&objects)?,
+            })
         };
         rows.into_iter().map(row).collect()
     }
@@ -335,11 +391,14 @@ impl Store {
     pub(crate) async fn counts(&self, source: i64) -> Result<Vec<(&'static str, u64)>, StoreError> {
         let mut counts = Vec::new();
         for kind in super::kinds::KINDS {
-            let count: i64 = sqlx::query_scalar(AssertSqlSafe(kind.count_current())).bind(source).fetch_one(&self.pool).await?;
+            let count: i64 =
+                sqlx::query_scalar(AssertSqlSafe(kind.count_current())).bind(source).fetch_one(&self.pool).await?;
             counts.push((kind.table, number(count)));
         }
-        let statements: i64 =
-            sqlx::query_scalar("select count(*) from statements where source = ?1").bind(source).fetch_one(&self.pool).await?;
+        let statements: i64 = sqlx::query_scalar("select count(*) from statements where source = ?1")
+            .bind(source)
+            .fetch_one(&self.pool)
+            .await?;
         counts.push(("statements", number(statements)));
         Ok(counts)
     }

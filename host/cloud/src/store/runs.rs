@@ -48,7 +48,8 @@ impl Store {
     /// Begins a run. Runs of the same source that never ended are ended: their host is gone, or this one is newer.
     pub(crate) async fn open_run(&self, opening: &RunOpening, now_ms: u64) -> Result<RunOpened, StoreError> {
         let mut transaction = self.pool.begin_with("begin immediate").await?;
-        let (connector, version, digest) = (opening.connector.as_str(), opening.version.as_str(), opening.sha256.to_string());
+        let (connector, version, digest) =
+            (opening.connector.as_str(), opening.version.as_str(), opening.sha256.to_string());
         let source: i64 = sqlx::query_scalar(
             "insert into sources (name, connector, connector_version, connector_sha256, created_ms) values (?1, ?2, ?3, ?4, ?5) \
              on conflict (name) do update set connector = ?2, connector_version = ?3, connector_sha256 = ?4 returning id",
@@ -77,8 +78,10 @@ impl Store {
         .bind(integer(now_ms))
         .execute(&mut *transaction)
         .await?;
-        let newest: Option<i64> =
-            sqlx::query_scalar("select max(started_ms) from statements where source = ?1").bind(source).fetch_one(&mut *transaction).await?;
+        let newest: Option<i64> = sqlx::query_scalar("select max(started_ms) from statements where source = ?1")
+            .bind(source)
+            .fetch_one(&mut *transaction)
+            .await?;
         let mut accepted = false;
         if let Some(upload) = &opening.unanswered {
             let found: Option<i64> = sqlx::query_scalar("select 1 from uploads where run = ?1 and step = ?2")
@@ -119,13 +122,17 @@ impl Store {
 
     /// The source of a run.
     pub(crate) async fn source_of_run(&self, run: &RunId) -> Result<i64, StoreError> {
-        let source = sqlx::query_scalar("select source from runs where id = ?1").bind(run.as_str()).fetch_optional(&self.pool).await?;
+        let source = sqlx::query_scalar("select source from runs where id = ?1")
+            .bind(run.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
         source.ok_or(StoreError::NotFound("run"))
     }
 
     /// The number of a source.
     pub(crate) async fn source_id(&self, name: &str) -> Result<i64, StoreError> {
-        let source = sqlx::query_scalar("select id from sources where name = ?1").bind(name).fetch_optional(&self.pool).await?;
+        let source =
+            sqlx::query_scalar("select id from sources where name = ?1").bind(name).fetch_optional(&self.pool).await?;
         source.ok_or(StoreError::NotFound("source"))
     }
 
@@ -140,7 +147,15 @@ impl Store {
             .map(|(name, instance_id, description, connector, connector_version, connector_sha256, created)| {
                 let description = description.map(|text| serde_json::from_str(&text)).transpose()?;
                 let created_ms = number(created);
-                Ok(SourceRow { name, instance_id, description, connector, connector_version, connector_sha256, created_ms })
+                Ok(SourceRow {
+                    name,
+                    instance_id,
+                    description,
+                    connector,
+                    connector_version,
+                    connector_sha256,
+                    created_ms,
+                })
             })
             .collect()
     }
@@ -160,14 +175,17 @@ impl Store {
     /// One run.
     pub(crate) async fn run(&self, id: &str) -> Result<RunRow, StoreError> {
         let sql = format!("{SELECT_RUNS} where r.id = ?1");
-        let row: Option<RunTuple> = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(&self.pool).await?;
+        let row: Option<RunTuple> =
+            sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(id).fetch_optional(&self.pool).await?;
         self.with_steps(row.ok_or(StoreError::NotFound("run"))?).await
     }
 
     async fn with_steps(&self, row: RunTuple) -> Result<RunRow, StoreError> {
         let (id, source, connector, connector_version, connector_sha256, began, ended, outcome) = row;
-        let reports: Vec<String> = sqlx::query_scalar("select report from steps where run = ?1").bind(&id).fetch_all(&self.pool).await?;
-        let mut reports: Vec<StepReport> = reports.iter().map(|report| serde_json::from_str(report)).collect::<Result<_, _>>()?;
+        let reports: Vec<String> =
+            sqlx::query_scalar("select report from steps where run = ?1").bind(&id).fetch_all(&self.pool).await?;
+        let mut reports: Vec<StepReport> =
+            reports.iter().map(|report| serde_json::from_str(report)).collect::<Result<_, _>>()?;
         reports.sort_by_key(|report| report.step);
         let steps = reports.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
         let (began_ms, ended_ms) = (number(began), ended.map(number));

@@ -46,18 +46,20 @@ impl Store {
 
     /// The token with this digest.
     pub(crate) async fn find_token(&self, secret: &Digest) -> Result<Option<Token>, StoreError> {
-        let row: Option<Row> = sqlx::query_as("select id, name, scopes, created_ms, expires_ms from tokens where sha256 = ?1")
-            .bind(secret.as_bytes().to_vec())
-            .fetch_optional(&self.pool)
-            .await?;
+        let row: Option<Row> =
+            sqlx::query_as("select id, name, scopes, created_ms, expires_ms from tokens where sha256 = ?1")
+                .bind(secret.as_bytes().to_vec())
+                .fetch_optional(&self.pool)
+                .await?;
         Ok(row.map(token))
     }
 
     /// All tokens.
     pub(crate) async fn tokens(&self) -> Result<Vec<Token>, StoreError> {
-        let rows: Vec<Row> = sqlx::query_as("select id, name, scopes, created_ms, expires_ms from tokens order by created_ms, id")
-            .fetch_all(&self.pool)
-            .await?;
+        let rows: Vec<Row> =
+            sqlx::query_as("select id, name, scopes, created_ms, expires_ms from tokens order by created_ms, id")
+                .fetch_all(&self.pool)
+                .await?;
         Ok(rows.into_iter().map(token).collect())
     }
 

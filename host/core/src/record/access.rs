@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ObjectRef, Tag, is_false};
-use crate::text::{Remark, ExternalId, Kind, Name, PathPart, PermissionName, PolicyText};
+use crate::text::{ExternalId, Kind, Name, PathPart, PermissionName, PolicyText, Remark};
 
 /// What an access control does for its members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

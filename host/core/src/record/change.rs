@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AccessControl, AccessEntry, Member, ObjectRef, Policy, Standing, What};
 use crate::fault::Fault;
-use crate::text::{Remark, ExternalId, Kind, Name};
+use crate::text::{ExternalId, Kind, Name, Remark};
 
 /// One change of an entity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Member, Tag, is_false};
-use crate::text::{Remark, Email, ExternalId, Name};
+use crate::text::{Email, ExternalId, Name, Remark};
 
 /// An account of the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Tag, is_false};
 use crate::digest::{Hasher, Key};
-use crate::text::{Remark, ExternalId, Kind, Name, PathPart};
+use crate::text::{ExternalId, Kind, Name, PathPart, Remark};
 
 /// Names one object of a target. Unique by kind, path and signature together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

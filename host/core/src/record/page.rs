@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AccessControl, DataObject, Group, Membership, Part, Statement, User};
-use crate::text::{Remark, ExternalId, Resume};
+use crate::text::{ExternalId, Remark, Resume};
 
 /// A part of the source that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

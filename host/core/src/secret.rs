@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use raito_core::limits;
 use zeroize::Zeroizing;
+
+use crate::limits;
 
 /// A secret. It has no `Display`, its `Debug` shows nothing of it, and its memory is overwritten when it goes.
 #[derive(Clone)]
@@ -44,8 +45,8 @@ impl Secret {
         Ok(Self(Zeroizing::new(trimmed.to_owned())))
     }
 
-    /// The secret, for the one place that puts it into a request.
-    pub(crate) fn expose(&self) -> &str {
+    /// The secret itself. Only the files that put it into a request may ask for it; a test knows them.
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }

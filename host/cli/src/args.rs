@@ -1,0 +1,232 @@
+//! What was typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use raito_core::text::TargetName;
+
+use crate::env;
+
+/// Synchronises data sources and identity stores with a control plane, through sandboxed connectors.
+#[derive(Debug, Parser)]
+#[command(name = "raito", version, arg_required_else_help = true, max_term_width = 120)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The configuration file [default: raito.yml here, then ~/.raito/raito.yml]
+    #[arg(long, global = true, value_name = "FILE", env = env::CONFIG_FILE, help_heading = "Global options")]
+    pub(crate) config_file: Option<PathBuf>,
+    /// Where state is kept: embedded cloud, audit log, connectors' state [default: .raito beside the configuration]
+    #[arg(long, global = true, value_name = "FOLDER", env = env::STATE_DIR, help_heading = "Global options")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// The operator's ceiling [default: /etc/raito/ceiling.yml where there is one]
+    #[arg(long, global = true, value_name = "FILE", env = env::CEILING, help_heading = "Global options")]
+    pub(crate) ceiling: Option<PathBuf>,
+    /// How results are printed
+    #[arg(long, global = true, value_enum, default_value_t = Output::Human, help_heading = "Global options")]
+    pub(crate) output: Output,
+    /// Print results and errors only
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub(crate) quiet: bool,
+    /// Print more: connectors' messages, then also what the host does
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub(crate) verbose: u8,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Synchronise targets with the cloud
+    Run(Run),
+    /// Show everything on a demo warehouse: five steps, a change, and the record of it
+    Demo(Demo),
+    /// Write a commented raito.yml
+    Init(Init),
+    /// Check the configuration against its connectors, without running anything
+    Validate,
+    /// Look into connectors
+    #[command(subcommand)]
+    Connector(Connector),
+    /// Serve or ask the embedded cloud
+    #[command(subcommand)]
+    Cloud(Cloud),
+    /// Read or verify the audit log
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Print the JSON Schema of a file
+    Schema(Schema),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Say what of this machine raito can use
+    Doctor,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Run {
+    /// Run only these targets
+    #[arg(long, short = 't', value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) only_targets: Vec<TargetName>,
+    /// Leave out step 1, identities
+    #[arg(long)]
+    pub(crate) skip_identity_store_sync: bool,
+    /// Leave out step 2, metadata
+    #[arg(long)]
+    pub(crate) skip_data_source_sync: bool,
+    /// Leave out steps 3 and 4, access controls
+    #[arg(long)]
+    pub(crate) skip_data_access_sync: bool,
+    /// Leave out step 5, usage
+    #[arg(long)]
+    pub(crate) skip_data_usage_sync: bool,
+    /// Read everything and change nothing, neither at the target nor in the cloud; print what step 4 would send
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Targets at the same time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) parallel: u16,
+    /// Remove this many records although that is over the threshold; the exact number that was said
+    #[arg(long, value_name = "N")]
+    pub(crate) allow_removals: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Where the demo keeps its configuration and state [default: a folder that is removed in the end]
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) dir: Option<PathBuf>,
+    /// The demo connector
+    #[arg(long, value_name = "FILE", default_value = "target/connectors/demo.wasm")]
+    pub(crate) connector: PathBuf,
+    /// Only serve the warehouse, until interrupted
+    #[arg(long)]
+    pub(crate) serve: bool,
+    /// The port of the warehouse; 0 for any that is free
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) port: u16,
+    /// The seed of everything in the warehouse
+    #[arg(long, value_name = "N", default_value_t = 20_260_131)]
+    pub(crate) seed: u64,
+    /// How many tables there are
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(crate) tables: usize,
+    /// Ways in which the warehouse misbehaves: too-many-requests, truncated-page, duplicate-id, shrinking-page
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) fault: Vec<raito_warehouse::Fault>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Write a target for this connector, with its settings and what it asks for
+    #[arg(long, value_name = "FILE")]
+    pub(crate) connector: Option<PathBuf>,
+    /// Where to write
+    #[arg(default_value = "raito.yml", value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Connector {
+    /// Show what a connector asks for, without running it
+    Inspect {
+        /// The .wasm file
+        file: PathBuf,
+        /// Print the manifest as it stands in the file
+        #[arg(long)]
+        manifest: bool,
+    },
+    /// List the connectors of the configuration
+    List,
+    /// Append a manifest to a component
+    Pack {
+        /// The component
+        component: PathBuf,
+        /// The manifest, connector.toml
+        manifest: PathBuf,
+        /// Where to write the connector
+        #[arg(long, short, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cloud {
+    /// Serve the embedded cloud on a port
+    Serve {
+        /// The address; other machines reach only what is not loopback
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7400")]
+        listen: std::net::SocketAddr,
+        /// Listen beyond this machine although nothing encrypts the connection; something in front of it must
+        #[arg(long)]
+        behind_proxy: bool,
+    },
+    /// Print everything that the cloud holds, one JSON value a line
+    Export {
+        /// Print only the digest of it
+        #[arg(long)]
+        digest: bool,
+    },
+    /// Ask the API, such as /sources
+    Get {
+        /// The path below /api/v1
+        path: String,
+    },
+    /// Make a token for the API
+    Token {
+        /// What it is for
+        name: String,
+        /// What it may do
+        #[arg(long, value_name = "SCOPES", value_delimiter = ',', default_value = "read")]
+        scope: Vec<raito_cloud::Scope>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Print the events
+    Show {
+        /// Only of this run
+        #[arg(long)]
+        run: Option<String>,
+        /// Only about this target
+        #[arg(long)]
+        target: Option<String>,
+        /// Only of this kind, such as call or denied
+        #[arg(long)]
+        kind: Option<String>,
+    },
+    /// Check that the log is what was written
+    Verify,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Which file
+    #[arg(value_enum, default_value_t = SchemaOf::Configuration)]
+    pub(crate) file: SchemaOf,
+}
+
+/// A file with a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// raito.yml
+    Configuration,
+    /// ceiling.yml
+    Ceiling,
+}

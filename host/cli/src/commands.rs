@@ -1,0 +1,68 @@
+//! Commands: one a file. Each gives what the program ends with, or the error that ends it.
+
+mod audit;
+mod cloud;
+mod completions;
+mod configuration;
+mod connector;
+mod demo;
+mod doctor;
+mod init;
+mod run;
+mod schema;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use indicatif::MultiProgress;
+
+use crate::args::{Cli, Command};
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::{logging, render};
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers; everything else is a mistake on the command line.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let _ = error.print();
+            return ExitCode::from(exit.code());
+        }
+    };
+    let bars = MultiProgress::new();
+    logging::set_up(&cli.global, &bars);
+    let output = cli.global.output;
+    let exit = dispatch(cli, &bars).unwrap_or_else(|error| {
+        render::error::print(&error, output);
+        error.code.exit
+    });
+    ExitCode::from(exit.code())
+}
+
+fn dispatch(cli: Cli, bars: &MultiProgress) -> Result<Exit, CliError> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Run(args) => block_on(run::run(global, &args, bars)),
+        Command::Demo(args) => block_on(demo::run(global, &args, bars)),
+        Command::Init(args) => init::run(&args),
+        Command::Validate => validate::run(global),
+        Command::Connector(args) => connector::run(global, &args),
+        Command::Cloud(args) => block_on(cloud::run(global, &args)),
+        Command::Audit(args) => audit::run(global, &args),
+        Command::Schema(args) => Ok(schema::run(&args)),
+        Command::Completions { shell } => Ok(completions::run(shell)),
+        Command::Doctor => doctor::run(global),
+    }
+}
+
+/// Runs something on a runtime of its own.
+fn block_on<T>(future: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|error| CliError::new(crate::codes::HOST, format!("the runtime cannot be started: {error}")))?;
+    runtime.block_on(future)
+}

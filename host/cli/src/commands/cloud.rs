@@ -1,0 +1,113 @@
+//! `raito cloud`
+
+use std::path::Path;
+
+use raito_cloud::Listen;
+use raito_config::CloudChoice;
+use raito_core::digest::Hasher;
+use tokio::net::TcpListener;
+
+use super::configuration;
+use crate::args::{Cloud, Global};
+use crate::cloud::{Connected, SocketPath, start};
+use crate::codes;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::render::{data, say};
+use crate::state_dir::StateDir;
+
+/// Serves or asks the embedded cloud.
+pub(super) async fn run(global: &Global, args: &Cloud) -> Result<Exit, CliError> {
+    let state = configuration::state_alone(global)?;
+    match args {
+        Cloud::Serve { listen, behind_proxy } => {
+            if !listen.ip().is_loopback() && !behind_proxy {
+                let error = CliError::new(
+                    codes::USAGE,
+                    format!("{listen} can be reached by other machines, and nothing encrypts the connection"),
+                );
+                return Err(
+                    error.help("put a server with TLS in front of it and say --behind-proxy, or listen on 127.0.0.1")
+                );
+            }
+            serve(&state, *listen).await
+        }
+        Cloud::Export { digest } => export(&state, *digest).await,
+        Cloud::Get { path } => {
+            let path = if path.starts_with('/') { path.clone() } else { format!("/{path}") };
+            let cloud = connect(&state).await?;
+            let answer = cloud.client.get(&path).await.map_err(|error| CliError::from(&error))?;
+            data(&format!("{answer:#}"));
+            cloud.close().await;
+            Ok(Exit::Done)
+        }
+        Cloud::Token { name, scope } => {
+            let cloud = connect(&state).await?;
+            let asked = serde_json::json!({ "name": name, "scopes": scope });
+            let answer = cloud.client.post("/tokens", &asked).await.map_err(|error| CliError::from(&error))?;
+            data(answer["token"].as_str().unwrap_or_default());
+            cloud.close().await;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+async fn connect(state: &StateDir) -> Result<Connected, CliError> {
+    Connected::open(&CloudChoice::Embedded, state, Path::new(".")).await
+}
+
+async fn serve(state: &StateDir, address: std::net::SocketAddr) -> Result<Exit, CliError> {
+    let Some(lock) = state.lock_cloud()? else {
+        return Err(CliError::new(codes::STATE_BUSY, "another raito serves this embedded cloud already"));
+    };
+    let failed =
+        |error: std::io::Error| CliError::new(codes::CLOUD_FAILED, format!("cannot listen on {address}: {error}"));
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let (mut served, _) = start(state, lock, SocketPath::new(state.path())?, vec![Listen::Port(listener)]).await?;
+    say(&format!("the cloud listens on http://{bound}; make a token with `raito cloud token NAME`"));
+    tokio::select! {
+        () = served.running.wait() => {}
+        _ = interrupted() => {}
+    }
+    served.stop().await;
+    Ok(Exit::Done)
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub(super) async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+async fn export(state: &StateDir, only_digest: bool) -> Result<Exit, CliError> {
+    use std::io::Write as _;
+    let cloud = connect(state).await?;
+    let mut hasher = Hasher::default();
+    let mut out = std::io::stdout().lock();
+    let exported = cloud
+        .client
+        .export(|bytes| {
+            hasher.update(bytes);
+            if !only_digest {
+                // Where nobody reads it any more, there is nobody to print it for.
+                let _ = out.write_all(bytes);
+            }
+        })
+        .await;
+    drop(out);
+    cloud.close().await;
+    exported.map_err(|error| CliError::from(&error))?;
+    if only_digest {
+        data(&hasher.finish().to_string());
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,99 @@
+//! `raito init`
+
+use raito_core::manifest::{Manifest, SettingValue, SlotKind};
+use raito_core::text::escape;
+
+use crate::args::Init;
+use crate::engine::prepare::load;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::files;
+use crate::render::say;
+
+/// What every configuration begins with.
+const HEAD: &str = "\
+# The configuration of raito. `raito schema` prints its JSON Schema, `raito validate` checks it.
+
+# The control plane: embedded beside this file, or { url: https://…, token: { env: RAITO_TOKEN } }.
+cloud: embedded
+
+# Data sources and identity stores. What a connector may reach is granted here, slot by slot; `raito connector inspect`
+# shows what it asks for. Secrets come from { env: NAME }, { file: PATH } or { command: [PROGRAM] }, never from here.
+targets:
+";
+
+/// A target for somebody who has no connector yet.
+const EXAMPLE: &str = "\
+  - name: shop
+    connector: { file: connectors/postgresql.wasm }
+    # settings: { exclude-schemas: [pg_catalog] }
+    grants:
+      sql.main:
+        url: \"postgresql://raito_read@localhost:5432/\"
+        databases: [shop]
+        password: { env: SHOP_PASSWORD }
+    # steps: { data-usage: false }
+    # drift: report                      # or revert: what happens to changes that were made at the target by hand
+    # send: { email: keep, query-text: drop }
+    # thresholds: { remove-percent: 20, remove-count: 50 }
+";
+
+/// Writes a commented configuration.
+pub(super) fn run(args: &Init) -> Result<Exit, CliError> {
+    let target = match &args.connector {
+        None => EXAMPLE.to_owned(),
+        Some(file) => {
+            let inspected = load(file)?;
+            target(&inspected.manifest, &files::shown(file), &inspected.digest.to_string())
+        }
+    };
+    files::write_new(&args.file, format!("{HEAD}{target}").as_bytes())?;
+    say(&format!("wrote {}; fill in what is marked with …, then run `raito validate`", files::shown(&args.file)));
+    Ok(Exit::Done)
+}
+
+/// A target with everything that a manifest asks for.
+fn target(manifest: &Manifest, file: &str, digest: &str) -> String {
+    let mut text =
+        format!("  - name: {}\n    connector:\n      file: \"{file}\"\n      sha256: {digest}\n", manifest.name);
+    if !manifest.settings.is_empty() {
+        text.push_str("    settings:\n");
+    }
+    for (name, setting) in &manifest.settings {
+        let value = match &setting.default {
+            Some(SettingValue::Text(text)) => format!("\"{}\"", escape(text)),
+            Some(SettingValue::Integer(number)) => number.to_string(),
+            Some(SettingValue::Boolean(flag)) => flag.to_string(),
+            Some(SettingValue::List(items)) => format!("[{}]", items.join(", ")),
+            None => "…".to_owned(),
+        };
+        let mark = if setting.required { "" } else { "# " };
+        text.push_str(&format!("      {mark}{name}: {value}   # {}\n", escape(&setting.help)));
+    }
+    text.push_str("    grants:\n");
+    for (name, slot) in &manifest.slots {
+        let help = if slot.help.is_empty() { String::new() } else { format!("   # {}", escape(&slot.help)) };
+        text.push_str(&format!("      {name}:{help}\n"));
+        match &slot.kind {
+            SlotKind::Http { secrets, .. } => {
+                text.push_str("        origin: \"https://…\"\n");
+                for (secret, asked) in secrets {
+                    let variable = secret.as_str().to_ascii_uppercase().replace('-', "_");
+                    text.push_str(&format!("        {secret}: {{ env: {variable} }}   # {}\n", escape(&asked.help)));
+                }
+                if slot.writes() {
+                    text.push_str("        # write: true   # lets step 4 change the target\n");
+                }
+            }
+            SlotKind::Sql { kind, .. } => {
+                text.push_str(&format!("        url: \"{}://…@…:5432/\"\n        databases: [\"…\"]\n", kind.word()));
+                text.push_str("        password: { env: PASSWORD }\n");
+                if slot.writes() {
+                    text.push_str("        # write: { user: …, password: { env: WRITE_PASSWORD } }   # lets step 4 change the target\n");
+                }
+            }
+            SlotKind::Ldap { .. } => text.push_str("        url: \"ldaps://…\"\n"),
+        }
+    }
+    text
+}

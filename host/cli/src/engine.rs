@@ -1,0 +1,276 @@
+//! The engine of `run`: prepares each target, runs them, and says what the program ends with.
+
+mod interrupt;
+pub(crate) mod prepare;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use raito_audit::Log;
+use raito_broker::{Brokerage, StateFile};
+use raito_cloud::Client;
+use raito_config::Configuration;
+use raito_core::capability::Effective;
+use raito_core::digest::Digest;
+use raito_core::event::Event;
+use raito_core::exchange::Outcome;
+use raito_core::grant::{Ceiling, Target};
+use raito_core::ports::{Clock, Ledger};
+use raito_core::step::Step;
+use raito_core::text::RunId;
+use raito_run::{Stop, TargetRun, run_target};
+
+use crate::args::Run;
+use crate::clock::SystemClock;
+use crate::cloud::Connected;
+use crate::codes;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::render::{Reporter, Summary, TargetSummary};
+use crate::state_dir::StateDir;
+
+use prepare::{Prepared, prepare};
+
+/// Everything that a run needs.
+pub(crate) struct Engine<'e> {
+    pub(crate) configuration: &'e Configuration,
+    /// The digest of the configuration's text.
+    pub(crate) digest: Digest,
+    /// From where paths of the configuration are seen.
+    pub(crate) base: &'e Path,
+    pub(crate) ceiling: &'e Ceiling,
+    /// The digest of the ceiling's text; none where there is none.
+    pub(crate) ceiling_digest: Option<Digest>,
+    pub(crate) state: &'e StateDir,
+    pub(crate) asked: &'e Run,
+    pub(crate) reporter: Arc<Box<dyn Reporter>>,
+}
+
+/// What a target came to, with what the program should end with for it.
+struct Ended {
+    summary: TargetSummary,
+    exit: Exit,
+}
+
+impl Engine<'_> {
+    /// Runs the targets that were asked for.
+    pub(crate) async fn run(&self) -> Result<Exit, CliError> {
+        let targets = self.targets()?;
+        let _lock = self.state.lock_run()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let log = Log::open(&self.state.audit(), new_run_id(), Arc::clone(&clock))
+            .map_err(|error| CliError::new(codes::AUDIT, error.to_string()))?;
+        let log = Arc::new(log);
+        let audit = |error: raito_core::ports::LedgerError| CliError::new(codes::AUDIT, error.to_string());
+        log.append(&self.run_start()).map_err(audit)?;
+        let cloud = Connected::open(&self.configuration.cloud, self.state, self.base).await?;
+        let stop = Stop::default();
+        let _signals = interrupt::listen(&stop);
+        let mut ended = self.run_all(targets, &log, &clock, &cloud.client, &stop).await;
+        cloud.close().await;
+        ended.sort_by(|a, b| a.summary.name.cmp(&b.summary.name));
+        let mut exit = Exit::worst(ended.iter().map(|ended| ended.exit));
+        if stop.is_asked() {
+            exit = Exit::Interrupted;
+        }
+        let outcome = match exit {
+            Exit::Done => Outcome::Completed,
+            Exit::Interrupted => Outcome::Interrupted,
+            _ => Outcome::Failed,
+        };
+        log.append(&Event::RunEnd { outcome: outcome.word().to_owned(), exit: exit.code() }).map_err(audit)?;
+        log.sync().map_err(audit)?;
+        let (audit_lines, head) = log.head();
+        self.reporter.summary(&Summary {
+            targets: ended.into_iter().map(|ended| ended.summary).collect(),
+            dry_run: self.asked.dry_run,
+            exit,
+            audit_lines,
+            audit_head: head.to_string(),
+        });
+        Ok(exit)
+    }
+
+    fn run_start(&self) -> Event {
+        Event::RunStart {
+            host: env!("CARGO_PKG_VERSION").to_owned(),
+            host_sha256: std::env::current_exe()
+                .ok()
+                .and_then(|path| std::fs::read(path).ok())
+                .map(|bytes| Digest::of(&bytes)),
+            configuration: self.digest,
+            ceiling: self.ceiling_digest,
+            dry_run: self.asked.dry_run,
+        }
+    }
+
+    /// The targets that were asked for, without the steps that were left out.
+    fn targets(&self) -> Result<Vec<Target>, CliError> {
+        let all = &self.configuration.targets;
+        for name in &self.asked.only_targets {
+            if !all.iter().any(|target| target.name == *name) {
+                let known: Vec<String> = all.iter().map(|target| target.name.to_string()).collect();
+                let error = CliError::new(codes::USAGE, format!("there is no target {name}"));
+                return Err(error.help(format!("the configuration has: {}", known.join(", "))));
+            }
+        }
+        let wanted =
+            |target: &&Target| self.asked.only_targets.is_empty() || self.asked.only_targets.contains(&target.name);
+        let mut targets: Vec<Target> = all.iter().filter(wanted).cloned().collect();
+        let skipped = [
+            (self.asked.skip_identity_store_sync, Step::IdentityStore),
+            (self.asked.skip_data_source_sync, Step::DataSource),
+            (self.asked.skip_data_access_sync, Step::AccessFromTarget),
+            (self.asked.skip_data_access_sync, Step::AccessToTarget),
+            (self.asked.skip_data_usage_sync, Step::DataUsage),
+        ];
+        for target in &mut targets {
+            skipped.iter().filter(|(skip, _)| *skip).for_each(|(_, step)| {
+                target.steps.remove(step);
+            });
+        }
+        Ok(targets)
+    }
+
+    async fn run_all(
+        &self,
+        targets: Vec<Target>,
+        log: &Arc<Log>,
+        clock: &Arc<dyn Clock>,
+        cloud: &Client,
+        stop: &Stop,
+    ) -> Vec<Ended> {
+        let mut running = Vec::new();
+        for target in targets {
+            let context = Context {
+                base: self.base.to_path_buf(),
+                ceiling: self.ceiling.clone(),
+                state: self.state.clone(),
+                log: Arc::clone(log),
+                clock: Arc::clone(clock),
+                cloud: cloud.clone(),
+                stop: stop.clone(),
+                reporter: Arc::clone(&self.reporter),
+                dry_run: self.asked.dry_run,
+                allow_removals: self.asked.allow_removals,
+            };
+            running.push(async move {
+                let name = target.name.to_string();
+                let ended = tokio::spawn(async move { context.run(&target).await }).await;
+                ended.unwrap_or_else(|_| failed(name, Exit::Failed))
+            });
+        }
+        futures_util::stream::iter(running).buffer_unordered(usize::from(self.asked.parallel)).collect().await
+    }
+}
+
+/// What one target's task needs.
+struct Context {
+    base: std::path::PathBuf,
+    ceiling: Ceiling,
+    state: StateDir,
+    log: Arc<Log>,
+    clock: Arc<dyn Clock>,
+    cloud: Client,
+    stop: Stop,
+    reporter: Arc<Box<dyn Reporter>>,
+    dry_run: bool,
+    allow_removals: Option<u64>,
+}
+
+impl Context {
+    async fn run(self, target: &Target) -> Ended {
+        let name = target.name.to_string();
+        if self.stop.is_asked() {
+            return Ended {
+                summary: TargetSummary { name, outcome: Outcome::Interrupted, steps: Vec::new() },
+                exit: Exit::Interrupted,
+            };
+        }
+        match prepare(target, &self.base, &self.ceiling).await {
+            Ok(prepared) => match self.run_prepared(target, prepared).await {
+                Ok(ended) => ended,
+                Err(error) => self.refuse(name, &error),
+            },
+            Err(error) => self.refuse(name, &error),
+        }
+    }
+
+    /// A target that was refused, or could not be prepared, is on record as that.
+    fn refuse(&self, name: String, error: &CliError) -> Ended {
+        let refused = Event::TargetRefused { target: name.clone(), sha256: None, reasons: vec![error.message.clone()] };
+        self.reporter.error(&name, error);
+        match self.log.append(&refused) {
+            Ok(()) => failed(name, error.code.exit),
+            Err(_) => failed(name, codes::AUDIT.exit),
+        }
+    }
+
+    async fn run_prepared(&self, target: &Target, prepared: Prepared) -> Result<Ended, CliError> {
+        let Prepared { inspected, compiled, effective, settings, identity, material } = prepared;
+        let path = self.state.connector_state(&target.name)?;
+        let state = StateFile::open(&path).map_err(|error| CliError::new(codes::STATE, error.to_string()))?;
+        let ledger: Arc<dyn Ledger> = Arc::clone(&self.log) as _;
+        let brokerage = Brokerage::new(
+            target.name.clone(),
+            &inspected.manifest,
+            &effective,
+            material,
+            state,
+            Arc::clone(&ledger),
+            Arc::clone(&self.clock),
+        )
+        .map_err(|error| CliError::new(codes::TARGET_SETTING, error.to_string()))?;
+        let run = TargetRun {
+            id: new_run_id(),
+            target,
+            identity,
+            connector: compiled,
+            effective: &effective,
+            settings,
+            broker: &brokerage,
+            cloud: &self.cloud,
+            ledger,
+            observer: self.reporter.as_ref(),
+            stop: &self.stop,
+            dry_run: self.dry_run,
+            allow_removals: self.allow_removals,
+        };
+        let report = run_target(&run).await;
+        let mut exit = Exit::Done;
+        if let Some((step, failure)) = &report.failure {
+            let mut error = CliError::from(failure);
+            if let Some(step) = step {
+                error = error.at(format!("step {} ({})", step.number(), step.title()));
+            }
+            exit = error.code.exit;
+            if exit != Exit::Interrupted {
+                self.reporter.error(target.name.as_str(), &hinted(error, target, &effective));
+            }
+        }
+        let summary = TargetSummary { name: target.name.to_string(), outcome: report.outcome, steps: report.steps };
+        Ok(Ended { summary, exit })
+    }
+}
+
+/// An error with a hint that only the whole target can give.
+fn hinted(error: CliError, target: &Target, effective: &Effective) -> CliError {
+    let writes = effective.slots.values().any(|slot| slot.grant.write());
+    if error.code == codes::DENIED && error.message.contains("does not grant writing") && !writes {
+        let slot = target.grants.keys().next().map_or_else(|| "…".to_owned(), ToString::to_string);
+        return error.help(format!(
+            "to let step 4 change the target, add below targets.{}:\ngrants:\n  {slot}:\n    write: …",
+            target.name
+        ));
+    }
+    error
+}
+
+fn failed(name: String, exit: Exit) -> Ended {
+    Ended { summary: TargetSummary { name, outcome: Outcome::Failed, steps: Vec::new() }, exit }
+}
+
+fn new_run_id() -> RunId {
+    RunId::new(uuid::Uuid::now_v7().to_string()).expect("a UUID in its usual form is one")
+}

@@ -1,0 +1,108 @@
+//! Preparing a target: its connector is read once, inspected, decided about, and only then compiled; its secrets are
+//! fetched last.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use raito_broker::Material;
+use raito_core::capability::{Ask, Effective, Refusal, RefusalKind, decide};
+use raito_core::event::ConnectorIdentity;
+use raito_core::grant::{Ceiling, Target};
+use raito_core::limits;
+use raito_core::text::Ident;
+use raito_sandbox::{Compiled, Engine, Inspected, inspect};
+
+use crate::codes;
+use crate::error::CliError;
+use crate::files;
+use crate::secrets;
+
+/// A target that can be run.
+pub(crate) struct Prepared {
+    pub(crate) inspected: Inspected,
+    pub(crate) compiled: Arc<Compiled>,
+    pub(crate) effective: Effective,
+    pub(crate) settings: BTreeMap<Ident, String>,
+    pub(crate) identity: ConnectorIdentity,
+    pub(crate) material: Material,
+}
+
+/// Reads a connector and looks into it.
+pub(crate) fn load(file: &Path) -> Result<Inspected, CliError> {
+    let bytes = files::read(file, limits::COMPONENT_BYTES, codes::CONNECTOR_FILE)?;
+    inspect(bytes).map_err(|error| CliError::new(codes::CONNECTOR_INVALID, format!("{}: {error}", files::shown(file))))
+}
+
+/// Decides about a target without compiling anything: what its connector may use, and its settings.
+pub(crate) fn check(
+    target: &Target,
+    base: &Path,
+    ceiling: &Ceiling,
+) -> Result<(Inspected, Effective, BTreeMap<Ident, String>), CliError> {
+    let file = base.join(&target.connector.file);
+    let inspected = load(&file)?;
+    if let Some(wanted) = target.connector.sha256.filter(|wanted| *wanted != inspected.digest) {
+        let message = format!(
+            "{} has the digest {}, and the configuration asks for {wanted}",
+            files::shown(&file),
+            inspected.digest
+        );
+        return Err(CliError::new(codes::CONNECTOR_DIGEST, message)
+            .help("look into it with `raito connector inspect` before you change the digest"));
+    }
+    let ask = Ask {
+        digest: inspected.digest,
+        manifest: &inspected.manifest,
+        imports: &inspected.imports,
+        exports: &inspected.exports,
+    };
+    let effective = decide(&ask, target, ceiling).map_err(|refusals| refused(&refusals))?;
+    let settings = inspected.manifest.resolve_settings(&target.settings).map_err(|wrong| {
+        let said: Vec<String> = wrong.iter().map(ToString::to_string).collect();
+        CliError::new(codes::SETTING, format!("settings: {}", said.join("; ")))
+    })?;
+    Ok((inspected, effective, settings))
+}
+
+/// Prepares a target.
+pub(crate) async fn prepare(target: &Target, base: &Path, ceiling: &Ceiling) -> Result<Prepared, CliError> {
+    let (inspected, effective, settings) = check(target, base, ceiling)?;
+    let material = secrets::material(target, base).await?;
+    let engine = engine()?;
+    let copy = inspected.clone();
+    let compiled = tokio::task::spawn_blocking(move || Compiled::new(&engine, &copy))
+        .await
+        .map_err(|_| CliError::new(codes::CONNECTOR_INVALID, "the compiler crashed"))?
+        .map_err(|error| CliError::new(codes::CONNECTOR_INVALID, error.to_string()))?;
+    let identity = ConnectorIdentity {
+        name: inspected.manifest.name.to_string(),
+        version: inspected.manifest.version.clone(),
+        sha256: inspected.digest,
+        imports: inspected.imports.clone(),
+    };
+    Ok(Prepared { inspected, compiled: Arc::new(compiled), effective, settings, identity, material })
+}
+
+/// The one engine of the process.
+fn engine() -> Result<Engine, CliError> {
+    static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
+    let engine = ENGINE.get_or_init(|| Engine::new().map_err(|error| error.to_string()));
+    engine.clone().map_err(|error| CliError::new(codes::HOST, error))
+}
+
+/// All refusals as one error, with the lines to write.
+fn refused(refusals: &[Refusal]) -> CliError {
+    let code = match refusals.first().map(|refusal| refusal.kind) {
+        Some(RefusalKind::Configuration) => codes::GRANT_UNKNOWN,
+        Some(RefusalKind::Ceiling) => codes::CEILING,
+        Some(RefusalKind::Component) => codes::NOT_GRANTABLE,
+        Some(RefusalKind::NotGranted) | None => codes::GRANT_MISSING,
+    };
+    let said: Vec<String> = refusals.iter().map(|refusal| format!("{}: {}", refusal.place, refusal.reason)).collect();
+    let mut error = CliError::new(code, said.join("\n  "));
+    for lines in refusals.iter().filter_map(|refusal| refusal.lines.as_ref()) {
+        error = error.help(format!("to allow it, add below the target:\n{lines}"));
+    }
+    error
+}

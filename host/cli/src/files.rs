@@ -1,0 +1,65 @@
+//! Reading files that people name: once, bounded, and with an error that says which file and why.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+
+use raito_core::limits;
+use raito_core::text::escape;
+
+use crate::codes::{self, Code};
+use crate::error::CliError;
+
+/// A path for people.
+pub(crate) fn shown(path: &Path) -> String {
+    escape(&path.display().to_string()).into_owned()
+}
+
+/// All bytes of a file of at most this many.
+pub(crate) fn read(path: &Path, max: usize, code: Code) -> Result<Vec<u8>, CliError> {
+    let cannot = |error: io::Error| CliError::new(code, format!("cannot read {}: {}", shown(path), reason(&error)));
+    let file = File::open(path).map_err(cannot)?;
+    if file.metadata().map_err(cannot)?.is_dir() {
+        return Err(CliError::new(code, format!("{} is a folder, and a file is expected", shown(path))));
+    }
+    let mut bytes = Vec::new();
+    file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() > max {
+        return Err(CliError::new(code, format!("{} has more than {max} bytes", shown(path))));
+    }
+    Ok(bytes)
+}
+
+/// The text of a configuration or another file that people write.
+pub(crate) fn read_text(path: &Path) -> Result<String, CliError> {
+    let bytes = read(path, limits::CONFIG_BYTES, codes::FILE)?;
+    String::from_utf8(bytes).map_err(|_| CliError::new(codes::FILE, format!("{} is not UTF-8", shown(path))))
+}
+
+/// Writes a file that was not there before.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let mut file = File::create_new(path).map_err(|error| {
+        let help = if error.kind() == io::ErrorKind::AlreadyExists { "it is there already" } else { &reason(&error) };
+        CliError::new(codes::FILE, format!("cannot write {}: {help}", shown(path)))
+    })?;
+    file.write_all(bytes)
+        .map_err(|error| CliError::new(codes::FILE, format!("cannot write {}: {}", shown(path), reason(&error))))
+}
+
+/// Writes a file whole or not at all.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let cannot =
+        |error: io::Error| CliError::new(codes::FILE, format!("cannot write {}: {}", shown(path), reason(&error)));
+    let new = path.with_extension("new");
+    fs::write(&new, bytes).map_err(cannot)?;
+    fs::rename(&new, path).map_err(cannot)
+}
+
+/// Why the file system says no, in fewer words.
+pub(crate) fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "it is not allowed".to_owned(),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,67 @@
+//! Errors for people.
+
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, Report, Severity};
+
+use crate::args::Output;
+use crate::env;
+use crate::error::{CliError, Mistakes};
+
+use super::{data, json, say};
+
+/// Prints an error that ends a command.
+pub(crate) fn print(error: &CliError, output: Output) {
+    match output {
+        Output::Human => say(&human(error)),
+        Output::Json => {
+            let mut value = json::error(None, error);
+            value["v"] = serde_json::json!(1);
+            data(&value.to_string());
+        }
+    }
+}
+
+/// An error as people get it: the code, what happened, where, and what to do.
+pub(crate) fn human(error: &CliError) -> String {
+    let mut text = format!("{}: {}", paint("1;31", &format!("error[{}]", error.code.name)), error.message);
+    if let Some(mistakes) = &error.mistakes {
+        for index in 0..mistakes.list.len() {
+            text.push('\n');
+            text.push_str(mistake(mistakes, index).trim_end());
+        }
+    }
+    for help in &error.help {
+        let indented = help.replace('\n', "\n  ");
+        text.push_str(&format!("\n{} {indented}", paint("1;36", "help:")));
+    }
+    text
+}
+
+/// One mistake with the lines around it.
+fn mistake(mistakes: &Mistakes, index: usize) -> String {
+    let mistake = &mistakes.list[index];
+    let (begin, length) = mistake.place.bytes(&mistakes.text);
+    let mut diagnostic = MietteDiagnostic::new(mistake.message.clone())
+        .with_severity(Severity::Error)
+        .with_label(LabeledSpan::new(Some("here".into()), begin, length));
+    if let Some(help) = &mistake.help {
+        diagnostic = diagnostic.with_help(help.clone());
+    }
+    let report = Report::new(diagnostic).with_source_code(NamedSource::new(&mistakes.file, mistakes.text.clone()));
+    let theme = if colours() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let mut text = String::new();
+    // Writing into a string does not fail; the message alone would do if it did.
+    if GraphicalReportHandler::new_themed(theme).with_width(100).render_report(&mut text, report.as_ref()).is_err() {
+        text = format!("  {mistake}");
+    }
+    text
+}
+
+/// Whether standard error shows colours.
+pub(super) fn colours() -> bool {
+    env::variable(env::NO_COLOR).is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr())
+}
+
+/// Text in a colour, where there are colours.
+pub(super) fn paint(colour: &str, text: &str) -> String {
+    if colours() { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
+}

@@ -1,0 +1,123 @@
+//! What runs keep: a folder beside the configuration that only its owner can read, with a lock for whoever writes.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use raito_core::text::TargetName;
+use rustix::fs::FlockOperation;
+
+use crate::codes;
+use crate::error::CliError;
+use crate::files;
+
+/// The folder with everything that runs keep.
+#[derive(Debug, Clone)]
+pub(crate) struct StateDir {
+    path: PathBuf,
+}
+
+/// A lock that is held as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl StateDir {
+    /// Opens the folder, and makes it where there is none.
+    pub(crate) fn open(path: &Path) -> Result<Self, CliError> {
+        let cannot = |error: std::io::Error| {
+            CliError::new(codes::STATE, format!("cannot use {}: {}", files::shown(path), files::reason(&error)))
+        };
+        if !path.exists() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot)?;
+        }
+        let mode = fs::metadata(path).map_err(cannot)?.mode();
+        if mode & 0o077 != 0 {
+            let message = format!("{} can be read by others", files::shown(path));
+            return Err(CliError::new(codes::STATE, message).help(format!("chmod 700 {}", files::shown(path))));
+        }
+        let path = path.canonicalize().map_err(cannot)?;
+        Ok(Self { path })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder of the audit log.
+    pub(crate) fn audit(&self) -> PathBuf {
+        self.path.join("audit")
+    }
+
+    /// The database of the embedded cloud.
+    pub(crate) fn cloud_database(&self) -> PathBuf {
+        self.path.join("cloud.db")
+    }
+
+    /// The token of the process that serves the embedded cloud.
+    pub(crate) fn cloud_token(&self) -> PathBuf {
+        self.path.join("cloud.token")
+    }
+
+    /// The state of a target's connector.
+    pub(crate) fn connector_state(&self, target: &TargetName) -> Result<PathBuf, CliError> {
+        let folder = self.path.join("connectors");
+        if !folder.exists() {
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+            made.map_err(|error| {
+                CliError::new(codes::STATE, format!("cannot make {}: {}", files::shown(&folder), files::reason(&error)))
+            })?;
+        }
+        Ok(folder.join(format!("{}.json", target.as_str())))
+    }
+
+    /// Takes the lock of a run; another one that runs is named.
+    pub(crate) fn lock_run(&self) -> Result<Lock, CliError> {
+        match self.lock("run.lock")? {
+            Ok(lock) => Ok(lock),
+            Err(pid) => Err(CliError::new(
+                codes::STATE_BUSY,
+                format!("another raito (process {pid}) is running with {}", files::shown(&self.path)),
+            )
+            .help("wait until it has ended, or give this one another --state-dir")),
+        }
+    }
+
+    /// Takes the lock of whoever serves the embedded cloud; none where another process has it.
+    pub(crate) fn lock_cloud(&self) -> Result<Option<Lock>, CliError> {
+        Ok(self.lock("cloud.lock")?.ok())
+    }
+
+    /// Takes a lock, or says which process has it.
+    fn lock(&self, name: &str) -> Result<Result<Lock, String>, CliError> {
+        let path = self.path.join(name);
+        let cannot = |error: std::io::Error| {
+            CliError::new(codes::STATE, format!("cannot lock {}: {}", files::shown(&path), files::reason(&error)))
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(cannot)?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {
+                file.set_len(0).map_err(cannot)?;
+                write!(file, "{}", std::process::id()).map_err(cannot)?;
+                Ok(Ok(Lock { _file: file }))
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut pid = String::new();
+                // Who has it is only said to help; not knowing it changes nothing.
+                let _ = (&file).take(32).read_to_string(&mut pid);
+                let known = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+                Ok(Err(if known { pid } else { "unknown".to_owned() }))
+            }
+            Err(error) => Err(cannot(error.into())),
+        }
+    }
+}
