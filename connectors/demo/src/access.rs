@@ -135,6 +135,7 @@ fn parts(grants: Vec<Grant>) -> Vec<Part> {
         control,
         who: vec![],
         what: held.into_iter().map(what).collect(),
+        standing: vec![],
     };
     roles.into_iter().map(part).collect()
 }

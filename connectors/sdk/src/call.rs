@@ -151,6 +151,11 @@ fn percent_decoded(text: &str) -> Option<String> {
 pub struct SqlRow(Vec<Option<String>>);
 
 impl SqlRow {
+    /// A row of these cells.
+    pub fn new(cells: Vec<Option<String>>) -> Self {
+        Self(cells)
+    }
+
     /// Takes the text of a column; empty for NULL. Each cell can be taken once.
     pub fn text(&mut self, column: usize) -> String {
         self.optional(column).unwrap_or_default()

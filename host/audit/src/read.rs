@@ -6,6 +6,7 @@ use std::path::Path;
 
 use raito_core::digest::Digest;
 use raito_core::limits;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::LOG_FILE;
@@ -53,6 +54,16 @@ pub struct Line {
     pub value: Value,
 }
 
+/// What every line has. A key that comes twice is refused, because readers would not agree on which one counts.
+#[derive(Deserialize)]
+struct Envelope {
+    seq: u64,
+    t: String,
+    run: String,
+    kind: String,
+    prev: Digest,
+}
+
 /// The lines of the log in a folder. A last line without a line break, which a crash can leave, is given as an error.
 ///
 /// # Errors
@@ -82,17 +93,15 @@ fn next_line(file: &mut BufReader<File>, number: u64) -> Result<Option<Line>, Re
     let Some(text) = bytes.strip_suffix(b"\n") else {
         return Err(ReadError::Torn { line: number });
     };
+    let envelope: Envelope = serde_json::from_slice(text).map_err(|error| wrong(&error.to_string()))?;
     let value: Value = serde_json::from_slice(text).map_err(|error| wrong(&error.to_string()))?;
-    let field = |name: &str| {
-        value.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| wrong(&format!("it has no {name}")))
-    };
     Ok(Some(Line {
         line: number,
-        seq: value.get("seq").and_then(Value::as_u64).ok_or_else(|| wrong("it has no seq"))?,
-        time: field("t")?,
-        run: field("run")?,
-        kind: field("kind")?,
-        prev: field("prev")?.parse().map_err(|_| wrong("its prev is no digest"))?,
+        seq: envelope.seq,
+        time: envelope.t,
+        run: envelope.run,
+        kind: envelope.kind,
+        prev: envelope.prev,
         digest: Digest::of(text),
         value,
     }))

@@ -59,7 +59,7 @@ pub enum Event {
         /// The target.
         target: String,
         /// The run's id in the cloud.
-        run: String,
+        cloud_run: String,
         /// The connector.
         connector: ConnectorIdentity,
         /// What it may use.

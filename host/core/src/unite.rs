@@ -158,6 +158,9 @@ impl AccessReading {
             part.what.iter().enumerate().try_for_each(|(at, what)| {
                 known_what(what, description).map_err(|bad| within(bad.within(format!("what[{at}]"))))
             })?;
+            part.standing.iter().enumerate().try_for_each(|(at, standing)| {
+                known_standing(standing, description).map_err(|bad| within(bad.within(format!("standing[{at}]"))))
+            })?;
             if !reading.has("access-control", &part.control) {
                 let reason = format!("access control {} has not come before its part", part.control);
                 return Err(within(BadRecord::new("control", reason)));
@@ -165,6 +168,7 @@ impl AccessReading {
             if let Some(control) = self.kept.get_mut(&part.control) {
                 control.who.extend(part.who.iter().cloned());
                 control.what.extend(part.what.iter().cloned());
+                control.standing.extend(part.standing.iter().cloned());
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use raito_core::exchange::{CloudError, UploadId, UploadRules};
 use raito_core::fault::{BadRecord, StepFault};
 use raito_core::limits;
 use raito_core::ports::{AnyPage, Context, Guest, Opening, StepBroker, Upload, Writes};
-use raito_core::record::{AccessControl, Description, Gap};
+use raito_core::record::{AccessControl, Description, Gap, Standing, What};
 use raito_core::step::Step;
 use raito_core::unite::{AccessControls, AccessReading, Reading};
 use raito_core::upload::{End, Line, Receipt};
@@ -194,8 +194,8 @@ impl Reader<'_> {
             AnyPage::Access(page) => {
                 let records = page.records;
                 let of_controls =
-                    records.access_controls.iter().map(|control| 1 + control.who.len() + facts(&control.what));
-                let of_parts = records.parts.iter().map(|part| part.who.len() + facts(&part.what));
+                    records.access_controls.iter().map(|control| 1 + control.who.len() + facts(&control.what, &control.standing));
+                let of_parts = records.parts.iter().map(|part| part.who.len() + facts(&part.what, &part.standing));
                 self.reading.page(of_controls.chain(of_parts).sum(), page.gaps)?;
                 let description = self.description.ok_or_else(missing)?;
                 self.access.take(&mut self.reading, &records, description, self.keep)?;
@@ -255,8 +255,10 @@ impl Reader<'_> {
     }
 }
 
-fn facts(what: &[raito_core::record::What]) -> usize {
-    what.iter().map(|what| what.permissions.len()).sum()
+fn facts(what: &[What], standing: &[Standing]) -> usize {
+    let now: usize = what.iter().map(|what| what.permissions.len()).sum();
+    let later: usize = standing.iter().map(|standing| standing.permissions.len()).sum();
+    now + later
 }
 
 /// How long something took, in milliseconds.

@@ -114,7 +114,7 @@ pub async fn run_target(run: &TargetRun<'_>) -> TargetReport {
 async fn begin(run: &TargetRun<'_>) -> Result<Known, Failure> {
     run.ledger.append(&Event::TargetStart {
         target: run.target.name.to_string(),
-        run: run.id.to_string(),
+        cloud_run: run.id.to_string(),
         connector: run.identity.clone(),
         slots: run.effective.slots.iter().map(|(name, slot)| (name.to_string(), slot.summary())).collect(),
         steps: run.effective.steps.iter().map(|(step, state)| (step.name().to_owned(), *state)).collect(),

@@ -144,7 +144,6 @@ create table access_controls (
     description text not null,
     action text not null,
     version text,
-    standing text not null,
     policy text,
     locks text not null,
     internalizable integer not null,
@@ -185,6 +184,22 @@ create table facts (
     primary key (source, control_key, key, since_ms)
 ) strict, without rowid;
 create index facts_by_object on facts (source, object_key) where until_ms is null;
+
+-- What objects will get that are created below an object.
+create table standings (
+    source integer not null references sources (id),
+    control_key blob not null,
+    key blob not null,
+    since_ms integer not null,
+    until_ms integer,
+    object_key blob not null,
+    kind text not null,
+    creator text,
+    permission text not null,
+    may_pass_on integer not null,
+    granted_by text,
+    primary key (source, control_key, key, since_ms)
+) strict, without rowid;
 
 -- Statements are what happened: they neither change nor end.
 create table statements (

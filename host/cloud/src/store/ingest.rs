@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use raito_core::digest::{Hasher, Key};
 use raito_core::exchange::{UploadId, UploadRules};
-use raito_core::record::{AccessControl, Coverage, Description, Gap, Member, ObjectRef, Statement, What};
+use raito_core::record::{AccessControl, Coverage, Description, Gap, Member, ObjectRef, Standing, Statement, What};
 use raito_core::step::Step;
 use raito_core::threshold::{OverThreshold, Removal};
 use raito_core::upload::{End, Line, Receipt};
@@ -196,7 +196,7 @@ impl Ingest {
                 self.stage(&kinds::OBJECTS, rows::object(object)).await
             }
             Line::AccessControl(control) => self.control(*control).await,
-            Line::Part(part) => self.held(rows::id_key(&part.control), part.who, part.what).await,
+            Line::Part(part) => self.held(rows::id_key(&part.control), part.who, part.what, part.standing).await,
             Line::Statement(statement) => self.statement(statement).await,
             Line::Description(description) => {
                 self.description = Some(description);
@@ -269,14 +269,18 @@ impl Ingest {
     async fn control(&mut self, mut control: AccessControl) -> Result<(), IngestError> {
         let key = rows::id_key(&control.external_id);
         let (who, what) = (std::mem::take(&mut control.who), std::mem::take(&mut control.what));
-        for standing in &control.standing {
-            self.refer(&standing.under).await?;
-        }
+        let standing = std::mem::take(&mut control.standing);
         self.stage(&kinds::ACCESS_CONTROLS, rows::access_control(control)).await?;
-        self.held(key, who, what).await
+        self.held(key, who, what, standing).await
     }
 
-    async fn held(&mut self, control: Key, who: Vec<Member>, what: Vec<What>) -> Result<(), IngestError> {
+    async fn held(
+        &mut self,
+        control: Key,
+        who: Vec<Member>,
+        what: Vec<What>,
+        standing: Vec<Standing>,
+    ) -> Result<(), IngestError> {
         for member in who {
             self.stage(&kinds::MEMBERS, rows::member(control, member)).await?;
         }
@@ -284,6 +288,12 @@ impl Ingest {
             let object = self.refer(&what.object).await?;
             for row in rows::facts(control, object, what) {
                 self.stage(&kinds::FACTS, row).await?;
+            }
+        }
+        for standing in standing {
+            let under = self.refer(&standing.under).await?;
+            for row in rows::standings(control, under, standing) {
+                self.stage(&kinds::STANDINGS, row).await?;
             }
         }
         Ok(())
@@ -495,8 +505,10 @@ impl Commit<'_> {
         for statement in [
             "create temporary table if not exists gap_scopes (external_id text primary key, key blob) without rowid",
             "create temporary table if not exists gap_objects (key blob primary key, object_key blob) without rowid",
+            "create temporary table if not exists gap_controls (key blob primary key) without rowid",
             "delete from temp.gap_scopes",
             "delete from temp.gap_objects",
+            "delete from temp.gap_controls",
         ] {
             sqlx::query(statement).execute(&mut *connection).await?;
         }
@@ -515,6 +527,17 @@ impl Commit<'_> {
              )
              insert or ignore into temp.gap_objects
              select o.key, o.object_key from objects o join below b on o.key = b.key where o.source = ?1 and o.until_ms is null",
+        )
+        .bind(self.source)
+        .execute(&mut *connection)
+        .await?;
+        // A control that is about an object in a gap, such as its row filter, is read together with the object.
+        sqlx::query(
+            "insert or ignore into temp.gap_controls
+             select key from temp.gap_scopes
+             union
+             select control_key from facts where source = ?1 and until_ms is null
+             and object_key in (select object_key from temp.gap_objects)",
         )
         .bind(self.source)
         .execute(connection)

@@ -16,7 +16,7 @@ pub(super) struct Kind {
     /// The other columns.
     pub(super) columns: &'static [&'static str],
     /// How the current rows that lie in a gap are found: a condition over the table's columns and the temporary table
-    /// `gap_scopes` (column `external_id`) and `gap_objects` (columns `key`, `object_key`).
+    /// `gap_scopes` (column `external_id`), `gap_controls` (`key`) and `gap_objects` (`key`, `object_key`).
     pub(super) in_gap: &'static str,
 }
 
@@ -87,14 +87,13 @@ pub(super) const ACCESS_CONTROLS: Kind = Kind {
         "description",
         "action",
         "version",
-        "standing",
         "policy",
         "locks",
         "internalizable",
         "incomplete",
         "tags",
     ],
-    in_gap: "external_id in (select external_id from gap_scopes)",
+    in_gap: "key in (select key from gap_controls)",
 };
 
 pub(super) const MEMBERS: Kind = Kind {
@@ -102,7 +101,8 @@ pub(super) const MEMBERS: Kind = Kind {
     step: Step::AccessFromTarget,
     key: &["control_key", "key"],
     columns: &["member_kind", "member_id", "inherits", "assumable", "may_pass_on", "granted_by", "expires_ms"],
-    in_gap: "control_key in (select key from gap_scopes)",
+    in_gap: "control_key in (select key from gap_scopes) or control_key in (select key from gap_controls \
+             except select key from staged_access_controls)",
 };
 
 pub(super) const FACTS: Kind = Kind {
@@ -113,8 +113,17 @@ pub(super) const FACTS: Kind = Kind {
     in_gap: "control_key in (select key from gap_scopes) or object_key in (select object_key from gap_objects)",
 };
 
+pub(super) const STANDINGS: Kind = Kind {
+    table: "standings",
+    step: Step::AccessFromTarget,
+    key: &["control_key", "key"],
+    columns: &["object_key", "kind", "creator", "permission", "may_pass_on", "granted_by"],
+    in_gap: "control_key in (select key from gap_scopes) or object_key in (select object_key from gap_objects)",
+};
+
 /// All kinds that have a past.
-pub(super) const KINDS: [&Kind; 7] = [&USERS, &GROUPS, &MEMBERSHIPS, &OBJECTS, &ACCESS_CONTROLS, &MEMBERS, &FACTS];
+pub(super) const KINDS: [&Kind; 8] =
+    [&USERS, &GROUPS, &MEMBERSHIPS, &OBJECTS, &ACCESS_CONTROLS, &MEMBERS, &FACTS, &STANDINGS];
 
 impl Kind {
     /// The kinds that a step uploads.

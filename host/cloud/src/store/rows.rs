@@ -2,7 +2,8 @@
 
 use raito_core::digest::{Hasher, Key};
 use raito_core::record::{
-    AccessControl, DataObject, Group, Member, Membership, ObjectRef, PermissionUse, Statement, User, What,
+    AccessControl, DataObject, Group, Member, Membership, ObjectRef, PermissionUse, Standing, Statement, User,
+    What,
 };
 use raito_core::text::{ExternalId, Name, PolicyText};
 use serde::Serialize;
@@ -170,7 +171,6 @@ pub(super) fn access_control(control: AccessControl) -> Row {
         control.description.into_string().into(),
         word(&control.action).into(),
         control.version.map(Name::into_string).into(),
-        json_list(&control.standing),
         control.policy.as_ref().map_or(Value::Null, json),
         json_list(&control.locks),
         control.internalizable.into(),
@@ -205,6 +205,26 @@ pub(super) fn fact(control: Key, object: Key, permission: PermissionUse, conditi
 pub(super) fn facts(control: Key, object: Key, what: What) -> impl Iterator<Item = Row> {
     let condition = what.condition;
     what.permissions.into_iter().map(move |permission| fact(control, object, permission, condition.as_ref()))
+}
+
+/// The standing grants below one object on objects of one kind.
+pub(super) fn standings(control: Key, under: Key, standing: Standing) -> impl Iterator<Item = Row> {
+    let (kind, creator) = (standing.kind.into_string(), standing.creator.map(|id| id.into_string()));
+    standing.permissions.into_iter().map(move |permission| {
+        let mut hasher = Hasher::default();
+        hasher.field(under.0).field(&kind).optional(creator.as_deref()).field(permission.name.as_str());
+        hasher.optional(permission.granted_by.as_ref().map(ExternalId::as_str));
+        vec![
+            control.into(),
+            hasher.finish_key().into(),
+            under.into(),
+            kind.clone().into(),
+            creator.clone().into(),
+            permission.name.into_string().into(),
+            permission.may_pass_on.into(),
+            permission.granted_by.map(|id| id.into_string()).into(),
+        ]
+    })
 }
 
 pub(super) fn statement(statement: &Statement) -> Row {

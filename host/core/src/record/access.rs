@@ -246,4 +246,7 @@ pub struct Part {
     /// More facts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub what: Vec<What>,
+    /// More standing grants.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standing: Vec<Standing>,
 }

@@ -13,14 +13,18 @@ use crate::bindings::raito::connector::access;
 
 pub(crate) fn access_page(given: wit::Page) -> Lifted<Page<AccessPage>> {
     let of_controls: usize =
-        given.access_controls.iter().map(|control| 1 + control.who.len() + control.what.len()).sum();
-    let of_parts: usize = given.parts.iter().map(|part| 1 + part.who.len() + part.what.len()).sum();
+        given.access_controls.iter().map(|control| 1 + held(&control.who, &control.what, &control.standing)).sum();
+    let of_parts: usize = given.parts.iter().map(|part| 1 + held(&part.who, &part.what, &part.standing)).sum();
     check_size(of_controls + of_parts)?;
     let records = AccessPage {
         access_controls: list("access-controls", limits::PAGE_RECORDS, given.access_controls, access_control)?,
         parts: list("parts", limits::PAGE_RECORDS, given.parts, part)?,
     };
     page(records, given.gaps, given.resume)
+}
+
+fn held(who: &[access::Member], what: &[access::What], standing: &[access::Standing]) -> usize {
+    who.len() + what.len() + standing.len()
 }
 
 fn access_control(control: access::AccessControl) -> Lifted<AccessControl> {
@@ -48,6 +52,7 @@ fn part(part: wit::Part) -> Lifted<Part> {
         control: text("control", part.control)?,
         who: list("who", limits::RECORD_ITEMS, part.who, member)?,
         what: list("what", limits::RECORD_ITEMS, part.what, what)?,
+        standing: list("standing", limits::RECORD_ITEMS, part.standing, standing)?,
     })
 }
 

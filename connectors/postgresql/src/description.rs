@@ -1,0 +1,225 @@
+//! How PostgreSQL behaves (manual, chapters 5.8 "Privileges" and 22 "Database Roles").
+
+use raito_sdk::data_source::{
+    ControlKind, Description, Identity, KindPermission, ObjectKind, Permission, Reach, Shorthand, Special,
+};
+use raito_sdk::{Call, Context, Fault, FaultKind};
+
+use crate::cluster::Cluster;
+use crate::keyset::MAIN;
+use crate::privileges::OWNERSHIP;
+
+/// The version from which privileges and memberships are as this connector expects them.
+const OLDEST: i64 = 150_000;
+/// The version that brought MAINTAIN.
+const WITH_MAINTAIN: i64 = 170_000;
+
+/// The longest name of a role, in bytes (manual, section 4.1.1).
+const NAME_BYTES: u32 = 63;
+
+pub(crate) fn describe(context: &Context) -> Result<Description, Fault> {
+    let (database, _) = Cluster::any(context)?;
+    let call = Call::new(MAIN, "cluster");
+    let call = match &database.at {
+        Some(at) => call.at(at),
+        None => call,
+    };
+    let row = call.query()?.next_row()?;
+    let mut row = row.ok_or_else(|| raito_sdk::fault(FaultKind::Internal, "the server does not know itself"))?;
+    let version = row.integer(1).unwrap_or_default();
+    if version < OLDEST {
+        let message = format!("the server's version is {version}, and PostgreSQL 15 or later is needed");
+        return Err(raito_sdk::fault(FaultKind::InvalidSetting, message));
+    }
+    let (instance, name) = (row.text(0), row.text(2));
+    let name = if name.is_empty() { "PostgreSQL".to_owned() } else { name };
+    Ok(description(name, instance, version >= WITH_MAINTAIN))
+}
+
+fn description(name: String, instance_id: String, maintain: bool) -> Description {
+    Description {
+        name,
+        instance_id,
+        kinds: kinds(maintain),
+        controls: controls(),
+        specials: vec![Special { name: "everyone".into(), covers: "every role, also those created later".into() }],
+        inheritance: true,
+        masks: vec![],
+        filters_apply_to: vec!["table".into()],
+        mask_overrides: vec![],
+        filter_overrides: vec![OWNERSHIP.into()],
+        name_pattern: "[^\\x00]+".into(),
+        name_bytes_max: NAME_BYTES,
+        reserved_prefixes: vec!["pg_".into()],
+        sql_dialect: Some("postgresql".into()),
+    }
+}
+
+fn on(kind: &str, permission: &str) -> KindPermission {
+    KindPermission { kind: kind.into(), permission: permission.into() }
+}
+
+fn permission(name: &str, description: &str, counts_as: &str) -> Permission {
+    Permission {
+        name: name.into(),
+        description: description.into(),
+        counts_as: vec![counts_as.into()],
+        implies: vec![],
+        reaches: vec![],
+        needs: vec![],
+        shorthand: Shorthand::None,
+        can_be_granted: true,
+        can_be_passed_on: true,
+    }
+}
+
+fn ownership() -> Permission {
+    Permission {
+        can_be_granted: false,
+        can_be_passed_on: false,
+        ..permission(OWNERSHIP, "Change and drop it, and grant every privilege on it", "admin")
+    }
+}
+
+/// What must be held above an object in a schema for anything on it to be usable.
+fn in_schema(list: Vec<Permission>) -> Vec<Permission> {
+    let needs = || vec![vec![on("schema", "USAGE")], vec![on("database", "CONNECT")]];
+    list.into_iter().map(|permission| Permission { needs: needs(), ..permission }).collect()
+}
+
+fn kind(name: &str, label: &str, permissions: Vec<Permission>, children: &[&str]) -> ObjectKind {
+    ObjectKind {
+        name: name.into(),
+        label: label.into(),
+        permissions,
+        children: children.iter().map(|child| (*child).into()).collect(),
+        revoke_clears_parts: false,
+    }
+}
+
+fn kinds(maintain: bool) -> Vec<ObjectKind> {
+    let connect = |permission: Permission| Permission { needs: vec![vec![on("database", "CONNECT")]], ..permission };
+    let in_schemas = ["table", "view", "materialized-view", "foreign-table", "sequence", "function", "procedure"];
+    let mut kinds = vec![
+        kind(
+            "database",
+            "Database",
+            vec![
+                permission("CONNECT", "Connect to the database", "read"),
+                permission("CREATE", "Create schemas, publications and trusted extensions", "admin"),
+                permission("TEMPORARY", "Create temporary tables", "write"),
+                ownership(),
+            ],
+            &["schema"],
+        ),
+        kind(
+            "schema",
+            "Schema",
+            vec![
+                connect(permission("USAGE", "Use what is in the schema", "read")),
+                connect(permission("CREATE", "Create objects in the schema", "admin")),
+                connect(ownership()),
+            ],
+            &in_schemas,
+        ),
+    ];
+    for (name, label) in [
+        ("table", "Table"),
+        ("view", "View"),
+        ("materialized-view", "Materialized view"),
+        ("foreign-table", "Foreign table"),
+    ] {
+        let relation = kind(name, label, in_schema(of_table(maintain)), &["column"]);
+        // REVOKE on a table revokes the same privilege on each of its columns (manual, REVOKE, Notes).
+        kinds.push(ObjectKind { revoke_clears_parts: true, ..relation });
+    }
+    let of_sequence = vec![
+        permission("USAGE", "Draw numbers from the sequence", "write"),
+        permission("SELECT", "Read the sequence's last number", "read"),
+        permission("UPDATE", "Draw numbers and set the sequence", "write"),
+        ownership(),
+    ];
+    let of_routine = || in_schema(vec![permission("EXECUTE", "Call it", "write"), ownership()]);
+    kinds.push(kind("sequence", "Sequence", in_schema(of_sequence), &[]));
+    kinds.push(kind("function", "Function", of_routine(), &[]));
+    kinds.push(kind("procedure", "Procedure", of_routine(), &[]));
+    kinds.push(kind("column", "Column", in_schema(of_column()), &[]));
+    kinds
+}
+
+/// Privileges on a table whose holder has them on every column.
+const ON_COLUMNS: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "REFERENCES"];
+
+fn of_column() -> Vec<Permission> {
+    vec![
+        permission("SELECT", "Read the column", "read"),
+        permission("INSERT", "Give the column a value in a new row", "write"),
+        permission("UPDATE", "Change the column", "write"),
+        permission("REFERENCES", "Refer to the column with a foreign key", "admin"),
+    ]
+}
+
+fn of_table(maintain: bool) -> Vec<Permission> {
+    let mut list = vec![
+        permission("SELECT", "Read rows", "read"),
+        permission("INSERT", "Add rows", "write"),
+        permission("UPDATE", "Change rows", "write"),
+        permission("DELETE", "Delete rows", "write"),
+        permission("TRUNCATE", "Empty it", "write"),
+        permission("REFERENCES", "Refer to it with a foreign key", "admin"),
+        permission("TRIGGER", "Create triggers on it", "admin"),
+    ];
+    if maintain {
+        list.push(permission("MAINTAIN", "Vacuum, analyse, cluster, refresh, reindex and lock it", "admin"));
+    }
+    for permission in list.iter_mut().filter(|permission| ON_COLUMNS.contains(&permission.name.as_str())) {
+        permission.reaches = vec![Reach { to: on("column", &permission.name), later_too: true }];
+    }
+    list.push(ownership());
+    list
+}
+
+fn controls() -> Vec<ControlKind> {
+    let control = |name: &str, label: &str, members: &[&str]| ControlKind {
+        name: name.into(),
+        label: label.into(),
+        identity: Identity::Named,
+        can_create: false,
+        can_rename: false,
+        assumable: false,
+        members: members.iter().map(|word| (*word).into()).collect(),
+        common_parent: None,
+        replaced_whole: false,
+    };
+    vec![
+        ControlKind { assumable: true, ..control("role", "Role", &["user", "access-control"]) },
+        control("public", "Everybody", &["special"]),
+        control("row-policy", "Row security policy", &["access-control", "special"]),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_description_refers_to_is_described() {
+        let description = description("test".into(), "1".into(), true);
+        let has = |to: &KindPermission| {
+            let kind = description.kinds.iter().find(|kind| kind.name == to.kind);
+            kind.is_some_and(|kind| kind.permissions.iter().any(|permission| permission.name == to.permission))
+        };
+        for permission in description.kinds.iter().flat_map(|kind| &kind.permissions) {
+            assert!(permission.reaches.iter().all(|reach| has(&reach.to)), "{}", permission.name);
+            assert!(permission.needs.iter().flatten().all(has), "{}", permission.name);
+        }
+        let known: Vec<&str> = description.kinds.iter().map(|kind| kind.name.as_str()).collect();
+        assert!(description.kinds.iter().flat_map(|kind| &kind.children).all(|child| known.contains(&child.as_str())));
+    }
+
+    #[test]
+    fn maintain_is_there_from_17_on() {
+        let has = |maintain| of_table(maintain).iter().any(|permission| permission.name == "MAINTAIN");
+        assert!(has(true) && !has(false));
+    }
+}

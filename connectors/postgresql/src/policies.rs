@@ -1,0 +1,159 @@
+//! Row-level security: each policy shows its roles the rows that match. A table with row security and without a policy
+//! shows nobody a row, which is a filter that has no member.
+
+use std::collections::HashSet;
+
+use raito_sdk::access::{AccessControl, Action, MemberKind, PermissionUse, Policy, What};
+use raito_sdk::{Gap, SqlRow};
+
+use crate::access::{bare, plain_member};
+use crate::cluster::Database;
+use crate::keyset::Listing;
+use crate::names::{object_ref, policy_id, relation_id, relation_kind, role_id};
+use crate::privileges::unknown_role;
+
+/// The list of policies, and of tables with row security and none.
+pub(crate) const POLICIES: Listing =
+    Listing { statement: "policies", keys: &["after", "after_policy"], excludes: true };
+
+/// The commands of a policy (`pg_policy.polcmd`).
+fn commands(polcmd: &str) -> &'static [&'static str] {
+    match polcmd {
+        "r" => &["SELECT"],
+        "a" => &["INSERT"],
+        "w" => &["UPDATE"],
+        "d" => &["DELETE"],
+        _ => &["SELECT", "INSERT", "UPDATE", "DELETE"],
+    }
+}
+
+/// The filter of a row, and what it leaves open where it is for a role that is not known yet.
+pub(crate) fn policy(database: &Database, mut row: SqlRow, known: &HashSet<i64>) -> (AccessControl, Option<Gap>) {
+    let (table, oid) = (row.integer(0).unwrap_or_default(), row.integer(1).unwrap_or_default());
+    let (restrictive, enabled, forced) = (!row.boolean(7), row.boolean(11), row.boolean(12));
+    let (relkind, schema, name) = (row.text(2), row.text(3), row.text(4));
+    let (named, polcmd, roles) = (row.optional(5), row.text(6), row.text(8));
+    let commands = commands(&polcmd);
+    let used = |name: &&str| PermissionUse { name: (*name).to_owned(), may_pass_on: false, granted_by: None };
+    let what = What {
+        object: object_ref(relation_kind(&relkind), &[&database.name, &schema, &name]),
+        permissions: commands.iter().map(used).collect(),
+        condition: None,
+    };
+    let rule = Policy {
+        kind: String::new(),
+        text: row.optional(9),
+        check: row.optional(10),
+        commands: commands.iter().map(|command| (*command).to_owned()).collect(),
+        columns: vec![],
+        arguments: vec![],
+        restrictive: restrictive && named.is_some(),
+        enabled,
+        forced,
+    };
+    let roles: Vec<i64> = roles.split(',').filter_map(|role| role.parse().ok()).collect();
+    let unknown = roles.iter().find(|role| !known.contains(role)).copied();
+    let member = |role: i64| match role {
+        0 => plain_member(MemberKind::Special, "everyone".into()),
+        role => plain_member(MemberKind::AccessControl, role_id(role)),
+    };
+    let (id, actual_name, shown) = match named {
+        Some(policy) => (policy_id(database.oid, oid), policy.clone(), format!("{policy} on {schema}.{name}")),
+        None => (
+            format!("{}/row-security", relation_id(database.oid, table)),
+            name.clone(),
+            format!("no rows of {schema}.{name}"),
+        ),
+    };
+    let control = AccessControl {
+        actual_name,
+        who: roles.into_iter().filter(|role| known.contains(role)).map(member).collect(),
+        what: vec![what],
+        policy: Some(rule),
+        ..bare(id, shown, "row-policy", Action::Filter)
+    };
+    (control, unknown.map(unknown_role))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(cells: [Option<&str>; 13]) -> (AccessControl, Option<Gap>) {
+        let database = Database { at: None, oid: 5, name: "shop".into() };
+        let row = SqlRow::new(cells.iter().map(|cell| cell.map(str::to_owned)).collect());
+        policy(&database, row, &HashSet::from([0, 7]))
+    }
+
+    #[test]
+    fn a_policy_shows_its_roles_the_rows_that_match() {
+        let (control, gap) = read([
+            Some("20"),
+            Some("40"),
+            Some("r"),
+            Some("sales"),
+            Some("orders"),
+            Some("eu_only"),
+            Some("r"),
+            Some("true"),
+            Some("7"),
+            Some("(region = 'eu'::text)"),
+            None,
+            Some("true"),
+            Some("false"),
+        ]);
+        assert_eq!((control.external_id.as_str(), control.name.as_str()), ("d5/p40", "eu_only on sales.orders"));
+        assert_eq!((control.who[0].id.as_str(), control.what[0].permissions.len()), ("7", 1));
+        let rule = control.policy.expect("a rule");
+        assert_eq!(
+            (rule.text.as_deref(), rule.restrictive, rule.enabled),
+            (Some("(region = 'eu'::text)"), false, true)
+        );
+        assert!(gap.is_none());
+    }
+
+    #[test]
+    fn row_security_without_a_policy_shows_nobody_a_row() {
+        let (control, _) = read([
+            Some("20"),
+            Some("0"),
+            Some("r"),
+            Some("sales"),
+            Some("orders"),
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+            Some("true"),
+            Some("true"),
+        ]);
+        assert_eq!(control.external_id, "d5/r20/row-security");
+        assert!(control.who.is_empty());
+        let rule = control.policy.expect("a rule");
+        assert!(rule.forced && !rule.restrictive && rule.commands.len() == 4);
+    }
+
+    #[test]
+    fn a_policy_for_everybody_is_for_a_special_member_and_one_for_a_new_role_leaves_a_gap() {
+        let (control, gap) = read([
+            Some("20"),
+            Some("41"),
+            Some("p"),
+            Some("sales"),
+            Some("orders"),
+            Some("none"),
+            Some("*"),
+            Some("false"),
+            Some("0,9"),
+            Some("false"),
+            None,
+            Some("true"),
+            Some("false"),
+        ]);
+        assert_eq!((control.who.len(), control.who[0].kind), (1, MemberKind::Special));
+        assert!(control.policy.is_some_and(|rule| rule.restrictive));
+        assert_eq!(gap.and_then(|gap| gap.scope).as_deref(), Some("9"));
+    }
+}
