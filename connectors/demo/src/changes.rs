@@ -95,8 +95,7 @@ fn send(call: &types::Call) -> Result<Option<String>, Fault> {
 fn calls(set: &ChangeSet, id: &Id, change: &Change) -> Result<Vec<types::Call>, Fault> {
     let of_role = |entry: &str| -> Result<Call, Fault> { Ok(Call::new(API, entry).value("role", id.value()?)) };
     Ok(match change {
-        Change::Create(control) if control.kind == "mask" => vec![],
-        Change::Create(_) => {
+        Change::Create(control) if control.kind == "role" => {
             let call = Call::new(API, "create-role");
             vec![call.text("name", set.actual_name.as_str()).text("comment", set.description.as_str()).build()]
         }

@@ -111,8 +111,7 @@ fn here(at: Option<&str>) -> Result<(i64, String), Fault> {
         Some(at) => call.at(at),
         None => call,
     };
-    let row = call.query()?.next_row()?;
-    let mut row = row.ok_or_else(|| raito_sdk::fault(FaultKind::Internal, "the server does not know its database"))?;
+    let mut row = call.query_one()?;
     Ok((row.integer(0).unwrap_or_default(), row.text(1)))
 }
 

@@ -24,8 +24,7 @@ pub(crate) fn describe(context: &Context) -> Result<Description, Fault> {
         Some(at) => call.at(at),
         None => call,
     };
-    let row = call.query()?.next_row()?;
-    let mut row = row.ok_or_else(|| raito_sdk::fault(FaultKind::Internal, "the server does not know itself"))?;
+    let mut row = call.query_one()?;
     let version = row.integer(1).unwrap_or_default();
     if version < OLDEST {
         let message = format!("the server's version is {version}, and PostgreSQL 15 or later is needed");

@@ -39,13 +39,23 @@ pub(crate) struct Keyset {
     scope: Scope,
     after: Vec<i64>,
     page: Option<Rows>,
+    /// Whether the page has given a row.
     any: bool,
+    ended: bool,
 }
 
 impl Keyset {
     /// Begins a list at one of the granted databases.
     pub(crate) fn new(listing: Listing, at: Option<String>, scope: &Scope) -> Self {
-        Self { listing, at, scope: scope.clone(), after: vec![0; listing.keys.len()], page: None, any: false }
+        Self {
+            listing,
+            at,
+            scope: scope.clone(),
+            after: vec![0; listing.keys.len()],
+            page: None,
+            any: false,
+            ended: false,
+        }
     }
 
     fn call(&self) -> Call {
@@ -64,7 +74,7 @@ impl Keyset {
 
     /// The next row; none at the end, which is where a page has no row.
     pub(crate) fn next_row(&mut self) -> Result<Option<SqlRow>, Fault> {
-        loop {
+        while !self.ended {
             let page = match &mut self.page {
                 Some(page) => page,
                 None => {
@@ -80,10 +90,9 @@ impl Keyset {
                 }
                 return Ok(Some(row));
             }
-            if !self.any {
-                return Ok(None);
-            }
+            self.ended = !self.any;
             self.page = None;
         }
+        Ok(None)
     }
 }

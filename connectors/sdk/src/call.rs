@@ -76,7 +76,19 @@ impl Call {
     /// # Errors
     /// The host's fault.
     pub fn query(self) -> Result<Rows, Fault> {
-        Ok(Rows { rows: sql::query(&self.0)?, page: Vec::new().into_iter() })
+        Ok(Rows { rows: Some(sql::query(&self.0)?), page: Vec::new().into_iter() })
+    }
+
+    /// Runs a read statement that gives one row.
+    ///
+    /// # Errors
+    /// The host's fault, or one that says that there is no row.
+    pub fn query_one(self) -> Result<SqlRow, Fault> {
+        let entry = self.0.entry.clone();
+        let mut rows = self.query()?;
+        let first = rows.next_row()?;
+        while rows.next_row()?.is_some() {}
+        first.ok_or_else(|| fault(FaultKind::Internal, format!("{entry} gave no row")))
     }
 }
 
@@ -177,9 +189,11 @@ impl SqlRow {
     }
 }
 
-/// The rows of a statement.
+/// The rows of a statement. Rows that are not read to their end cost the host its transaction: the next statement begins
+/// another one.
 pub struct Rows {
-    rows: sql::Rows,
+    /// None at the end.
+    rows: Option<sql::Rows>,
     page: std::vec::IntoIter<Vec<Option<String>>>,
 }
 
@@ -193,9 +207,10 @@ impl Rows {
             if let Some(row) = self.page.next() {
                 return Ok(Some(SqlRow(row)));
             }
-            match self.rows.next()? {
+            let Some(rows) = &self.rows else { return Ok(None) };
+            match rows.next()? {
                 Some(page) => self.page = page.into_iter(),
-                None => return Ok(None),
+                None => self.rows = None,
             }
         }
     }

@@ -15,7 +15,9 @@ pub(crate) enum TlsError {
     #[error("it has no certificate in PEM form")]
     NoCertificate,
     /// The system has no authorities.
-    #[error("the system has no certificates of authorities: install ca-certificates, or configure ca")]
+    #[error(
+        "the system has no certificates of authorities: install ca-certificates, or write ca: FILE below the grant"
+    )]
     NoAuthorities,
     /// rustls refuses the configuration.
     #[error("{0}")]
@@ -122,7 +124,7 @@ pub(crate) fn explain(error: &(dyn std::error::Error + 'static)) -> Option<Strin
         if let Some(error) = found {
             return Some(match error {
                 Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
-                    "the server's certificate comes from an authority that is not trusted: configure ca with its file"
+                    "the server's certificate comes from an authority that is not trusted: write ca: FILE below the grant, with the certificate of that authority"
                         .into()
                 }
                 Error::InvalidCertificate(

@@ -123,6 +123,9 @@ pub(crate) struct Demo {
     /// The seed of everything in the warehouse
     #[arg(long, value_name = "N", default_value_t = 20_260_131)]
     pub(crate) seed: u64,
+    /// When its usage log ends, in milliseconds since 1970 [default: now]
+    #[arg(long, value_name = "MS")]
+    pub(crate) now: Option<u64>,
     /// How many tables there are
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub(crate) tables: usize,
@@ -186,6 +189,13 @@ pub(crate) enum Cloud {
     Get {
         /// The path below /api/v1
         path: String,
+    },
+    /// Send JSON to the API, such as a new access control to /sources/NAME/internal-access-controls
+    Post {
+        /// The path below /api/v1
+        path: String,
+        /// The file with the JSON
+        file: PathBuf,
     },
     /// Make a token for the API
     Token {

@@ -13,6 +13,8 @@ mod rows;
 mod runs;
 mod tokens;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -56,14 +58,14 @@ pub struct Store {
 const CONNECTIONS: u32 = 16;
 
 impl Store {
-    /// Opens the store in a file, and makes it where there is none.
+    /// Opens the store in a file, and makes it, readable by its owner only, where there is none.
     ///
     /// # Errors
     /// `StoreError` where it cannot be opened or brought up to date.
     pub async fn open(file: &Path) -> Result<Self, StoreError> {
+        OpenOptions::new().create(true).append(true).mode(0o600).open(file).map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::new()
             .filename(file)
-            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .foreign_keys(true)

@@ -70,7 +70,7 @@ fn decide_one(
     if kind.identity != Identity::Named {
         return Err(format!("access controls of kind {} belong to an object and are not changed", control.kind));
     }
-    let held = wanted.external_id.as_ref().and_then(|id| actual.get(id));
+    let held = held(wanted, actual);
     match (&wanted.external_id, held) {
         (_, None) if wanted.delete => Ok(Verdict::Gone),
         (_, Some(held)) if wanted.delete => Ok(change_set(wanted, Some(held), vec![Change::Delete])),
@@ -85,6 +85,19 @@ fn decide_one(
             }
             Ok(change_set(wanted, Some(held), changes))
         }
+    }
+}
+
+/// The entity as the target has it: the one with the known id, or the one that a run created and could not tell of any more.
+/// That one has the name and the description under which it was about to be created.
+fn held<'a>(wanted: &Desired, actual: &'a AccessControls) -> Option<&'a AccessControl> {
+    match (&wanted.external_id, &wanted.creating) {
+        (Some(id), _) => actual.get(id),
+        (None, Some(name)) => actual
+            .id_of(&wanted.control.kind, name)
+            .and_then(|id| actual.get(id))
+            .filter(|held| held.description == wanted.control.description),
+        (None, None) => None,
     }
 }
 

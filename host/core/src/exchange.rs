@@ -74,6 +74,9 @@ pub struct Desired {
     pub external_id: Option<ExternalId>,
     /// What it is to be. `external-id` of the record is the cloud's id; `actual-name` is the name to create it with.
     pub control: AccessControl,
+    /// The name under which a run was about to create it, where nobody knows whether it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creating: Option<Name>,
     /// Whether it is to be deleted.
     #[serde(default)]
     pub delete: bool,
@@ -91,6 +94,9 @@ pub struct Feedback {
     /// The technical name that it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actual_name: Option<Name>,
+    /// The name under which it is about to be created: said before, so that a run that breaks off leaves no orphan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creating: Option<Name>,
     /// Whether the target now is as desired.
     pub synced: bool,
     /// Whether it was deleted.

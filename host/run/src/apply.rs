@@ -6,7 +6,7 @@ use raito_core::decide::{Decision, decide};
 use raito_core::difference::Unread;
 use raito_core::exchange::{Desired, Feedback};
 use raito_core::ports::{StepBroker, Writes};
-use raito_core::record::{Applied, ChangeSet, Description};
+use raito_core::record::{Applied, Change, ChangeSet, Description};
 use raito_core::step::Step;
 use raito_core::text::{ExternalId, Name, Remark};
 
@@ -42,6 +42,9 @@ pub(crate) async fn apply_step(
     let mut changed = Changed::default();
     let mut feedback = settled(&decision, &mut changed);
     if !decision.sets.is_empty() {
+        if !run.dry_run {
+            announce(run, &decision.sets).await?;
+        }
         let writes = if run.dry_run { Writes::Recorded } else { Writes::Sent };
         let broker = run.broker.open(Step::AccessToTarget, writes);
         let result = carry_out(run, &decision.sets, &broker, &mut changed).await;
@@ -65,6 +68,29 @@ pub(crate) async fn apply_step(
     Ok(changed)
 }
 
+/// Tells the cloud what is about to be created. Should the run break off before it can tell what became of it, the next one
+/// knows the entity for its own.
+async fn announce(run: &TargetRun<'_>, sets: &[ChangeSet]) -> Result<(), Failure> {
+    let is_create = |change: &Change| matches!(change, Change::Create(_));
+    let new = sets.iter().filter(|set| set.changes.iter().any(is_create));
+    let feedback: Vec<Feedback> = new
+        .map(|set| Feedback {
+            id: set.id.clone(),
+            external_id: None,
+            actual_name: None,
+            creating: Some(set.actual_name.clone()),
+            synced: false,
+            deleted: false,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+        })
+        .collect();
+    if !feedback.is_empty() {
+        run.cloud.feedback(run.id.clone(), feedback).await?;
+    }
+    Ok(())
+}
+
 async fn carry_out(
     run: &TargetRun<'_>,
     sets: &[ChangeSet],
@@ -83,12 +109,17 @@ fn settled(decision: &Decision, changed: &mut Changed) -> Vec<Feedback> {
         id: id.clone(),
         external_id: None,
         actual_name: None,
+        creating: None,
         synced,
         deleted,
         errors,
         warnings: Vec::new(),
     };
-    let mut all: Vec<Feedback> = decision.in_sync.iter().map(|(id, _)| feedback(id, true, false, vec![])).collect();
+    let known = |(id, external_id): &(Name, ExternalId)| Feedback {
+        external_id: Some(external_id.clone()),
+        ..feedback(id, true, false, vec![])
+    };
+    let mut all: Vec<Feedback> = decision.in_sync.iter().map(known).collect();
     all.extend(decision.gone.iter().map(|id| feedback(id, true, true, vec![])));
     for (id, reason) in &decision.refused {
         changed.failed += 1;
@@ -120,7 +151,7 @@ fn outcome(set: &ChangeSet, applied: &Applied, broker: &dyn StepBroker, changed:
         None if applied.done == 0 && set.external_id.is_none() => None,
         None => Some(applied.external_id.clone()),
     };
-    let deleted = applied.fault.is_none() && set.changes.contains(&raito_core::record::Change::Delete);
+    let deleted = applied.fault.is_none() && set.changes.contains(&Change::Delete);
     let errors: Vec<Remark> = applied.fault.iter().map(|fault| fault.message.clone()).collect();
     if let Some(fault) = &applied.fault {
         changed.failed += 1;
@@ -137,6 +168,7 @@ fn outcome(set: &ChangeSet, applied: &Applied, broker: &dyn StepBroker, changed:
         id: set.id.clone(),
         external_id,
         actual_name: Some(applied.actual_name.clone()),
+        creating: None,
         synced: applied.fault.is_none(),
         deleted,
         errors,

@@ -193,8 +193,10 @@ impl Reader<'_> {
             }
             AnyPage::Access(page) => {
                 let records = page.records;
-                let of_controls =
-                    records.access_controls.iter().map(|control| 1 + control.who.len() + facts(&control.what, &control.standing));
+                let of_controls = records
+                    .access_controls
+                    .iter()
+                    .map(|control| 1 + control.who.len() + facts(&control.what, &control.standing));
                 let of_parts = records.parts.iter().map(|part| part.who.len() + facts(&part.what, &part.standing));
                 self.reading.page(of_controls.chain(of_parts).sum(), page.gaps)?;
                 let description = self.description.ok_or_else(missing)?;

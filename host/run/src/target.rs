@@ -260,7 +260,11 @@ async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result
             describe(run, known).await?;
             let managed: std::collections::BTreeSet<_> =
                 known.desired.iter().filter_map(|desired| desired.external_id.clone()).collect();
-            let keep = move |control: &raito_core::record::AccessControl| managed.contains(&control.external_id);
+            let creating: std::collections::BTreeSet<_> =
+                known.desired.iter().filter_map(|desired| desired.creating.clone()).collect();
+            let keep = move |control: &raito_core::record::AccessControl| {
+                managed.contains(&control.external_id) || creating.contains(&control.actual_name)
+            };
             let read = read_step(run, step, Opening::AccessFromTarget, known.description.as_ref(), &keep).await?;
             let report = read_report(step, &read);
             known.access = Some(read);

@@ -183,6 +183,21 @@ impl Model {
         model
     }
 
+    /// Takes a principal that is no more off every list.
+    pub(crate) fn forget(&mut self, principal: &str) {
+        for role in self.roles.values_mut() {
+            role.members.remove(principal);
+        }
+        for mask in self.masks.values_mut() {
+            mask.clear_for.remove(principal);
+        }
+        for dataset in self.datasets.values_mut() {
+            let before = dataset.access.len();
+            dataset.access.retain(|(held, _)| held != principal);
+            dataset.version += u64::from(dataset.access.len() < before);
+        }
+    }
+
     /// The id of a table.
     pub(crate) fn table_id(&self, dataset: &str, table: &str) -> Option<String> {
         let of_dataset = |id: &str| self.datasets.get(id).is_some_and(|known| known.name == dataset);

@@ -4,6 +4,7 @@
 //! in `X-Total-Count`. Access lists have an entity tag and are replaced as a whole under `If-Match` (RFC 9110).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
@@ -13,6 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
 use crate::Options;
@@ -77,8 +79,12 @@ pub(crate) fn router(warehouse: Arc<Warehouse>) -> Router {
 /// Lets a request through that carries the token, unless it is one too many.
 async fn guard(State(warehouse): Shared, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if given.and_then(|value| value.strip_prefix("Bearer ")) != Some(warehouse.token.as_str()) {
-        return problem(StatusCode::UNAUTHORIZED, "the bearer token is missing or wrong");
+    let bearer =
+        given.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    if bearer.map(|(_, token)| token) != Some(warehouse.token.as_str()) {
+        let mut refused = problem(StatusCode::UNAUTHORIZED, "the bearer token is missing or wrong");
+        refused.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        return refused;
     }
     if warehouse.faults.refuses() {
         let mut refused = problem(StatusCode::TOO_MANY_REQUESTS, "too many requests");
@@ -137,8 +143,12 @@ fn list<T: Serialize>(
 /// An answer that ends in its middle, with the connection.
 fn broken_off(body: Vec<u8>) -> Response {
     let half = Bytes::copy_from_slice(&body[..body.len() / 2]);
-    let pieces = [Ok(half), Err(std::io::Error::other("broken off on purpose"))];
-    Response::new(Body::from_stream(futures_util::stream::iter(pieces)))
+    let end = futures_util::stream::once(async {
+        // The half is on its way before the connection goes.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Err(std::io::Error::other("broken off on purpose"))
+    });
+    Response::new(Body::from_stream(futures_util::stream::iter([Ok(half)]).chain(end)))
 }
 
 fn encoded(text: &str) -> String {
@@ -161,16 +171,13 @@ async fn about(State(warehouse): Shared) -> Response {
 
 async fn people(State(warehouse): Shared, Query(paging): Query<Paging>) -> Response {
     let model = warehouse.model();
-    let mut items: Vec<_> = model.people.iter().map(|(id, person)| PersonOut::new(id, person)).collect();
-    if warehouse.faults.duplicates() && paging.after.is_some() {
-        // The first person once more, under the id of the first one behind the cursor's page.
-        if let (Some((id, _)), Some((_, other))) = (model.people.iter().next(), model.people.iter().last()) {
-            let after = paging.after.as_deref().unwrap_or_default();
-            let at = items.iter().position(|item| item.id > after).unwrap_or(items.len());
-            let page = serde_json::json!({ "items": [PersonOut::new(id, other)] });
-            items.truncate(at);
-            return Json(page).into_response();
-        }
+    let items: Vec<_> = model.people.iter().map(|(id, person)| PersonOut::new(id, person)).collect();
+    if warehouse.faults.duplicates()
+        && paging.after.is_some()
+        && let (Some((id, _)), Some((_, other))) = (model.people.iter().next(), model.people.iter().last())
+    {
+        // The first person's id once more, with what the last one is like.
+        return Json(serde_json::json!({ "items": [PersonOut::new(id, other)] })).into_response();
     }
     list(&warehouse, "people", items, |item| item.id, &paging)
 }
@@ -256,7 +263,7 @@ async fn replace_access(
     };
     match headers.get(header::IF_MATCH) {
         None => return problem(StatusCode::PRECONDITION_REQUIRED, "send If-Match"),
-        Some(given) if *given != tag(dataset.version) => {
+        Some(given) if given != "*" && *given != tag(dataset.version) => {
             return problem(StatusCode::PRECONDITION_FAILED, "the list has changed");
         }
         Some(_) => {}
@@ -323,9 +330,7 @@ async fn delete_role(State(warehouse): Shared, Path(id): Path<String>) -> Respon
     if model.roles.remove(&id).is_none() {
         return problem(StatusCode::NOT_FOUND, "no such role");
     }
-    model.roles.values_mut().for_each(|role| {
-        role.members.remove(&id);
-    });
+    model.forget(&id);
     StatusCode::NO_CONTENT.into_response()
 }
 

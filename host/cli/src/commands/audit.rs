@@ -1,6 +1,6 @@
 //! `raito audit`
 
-use raito_audit::{Line, VerifyError, lines, verify};
+use raito_audit::{Line, ReadError, VerifyError, lines, verify};
 use raito_core::text::escape;
 
 use super::configuration;
@@ -16,7 +16,7 @@ pub(super) fn run(global: &Global, args: &Audit) -> Result<Exit, CliError> {
     match args {
         Audit::Verify => {
             let report = verify(&folder).map_err(|error| match error {
-                VerifyError::Read(error) => CliError::new(codes::AUDIT, error.to_string()),
+                VerifyError::Read(error @ ReadError::Io(_)) => CliError::new(codes::AUDIT, error.to_string()),
                 error => CliError::new(codes::AUDIT_BROKEN, error.to_string())
                     .help("what stands before that line can be trusted; what stands behind it cannot"),
             })?;

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use raito_cloud::Listen;
+use raito_cloud::{Client, Listen};
 use raito_config::CloudChoice;
 use raito_core::digest::Hasher;
+use raito_core::exchange::CloudError;
+use raito_core::limits;
 use tokio::net::TcpListener;
 
 use super::configuration;
@@ -13,6 +15,7 @@ use crate::cloud::{Connected, SocketPath, start};
 use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::files;
 use crate::render::{data, say};
 use crate::state_dir::StateDir;
 
@@ -34,22 +37,41 @@ pub(super) async fn run(global: &Global, args: &Cloud) -> Result<Exit, CliError>
         }
         Cloud::Export { digest } => export(&state, *digest).await,
         Cloud::Get { path } => {
-            let path = if path.starts_with('/') { path.clone() } else { format!("/{path}") };
-            let cloud = connect(&state).await?;
-            let answer = cloud.client.get(&path).await.map_err(|error| CliError::from(&error))?;
+            let answer = ask(&state, async |client| client.get(&rooted(path)).await).await?;
             data(&format!("{answer:#}"));
-            cloud.close().await;
+            Ok(Exit::Done)
+        }
+        Cloud::Post { path, file } => {
+            let bytes = files::read(file, limits::CLOUD_BODY_BYTES, codes::FILE)?;
+            let body: serde_json::Value = serde_json::from_slice(&bytes)
+                .map_err(|error| CliError::new(codes::FILE, format!("{}: {error}", files::shown(file))))?;
+            let answer = ask(&state, async |client| client.post(&rooted(path), &body).await).await?;
+            data(&format!("{answer:#}"));
             Ok(Exit::Done)
         }
         Cloud::Token { name, scope } => {
-            let cloud = connect(&state).await?;
             let asked = serde_json::json!({ "name": name, "scopes": scope });
-            let answer = cloud.client.post("/tokens", &asked).await.map_err(|error| CliError::from(&error))?;
+            let answer = ask(&state, async |client| client.post("/tokens", &asked).await).await?;
             data(answer["token"].as_str().unwrap_or_default());
-            cloud.close().await;
             Ok(Exit::Done)
         }
     }
+}
+
+/// A path as the API has it, also where somebody left out its first slash.
+fn rooted(path: &str) -> String {
+    if path.starts_with('/') { path.to_owned() } else { format!("/{path}") }
+}
+
+/// Asks the embedded cloud one question.
+async fn ask(
+    state: &StateDir,
+    question: impl AsyncFnOnce(&Client) -> Result<serde_json::Value, CloudError>,
+) -> Result<serde_json::Value, CliError> {
+    let cloud = connect(state).await?;
+    let answer = question(&cloud.client).await;
+    cloud.close().await;
+    answer.map_err(|error| CliError::from(&error))
 }
 
 async fn connect(state: &StateDir) -> Result<Connected, CliError> {

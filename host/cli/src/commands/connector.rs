@@ -1,10 +1,12 @@
 //! `raito connector`
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use raito_core::capability::{Import, classify_import, exported_step};
 use raito_core::limits;
 use raito_core::manifest::{SecretScheme, Slot, SlotKind, SqlKind};
+use raito_core::step::Step;
 use raito_core::text::escape;
 use raito_core::vocabulary::Mode;
 use raito_sandbox::{Inspected, pack};
@@ -80,12 +82,8 @@ fn list(global: &Global) -> Result<Exit, CliError> {
 /// What a connector is and asks for, line by line. What needs a grant of its own is marked with `!`.
 fn lines(inspected: &Inspected) -> Vec<String> {
     let manifest = &inspected.manifest;
-    let steps: Vec<String> = inspected
-        .exports
-        .iter()
-        .filter_map(|export| exported_step(export))
-        .map(|step| format!("{} {}", step.number(), step.title()))
-        .collect();
+    let steps: BTreeSet<Step> = inspected.exports.iter().filter_map(|export| exported_step(export)).collect();
+    let steps: Vec<String> = steps.iter().map(|step| format!("{} {}", step.number(), step.title())).collect();
     let mut lines = vec![
         format!("{} {}: {}", manifest.name, manifest.version, manifest.summary),
         format!("sha256   {} ({} bytes)", inspected.digest, inspected.bytes.len()),

@@ -51,7 +51,7 @@ async fn start(args: &Demo, token: &str) -> Result<Served, CliError> {
         size: Size { tables: args.tables, ..Size::default() },
         token: token.to_owned(),
         faults: args.fault.clone(),
-        now_ms: SystemClock.now_ms(),
+        now_ms: args.now.unwrap_or_else(|| SystemClock.now_ms()),
     };
     serve(listener, &options).map_err(failed)
 }

@@ -57,7 +57,9 @@ fn target(manifest: &Manifest, file: &str, digest: &str) -> String {
     let mut text =
         format!("  - name: {}\n    connector:\n      file: \"{file}\"\n      sha256: {digest}\n", manifest.name);
     if !manifest.settings.is_empty() {
-        text.push_str("    settings:\n");
+        // A key with nothing but comments below it has no value.
+        let mark = if manifest.settings.values().any(|setting| setting.required) { "" } else { "# " };
+        text.push_str(&format!("    {mark}settings:\n"));
     }
     for (name, setting) in &manifest.settings {
         let value = match &setting.default {

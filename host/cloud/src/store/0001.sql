@@ -242,6 +242,7 @@ create table internal_controls (
     id text primary key,
     source integer not null references sources (id),
     external_id text,
+    creating text,
     record text not null,
     delete_wanted integer not null default 0,
     version integer not null default 1,

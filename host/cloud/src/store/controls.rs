@@ -15,6 +15,8 @@ use super::{Store, StoreError, integer, number};
 pub(crate) struct InternalControl {
     pub(crate) id: String,
     pub(crate) external_id: Option<String>,
+    /// The name under which a run was about to create it.
+    pub(crate) creating: Option<String>,
     pub(crate) control: AccessControl,
     pub(crate) delete_wanted: bool,
     pub(crate) version: u64,
@@ -32,16 +34,16 @@ pub(crate) enum ControlChange {
     Delete,
 }
 
-type Row = (String, Option<String>, String, bool, i64, i64, String, Option<String>);
+type Row = (String, Option<String>, Option<String>, String, bool, i64, i64, String, Option<String>);
 
-const SELECT: &str =
-    "select id, external_id, record, delete_wanted, version, changed_ms, status, feedback from internal_controls";
+const SELECT: &str = "select id, external_id, creating, record, delete_wanted, version, changed_ms, status, feedback from internal_controls";
 
 fn internal(row: Row) -> Result<InternalControl, StoreError> {
-    let (id, external_id, record, delete_wanted, version, changed, status, feedback) = row;
+    let (id, external_id, creating, record, delete_wanted, version, changed, status, feedback) = row;
     Ok(InternalControl {
         id,
         external_id,
+        creating,
         control: serde_json::from_str(&record)?,
         delete_wanted,
         version: number(version),
@@ -130,6 +132,7 @@ impl Store {
                 id: Name::new(internal.id).map_err(unreadable)?,
                 external_id: internal.external_id.map(ExternalId::new).transpose().map_err(unreadable)?,
                 control: internal.control,
+                creating: internal.creating.map(Name::new).transpose().map_err(unreadable)?,
                 delete: internal.delete_wanted,
             })
         };
@@ -145,16 +148,21 @@ impl Store {
                     .bind(source)
                     .bind(feedback.id.as_str())
             } else {
-                let status = if feedback.synced { "synced" } else { "failed" };
+                let status = match (&feedback.creating, feedback.synced) {
+                    (Some(_), _) => "in-progress",
+                    (None, true) => "synced",
+                    (None, false) => "failed",
+                };
                 sqlx::query(
-                    "update internal_controls set external_id = coalesce(?3, external_id), status = ?4, feedback = ?5 \
-                     where source = ?1 and id = ?2",
+                    "update internal_controls set external_id = coalesce(?3, external_id), status = ?4, feedback = ?5, \
+                     creating = ?6 where source = ?1 and id = ?2",
                 )
                 .bind(source)
                 .bind(feedback.id.as_str())
                 .bind(feedback.external_id.as_ref().map(|id| id.as_str().to_owned()))
                 .bind(status)
                 .bind(serde_json::to_string(feedback)?)
+                .bind(feedback.creating.as_ref().map(|name| name.as_str().to_owned()))
             };
             query.execute(&mut *transaction).await?;
         }

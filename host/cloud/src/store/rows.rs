@@ -2,8 +2,7 @@
 
 use raito_core::digest::{Hasher, Key};
 use raito_core::record::{
-    AccessControl, DataObject, Group, Member, Membership, ObjectRef, PermissionUse, Standing, Statement, User,
-    What,
+    AccessControl, DataObject, Group, Member, Membership, ObjectRef, PermissionUse, Standing, Statement, User, What,
 };
 use raito_core::text::{ExternalId, Name, PolicyText};
 use serde::Serialize;

@@ -1,0 +1,215 @@
+//! A connector that misbehaves in the way that a setting names, in the step that another one names. Everywhere else it is
+//! a small, correct one.
+
+mod scenario;
+
+use raito_sdk::access::{AccessControl, Action};
+use raito_sdk::data_source::{ControlKind, DataObject, Description, Identity, ObjectKind, Permission, Shorthand};
+use raito_sdk::identity_store::User;
+use raito_sdk::{Context, Fault, ObjectRef, Pages, Reader, Settings, access_from_target, data_source, identity_store};
+use scenario::Scenario;
+
+/// The connector.
+pub struct Chaos;
+
+/// One page, after something bad was tried.
+struct OnePage<P> {
+    scenario: Scenario,
+    page: Option<P>,
+}
+
+impl Pages for OnePage<identity_store::Page> {
+    type Page = identity_store::Page;
+
+    fn next(&mut self) -> Result<Option<Self::Page>, Fault> {
+        self.scenario.play()?;
+        let Some(mut page) = self.page.take() else {
+            return Ok(self.scenario.is("empty-pages").then(|| identities(vec![])));
+        };
+        match self.scenario.name() {
+            "bad-record" => page.users[0].external_id.clear(),
+            "escape" => page.users[0].display_name = "\u{1b}]0;owned\u{7}\u{1b}[31mred".into(),
+            "huge-string" => page.users[0].display_name = "x".repeat(64 * 1024 * 1024),
+            "duplicate" => page.users.push(page.users[0].clone()),
+            "empty-pages" => page.users.clear(),
+            _ => {}
+        }
+        Ok(Some(page))
+    }
+}
+
+impl Pages for OnePage<access_from_target::Page> {
+    type Page = access_from_target::Page;
+
+    fn next(&mut self) -> Result<Option<Self::Page>, Fault> {
+        self.scenario.play()?;
+        Ok(self.page.take())
+    }
+}
+
+/// Objects in pages of 1,024: one database with tables in it.
+struct Objects {
+    scenario: Scenario,
+    next: u64,
+    count: u64,
+}
+
+/// Records in a page.
+const PAGE: u64 = 1024;
+
+impl Pages for Objects {
+    type Page = data_source::Page;
+
+    fn next(&mut self) -> Result<Option<Self::Page>, Fault> {
+        self.scenario.play()?;
+        let end = self.count.min(self.next + PAGE);
+        if self.next >= end {
+            return Ok(None);
+        }
+        let objects = (self.next..end).map(object).collect();
+        self.next = end;
+        Ok(Some(data_source::Page { objects, gaps: vec![], resume: None }))
+    }
+}
+
+fn object(number: u64) -> DataObject {
+    let root = number == 0;
+    let name = if root { "root".to_owned() } else { format!("table_{number:08}") };
+    let path = if root { vec![name.clone()] } else { vec!["root".to_owned(), "schema".to_owned(), name.clone()] };
+    DataObject {
+        external_id: format!("id/{number}"),
+        name,
+        ref_: ObjectRef { path, signature: None, kind: "table".into() },
+        description: String::new(),
+        parent_external_id: (!root).then(|| "id/0".to_owned()),
+        data_type: None,
+        reads: vec![],
+        as_owner: false,
+        tags: vec![],
+    }
+}
+
+fn user(id: &str) -> User {
+    User {
+        external_id: id.into(),
+        user_name: id.into(),
+        display_name: id.into(),
+        email: None,
+        enabled: true,
+        machine: None,
+        tags: vec![],
+    }
+}
+
+fn identities(users: Vec<User>) -> identity_store::Page {
+    identity_store::Page { users, groups: vec![], memberships: vec![], gaps: vec![], resume: None }
+}
+
+impl identity_store::Guest for Chaos {
+    type Reader = Reader<identity_store::Page>;
+
+    fn open(context: Context) -> Result<identity_store::Reader, Fault> {
+        let page = Some(identities(vec![user("u1")]));
+        let pages = OnePage { scenario: Scenario::of(&context, "identity-store"), page };
+        Ok(identity_store::Reader::new(Reader::new(pages)))
+    }
+}
+
+impl data_source::Guest for Chaos {
+    type Reader = Reader<data_source::Page>;
+
+    fn describe(_context: Context) -> Result<Description, Fault> {
+        Ok(description())
+    }
+
+    fn open(context: Context, _under: Option<String>) -> Result<data_source::Reader, Fault> {
+        let count = Settings::new(&context).integer("objects").and_then(|count| u64::try_from(count).ok());
+        let objects = Objects { scenario: Scenario::of(&context, "data-source"), next: 0, count: count.unwrap_or(1) };
+        Ok(data_source::Reader::new(Reader::new(objects)))
+    }
+}
+
+impl access_from_target::Guest for Chaos {
+    type Reader = Reader<access_from_target::Page>;
+
+    fn open(context: Context) -> Result<access_from_target::Reader, Fault> {
+        let page =
+            access_from_target::Page { access_controls: vec![control()], parts: vec![], gaps: vec![], resume: None };
+        let pages = OnePage { scenario: Scenario::of(&context, "access-from-target"), page: Some(page) };
+        Ok(access_from_target::Reader::new(Reader::new(pages)))
+    }
+}
+
+fn control() -> AccessControl {
+    AccessControl {
+        external_id: "r1".into(),
+        name: "r1".into(),
+        actual_name: "r1".into(),
+        kind: "role".into(),
+        description: String::new(),
+        action: Action::Grant,
+        version: None,
+        who: vec![],
+        what: vec![],
+        standing: vec![],
+        policy: None,
+        locks: vec![],
+        internalizable: true,
+        incomplete: false,
+        tags: vec![],
+    }
+}
+
+fn description() -> Description {
+    let read = Permission {
+        name: "read".into(),
+        description: String::new(),
+        counts_as: vec!["read".into()],
+        implies: vec![],
+        reaches: vec![],
+        needs: vec![],
+        shorthand: Shorthand::None,
+        can_be_granted: true,
+        can_be_passed_on: false,
+    };
+    Description {
+        name: "chaos".into(),
+        instance_id: "chaos".into(),
+        kinds: vec![ObjectKind {
+            name: "table".into(),
+            label: "Table".into(),
+            permissions: vec![read],
+            children: vec![],
+            revoke_clears_parts: false,
+        }],
+        controls: vec![ControlKind {
+            name: "role".into(),
+            label: "Role".into(),
+            identity: Identity::Named,
+            can_create: false,
+            can_rename: false,
+            assumable: false,
+            members: vec!["user".into()],
+            common_parent: None,
+            replaced_whole: false,
+        }],
+        specials: vec![],
+        inheritance: false,
+        masks: vec![],
+        filters_apply_to: vec![],
+        mask_overrides: vec![],
+        filter_overrides: vec![],
+        name_pattern: ".*".into(),
+        name_bytes_max: 63,
+        reserved_prefixes: vec![],
+        sql_dialect: None,
+    }
+}
+
+#[cfg(target_family = "wasm")]
+mod export {
+    use super::Chaos;
+    raito_sdk::export_identity_store!(Chaos);
+    raito_sdk::export_data_source!(Chaos);
+    raito_sdk::export_access_from_target!(Chaos);
+}

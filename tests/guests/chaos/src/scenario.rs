@@ -1,0 +1,77 @@
+//! The ways to misbehave that are the same in every step.
+
+use raito_sdk::types::Value;
+use raito_sdk::{Call, Context, Fault, FaultKind, Settings, fault, http, log, note, sql};
+
+/// What is to go wrong in this step.
+pub(crate) struct Scenario(String);
+
+impl Scenario {
+    /// The scenario of a step: the one that the settings name, where they name this step, and else none.
+    pub(crate) fn of(context: &Context, step: &str) -> Self {
+        let settings = Settings::new(context);
+        Self(if settings.text("step") == step { settings.text("scenario").to_owned() } else { "quiet".into() })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.0 == name
+    }
+
+    /// Does what the scenario says, as far as it is not about a record.
+    pub(crate) fn play(&self) -> Result<(), Fault> {
+        match self.name() {
+            "trap" => panic!("on purpose"),
+            "spin" => spin(),
+            "memory" => memory(),
+            "stack" => {
+                std::hint::black_box(recurse(1));
+            }
+            "log-flood" => (0..5_000).for_each(|line| note(log::Level::Warn, &format!("line {line}"))),
+            "log-escape" => note(log::Level::Warn, "\u{1b}[2Jgone\nE-forged: a line of its own"),
+            "fault" => return Err(fault(FaultKind::Internal, "\u{1b}[31mred\u{1b}[0m")),
+            "unknown-entry" => drop(Call::new("http.api", "everything").get()?),
+            "unknown-slot" => drop(Call::new("http.other", "people").get()?),
+            "argument" => drop(Call::new("http.api", "people").text("limit", "1&all=true").get()?),
+            "http-read" => drop(Call::new("http.api", "people").integer("limit", 1).get()?),
+            "http-write" => {
+                http::send(&Call::new("http.api", "create-role").text("name", "mine").build())?;
+            }
+            "sql-read" => drop(Call::new("sql.main", "here").query_one()?),
+            "sql-write" => {
+                let call = Call::new("sql.main", "grant")
+                    .value("permission", Value::Keywords(vec!["SELECT".into()]))
+                    .value("object", Value::Name(vec!["public".into(), "secrets".into()]))
+                    .value("role", Value::Name(vec!["mallory".into()]));
+                sql::execute(&[call.build()])?;
+            }
+            "sql-write-as-read" => drop(Call::new("sql.main", "grant").query_one()?),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn spin() {
+    let mut turns = 0_u64;
+    loop {
+        turns = std::hint::black_box(turns.wrapping_add(1));
+    }
+}
+
+/// Takes memory until there is none.
+fn memory() {
+    let mut taken = Vec::new();
+    loop {
+        taken.push(vec![1_u8; 1024 * 1024]);
+        std::hint::black_box(&taken);
+    }
+}
+
+fn recurse(depth: u64) -> u64 {
+    let frame = [depth; 64];
+    if std::hint::black_box(depth) == 0 { 0 } else { recurse(std::hint::black_box(depth + 1)) + frame[1] }
+}

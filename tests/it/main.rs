@@ -1,0 +1,14 @@
+//! The program against the real thing: servers that run, files on disk, processes that are killed.
+#![allow(unreachable_pub, reason = "modules of a test are public to each other")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod demo;
+mod hostile;
+mod kill;
+mod mistakes;
+mod postgresql;
+mod reads;
+mod refusals;
+mod tamper;

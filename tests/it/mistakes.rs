@@ -1,0 +1,144 @@
+//! Mistakes that people make: one clear message each, with the place and what to write instead.
+
+use std::time::{Duration, Instant};
+
+use crate::support::raito::postgresql_target;
+use crate::support::{Place, Postgres, Warehouse, connector};
+
+/// Runs with this configuration.
+fn says(configuration: &str, code: i32, parts: &[&str]) {
+    let place = Place::new(configuration);
+    place.raito(&["run"]).exits(code).says(parts);
+}
+
+#[test]
+fn a_wrong_password_is_said_to_be_wrong() {
+    let server = Postgres::start();
+    let place = Place::new(&postgresql_target(&server, "postgres", ""));
+    let output = place.command(&["run"]).env("PG_PASSWORD", "a wrong password").output().expect("starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in ["E-target-unauthorized", "shop", "step 1", "raito_read", "password authentication failed"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    assert!(!said.contains("a wrong password"), "{said}");
+}
+
+#[test]
+fn a_host_that_cannot_be_reached_is_named() {
+    let server = Postgres::start();
+    let text = postgresql_target(&server, "postgres", "");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    says(
+        &text.replace(&format!("localhost:{}", server.port), &format!("localhost:{}", closed.port())),
+        1,
+        &["E-target-unavailable", "shop", "step 1", &format!("localhost:{}", closed.port())],
+    );
+    says(&text.replace("localhost:", "no-such-host.invalid:"), 1, &["E-target-unavailable", "no-such-host.invalid"]);
+}
+
+#[test]
+fn a_certificate_for_somebody_else_or_of_an_unknown_authority_is_refused() {
+    let server = Postgres::start();
+    let text = postgresql_target(&server, "postgres", "");
+    says(&text.replace("@localhost:", "@127.0.0.1:"), 1, &["E-target-setting", "certificate", "127.0.0.1"]);
+    let ca = format!("        ca: \"{}\"\n", server.authority().display());
+    says(&text.replace(&ca, ""), 1, &["E-target-setting", "certificate", "ca: FILE"]);
+    let plain = Postgres::start_with("ssl = off", "host all all 127.0.0.1/32 scram-sha-256\n");
+    says(&postgresql_target(&plain, "postgres", ""), 1, &["E-target-setting", "TLS"]);
+}
+
+#[test]
+fn a_configuration_that_is_wrong_is_told_line_by_line() {
+    says("targets:\n  - name: a\n    conector: { file: x.wasm }\n", 2, &["raito.yml", "3:", "conector", "connector"]);
+    says("targets: 7\n", 2, &["raito.yml", "1:", "list"]);
+    says("targets:\n  - name: A Name\n    connector: { file: x.wasm }\n", 2, &["raito.yml", "2:"]);
+    let inline = "targets:\n  - name: a\n    connector: { file: x.wasm }\n    grants:\n      http.api:\n        \
+                  origin: \"https://x.example\"\n        token: secret123\n";
+    says(inline, 2, &["raito.yml", "7:", "env:"]);
+    let twice =
+        "targets:\n  - { name: a, connector: { file: x.wasm } }\n  - { name: a, connector: { file: x.wasm } }\n";
+    says(twice, 2, &["raito.yml", "3:", "two targets a"]);
+    says("targets:\n  - name: a\n    connector: { file: nowhere.wasm }\n", 2, &["E-connector-file", "nowhere.wasm"]);
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_told_at_once() {
+    let text = "targts: []\ntargets:\n  - name: a\n    connector: { file: x.wasm }\n    steps: { data-usage: maybe }\n";
+    says(text, 2, &["1:", "targts", "5:", "maybe"]);
+}
+
+#[test]
+fn a_file_that_is_missing_is_named_with_what_to_do() {
+    let place = Place::new("targets: []\n");
+    std::fs::remove_file(place.path().join("raito.yml")).expect("there");
+    place.raito(&["run"]).exits(2).says(&["raito.yml", "raito init"]);
+    place.raito(&["run", "--config-file", "other.yml"]).exits(2).says(&["other.yml"]);
+}
+
+#[test]
+fn a_setting_that_the_connector_does_not_know_is_named_with_the_nearest_that_it_does() {
+    let warehouse = Warehouse::serve(&["--seed", "1", "--tables", "5"]);
+    let place = warehouse.place("settings: { page-sise: 10 }");
+    place.raito(&["run"]).exits(2).says(&["page-sise", "page-size"]);
+    place.configure(&warehouse.target("settings: { page-size: many }"));
+    place.raito(&["run"]).exits(2).says(&["page-size", "number"]);
+}
+
+#[test]
+fn a_secret_that_is_not_there_is_named_and_a_file_that_others_can_read_is_refused() {
+    let server = Postgres::start();
+    let text = postgresql_target(&server, "postgres", "").replace("PG_PASSWORD", "NO_SUCH_VARIABLE");
+    says(&text, 2, &["E-secret", "NO_SUCH_VARIABLE", "shop"]);
+    let place = Place::new(&text.replace("{ env: NO_SUCH_VARIABLE }", "{ file: password }"));
+    place.write("password", "x");
+    place.raito(&["run"]).exits(2).says(&["E-secret", "password", "chmod 600"]);
+}
+
+#[test]
+fn two_runs_at_once_are_one_too_many() {
+    let warehouse = Warehouse::serve(&["--seed", "1", "--tables", "3000"]);
+    let place = warehouse.place("settings: { page-size: 5 }");
+    let mut first = place.spawn(&["run"]);
+    let began = Instant::now();
+    while !place.audit_log().exists() && began.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let second = place.raito(&["run"]).exits(1);
+    second.says(&["E-state-busy", &first.id().to_string(), "--state-dir"]);
+    std::process::Command::new("kill").args(["-INT", &first.id().to_string()]).status().expect("kill is there");
+    first.wait().expect("ours");
+}
+
+#[test]
+fn a_threshold_is_kept_until_the_exact_number_is_allowed() {
+    let whole = Warehouse::serve(&["--seed", "1", "--tables", "300"]);
+    let place = whole.place("");
+    place.run(&[]);
+    let smaller = Warehouse::serve(&["--seed", "1", "--tables", "30"]);
+    place.configure(&smaller.target(""));
+    place.write("warehouse.token", &smaller.token);
+    let before = place.list("/sources/warehouse/objects?kind=table").len();
+    let outcome = place.raito(&["run"]).exits(4);
+    assert!(
+        outcome.stderr.contains("E-over-threshold") && outcome.stderr.contains("--allow-removals"),
+        "{}",
+        outcome.stderr
+    );
+    assert_eq!(place.list("/sources/warehouse/objects?kind=table").len(), before, "nothing was removed");
+}
+
+#[test]
+fn what_init_writes_can_be_validated() {
+    let place = Place::new("targets: []\n");
+    let connector = connector("demo");
+    place.raito(&["init", "--connector", connector.to_str().expect("UTF-8"), "new.yml"]).exits(0);
+    let text = std::fs::read_to_string(place.path().join("new.yml")).expect("written");
+    assert!(text.contains("http.api") && text.contains("sha256"), "{text}");
+    place.write(
+        "new.yml",
+        text.replace("https://…", "https://warehouse.example").replace("{ env: TOKEN }", "{ env: HOME }"),
+    );
+    place.raito(&["validate", "--config-file", "new.yml"]).exits(0);
+    place.raito(&["init", "new.yml"]).exits(2).says(&["new.yml"]);
+}

@@ -1,0 +1,9 @@
+//! What tests stand on: a real PostgreSQL for each, the program as people start it, and seeds that are printed.
+
+pub mod postgres;
+pub mod raito;
+pub mod random;
+
+pub use postgres::Postgres;
+pub use raito::{Outcome, Place, Warehouse, connector};
+pub use random::Random;

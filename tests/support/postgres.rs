@@ -1,0 +1,230 @@
+//! A PostgreSQL server of its own for each test: copied from a template that initdb made once, on a port that was free, with
+//! TLS and SCRAM, stopped by its process id. Roles are shared by a cluster, so two tests cannot share one.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// The superuser and its password.
+pub const SUPERUSER: &str = "postgres";
+pub const PASSWORD: &str = "correct horse battery staple";
+/// The login that connectors read with.
+pub const READER: &str = "raito_read";
+
+/// The user and group `nobody` of Debian: the server refuses to run as root.
+const NOBODY: u32 = 65_534;
+
+/// A running server.
+pub struct Postgres {
+    folder: TempDir,
+    server: Child,
+    pub port: u16,
+}
+
+/// A program of PostgreSQL: in `RAITO_TEST_POSTGRES`, where Debian puts it, or in the path.
+fn program(name: &str) -> PathBuf {
+    let debian =
+        fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
+    let named = std::env::var_os("RAITO_TEST_POSTGRES").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = named.into_iter().chain(std::env::split_paths(&path)).chain(debian).map(|folder| folder.join(name));
+    found.into_iter().find(|file| file.is_file()).unwrap_or_else(|| {
+        panic!("{name} is not installed: run `make setup`, or name the folder of PostgreSQL's programs in RAITO_TEST_POSTGRES")
+    })
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
+
+/// A command that runs as somebody whom the server accepts.
+fn unprivileged(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command.env("LC_ALL", "C.UTF-8").env("TZ", "UTC").stdin(Stdio::null());
+    command
+}
+
+fn give_away(path: &Path) {
+    if is_root() {
+        chown(path, Some(NOBODY), Some(NOBODY)).expect("root may give files away");
+    }
+}
+
+fn run(mut command: Command) -> String {
+    let shown = format!("{command:?}");
+    let output = command.output().unwrap_or_else(|error| panic!("{shown}: {error}"));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{shown}: {}\n{text}{}", output.status, String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+/// A cluster as initdb leaves it, made once in a process.
+fn template() -> &'static Path {
+    static TEMPLATE: OnceLock<TempDir> = OnceLock::new();
+    let folder = TEMPLATE.get_or_init(|| {
+        let folder = tempfile::Builder::new().prefix("raito-pg-template-").tempdir().expect("a folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+        let password = folder.path().join("password");
+        fs::write(&password, PASSWORD).expect("writable");
+        give_away(folder.path());
+        give_away(&password);
+        let mut initdb = unprivileged(&program("initdb"));
+        initdb.arg("--pgdata").arg(folder.path().join("data")).arg("--pwfile").arg(&password);
+        initdb.args([
+            "--username",
+            SUPERUSER,
+            "--auth",
+            "scram-sha-256",
+            "--no-sync",
+            "--encoding",
+            "UTF8",
+            "--locale",
+            "C",
+        ]);
+        run(initdb);
+        folder
+    });
+    folder.path()
+}
+
+/// The authority of all test servers, and a certificate for `localhost`: (authority, certificate, key) in PEM.
+fn certificates() -> &'static (String, String, String) {
+    static MADE: OnceLock<(String, String, String)> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let authority_key = rcgen::KeyPair::generate().expect("a key");
+        let mut parameters = rcgen::CertificateParams::new(Vec::<String>::new()).expect("no names");
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, "raito tests");
+        let authority = parameters.self_signed(&authority_key).expect("signed");
+        let issuer = rcgen::Issuer::new(parameters, authority_key);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let server = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+        let server = server.signed_by(&key, &issuer).expect("signed");
+        (authority.pem(), server.pem(), key.serialize_pem())
+    })
+}
+
+impl Postgres {
+    /// Starts a server that speaks only TLS and SCRAM.
+    pub fn start() -> Self {
+        Self::start_with("", "hostssl all all 127.0.0.1/32 scram-sha-256\nhostnossl all all 127.0.0.1/32 reject\n")
+    }
+
+    /// Starts a server with more settings, and with these rules about who may connect.
+    pub fn start_with(settings: &str, access: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("raito-pg-").tempdir().expect("a folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("ours");
+        give_away(folder.path());
+        let data = folder.path().join("data");
+        let mut copy = unprivileged(Path::new("cp"));
+        run({
+            copy.arg("-a").arg(template().join("data")).arg(&data);
+            copy
+        });
+        let (authority, certificate, key) = certificates();
+        fs::write(folder.path().join("ca.pem"), authority).expect("writable");
+        for (name, text) in [("server.crt", certificate), ("server.key", key), ("pg_hba.conf", &access.to_owned())] {
+            let file = data.join(name);
+            fs::write(&file, text).expect("writable");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("ours");
+            give_away(&file);
+        }
+        let conf = data.join("postgresql.conf");
+        let text = format!(
+            "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nssl = on\nfsync = off\nsynchronous_commit = off\n\
+             full_page_writes = off\nmax_connections = 50\nlog_line_prefix = '%a|%u|%d|'\nshared_buffers = 64MB\n{settings}\n"
+        );
+        fs::write(&conf, text).expect("writable");
+        let (server, port) = serve(folder.path(), &data);
+        let postgres = Self { folder, server, port };
+        postgres.sql("postgres", &format!("create role {READER} login password '{PASSWORD}'"));
+        postgres
+    }
+
+    /// Runs SQL as the superuser and gives what psql prints: a line a row, `|` between columns.
+    pub fn sql(&self, database: &str, sql: &str) -> String {
+        let mut psql = self.psql(database, SUPERUSER);
+        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut psql = psql.spawn().expect("psql is installed with the server");
+        let mut input = psql.stdin.take().expect("piped");
+        let text = sql.to_owned();
+        let writer = std::thread::spawn(move || std::io::Write::write_all(&mut input, text.as_bytes()));
+        let output = psql.wait_with_output().expect("psql ends");
+        writer.join().expect("the writer ends").expect("psql reads");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "psql: {errors}\n{}", sql.chars().take(2_000).collect::<String>());
+        String::from_utf8(output.stdout).expect("UTF-8").trim_end().to_owned()
+    }
+
+    /// The rows that a query gives.
+    pub fn rows(&self, database: &str, sql: &str) -> Vec<String> {
+        self.sql(database, sql).lines().map(str::to_owned).collect()
+    }
+
+    fn psql(&self, database: &str, user: &str) -> Command {
+        let mut psql = Command::new(program("psql"));
+        psql.env("PGPASSWORD", PASSWORD).env("PGSSLMODE", "prefer");
+        psql.env("PGCLIENTENCODING", "UTF8").args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "localhost"]);
+        psql.args(["-p", &self.port.to_string(), "-U", user, "-d", database]);
+        psql
+    }
+
+    /// The authority that signed the server's certificate.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// Everything that the server has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("server.log")).expect("the server logs")
+    }
+
+    /// Lets nobody but the superuser connect to a database any more, or everybody again.
+    pub fn close(&self, database: &str, closed: bool) {
+        let (public, reader) = if closed { ("revoke", "from") } else { ("grant", "to") };
+        self.sql("postgres", &format!("{public} connect on database {database} {reader} public"));
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // SIGQUIT: the server and all its processes end at once, and nothing of it is needed again.
+        let _ = Command::new("kill").args(["-QUIT", &self.server.id().to_string()]).status();
+        let _ = self.server.wait();
+    }
+}
+
+/// Starts the server on a port that was free a moment ago, and waits until it answers.
+fn serve(folder: &Path, data: &Path) -> (Child, u16) {
+    for _ in 0..5 {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+        let log = fs::File::create(folder.join("server.log")).expect("writable");
+        let mut command = unprivileged(&program("postgres"));
+        command.arg("-D").arg(data).args(["-p", &port.to_string()]).stdout(Stdio::null()).stderr(log);
+        let mut server = command.spawn().expect("starts");
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(60) {
+            let ready = fs::read_to_string(folder.join("server.log")).unwrap_or_default();
+            if ready.contains("database system is ready to accept connections") {
+                return (server, port);
+            }
+            if server.try_wait().expect("ours").is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = server.kill();
+        let _ = server.wait();
+    }
+    panic!("the server does not start: {}", fs::read_to_string(folder.join("server.log")).unwrap_or_default());
+}
