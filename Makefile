@@ -1,17 +1,37 @@
 # The one entry point for people and CI. Each target is one step; `make help` lists them.
 
 CARGO ?= cargo
-WASM := target/wasm32-wasip2/connector
-CONNECTORS := demo postgresql
+RAITO := target/debug/raito
+PARTS := connectors/demo connectors/postgresql tests/guests/chaos
 
 .PHONY: help setup connectors build demo check test bench fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: ## install what building and testing needs
-	@rustup toolchain install --no-self-update
+setup: ## install the toolchain, and the servers that tests need
+	@tests/setup.sh test
 
-test: setup ## run all tests
-	$(CARGO) test --workspace --exclude demo --exclude postgresql --exclude raito-sdk
-	$(CARGO) test -p demo -p postgresql -p raito-sdk
+build: ## build the program
+	@tests/setup.sh build && $(CARGO) build
+
+connectors: build ## build and pack the connectors
+	@for part in $(PARTS); do tests/connector.sh $$part $(RAITO) || exit 1; done
+
+demo: connectors ## show a run on a demo warehouse: five steps, a change, and the record of it
+	$(RAITO) demo
+
+check: setup ## format, lints, and the licences of dependencies
+	$(CARGO) fmt --check && $(CARGO) clippy --workspace --all-targets -- -D warnings && tests/licences.sh
+
+test: setup connectors ## run all tests
+	$(CARGO) test --workspace
+
+bench: setup connectors ## measure what host/docs/performance.md states
+	$(CARGO) bench -p raito-sandbox --bench boundary -p raito --bench program
+
+fmt: ## format the sources
+	$(CARGO) fmt
+
+clean: ## remove everything that was built
+	$(CARGO) clean

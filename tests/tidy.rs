@@ -189,6 +189,24 @@ fn only_the_command_line_prints_and_exits() {
     fail_on("printing and exiting belong to host/cli, and nothing stays unfinished", &wrong);
 }
 
+/// The files that may see a secret: those that put it into a request.
+const SECRET_USERS: [&str; 3] =
+    ["host/broker/src/http.rs", "host/broker/src/sql/connect.rs", "host/cloud/src/client.rs"];
+
+#[test]
+fn only_what_builds_requests_sees_secrets() {
+    let mut wrong = Vec::new();
+    for path in sources() {
+        let name = shown(&path);
+        let product = read(&path);
+        let product = product.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        if product.contains(".expose()") && !SECRET_USERS.contains(&name.as_str()) {
+            wrong.push(name);
+        }
+    }
+    fail_on("secrets are opened where a request is built, and nowhere else", &wrong);
+}
+
 #[test]
 fn files_and_functions_are_short() {
     let mut wrong = Vec::new();

@@ -129,7 +129,7 @@ impl Place {
         loop {
             let page = self.get(&format!("{path}{joint}limit=1000{cursor}"));
             items.extend(page["items"].as_array().expect("a list").iter().cloned());
-            match page["next"].as_str() {
+            match page["next-cursor"].as_str() {
                 Some(next) => cursor = format!("&cursor={next}"),
                 None => return items,
             }

@@ -1,6 +1,6 @@
 //! Step 2: datasets, tables and columns.
 
-use raito_sdk::data_source::{DataObject, Page};
+use raito_sdk::data_source::{DataObject, Page, Rights};
 use raito_sdk::{Context, Fault, ObjectRef, Pages, Settings};
 use serde::Deserialize;
 
@@ -82,7 +82,7 @@ fn object(id: String, kind: &str, path: &[String], description: String, parent: 
         parent_external_id: parent,
         data_type: None,
         reads: vec![],
-        as_owner: false,
+        rights: Rights::Caller,
         tags: vec![],
     }
 }

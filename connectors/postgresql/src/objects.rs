@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use raito_sdk::data_source::{DataObject, Page};
+use raito_sdk::data_source::{DataObject, Page, Rights};
 use raito_sdk::{Context, Fault, ObjectRef, Pages, SqlRow, Tag};
 
 use crate::cluster::{Cluster, Database};
@@ -102,7 +102,7 @@ fn plain(external_id: String, ref_: ObjectRef, description: String, parent: Opti
         parent_external_id: parent,
         data_type: None,
         reads: vec![],
-        as_owner: false,
+        rights: Rights::Caller,
         tags: vec![],
     }
 }

@@ -71,6 +71,7 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(60))
             .pragma("temp_store", "file")
+            .pragma("temp.cache_size", "-16000")
             .pragma("cache_size", "-16000");
         let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
         migrator().run(&pool).await?;

@@ -72,6 +72,7 @@ fn decide_one(
     }
     let held = held(wanted, actual);
     match (&wanted.external_id, held) {
+        (Some(id), None) if unread.anything => Err(format!("{id} was not read, and may still be there")),
         (_, None) if wanted.delete => Ok(Verdict::Gone),
         (_, Some(held)) if wanted.delete => Ok(change_set(wanted, Some(held), vec![Change::Delete])),
         (Some(id), None) if drift == Drift::Report => {

@@ -13,6 +13,7 @@ pub mod difference;
 pub mod digest;
 pub mod event;
 pub mod exchange;
+pub mod expansion;
 pub mod fault;
 pub mod grant;
 pub mod limits;

@@ -100,8 +100,6 @@ pub const STEP_WALL: Duration = Duration::from_secs(4 * 60 * 60);
 pub const LOG_LINES: u64 = 1_000;
 /// Bytes of one log message with its fields.
 pub const LOG_LINE_BYTES: usize = 4 * 1_024;
-/// Bytes that a guest's standard output may hold: it is discarded, this only bounds the copy.
-pub const STDOUT_BYTES: usize = 64 * 1_024;
 /// Keys of a connector's state.
 pub const STATE_KEYS: usize = 256;
 /// Bytes of one value of a connector's state.

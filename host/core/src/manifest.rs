@@ -100,7 +100,7 @@ pub struct SecretSlot {
 /// The driver of an SQL slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SqlKind {
-    /// PostgreSQL 13 and later.
+    /// PostgreSQL 15 and later.
     Postgresql,
 }
 

@@ -19,7 +19,7 @@ pub use description::{
     ControlKind, Description, Identity, KindPermission, MaskKind, ObjectKind, Permission, Reach, Shorthand, Special,
 };
 pub use identity::{Group, Membership, User};
-pub use object::{DataObject, ObjectRef};
+pub use object::{DataObject, ObjectRef, Rights};
 pub use page::{AccessPage, Gap, IdentityPage, ObjectPage, Page, UsagePage};
 pub use usage::{Access, Coverage, Statement};
 

@@ -45,7 +45,7 @@ impl Secret {
         Ok(Self(Zeroizing::new(trimmed.to_owned())))
     }
 
-    /// The secret itself. Only the files that put it into a request may ask for it; a test knows them.
+    /// The secret itself. Only the files that put it into a request may ask for it; `tests/tidy.rs` knows them.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::digest::{Hasher, Key};
+use crate::digest::{Hasher, Key, KeyHashing};
 use crate::fault::BadRecord;
 use crate::limits;
 use crate::record::{
@@ -18,7 +18,7 @@ use crate::text::{ExternalId, Kind, Name};
 /// What was seen of a read: which ids, how many records, what was missing.
 #[derive(Debug, Default)]
 pub struct Reading {
-    seen: HashSet<Key>,
+    seen: HashSet<Key, KeyHashing>,
     records: u64,
     pages: u64,
     empty_in_a_row: u32,

@@ -74,6 +74,7 @@ fn member(member: &Member) -> access::Member {
             MemberKind::User => access::MemberKind::User,
             MemberKind::Group => access::MemberKind::Group,
             MemberKind::AccessControl => access::MemberKind::AccessControl,
+            MemberKind::ActingAs => access::MemberKind::ActingAs,
             MemberKind::Special => access::MemberKind::Special,
             MemberKind::Recipient => access::MemberKind::Recipient,
         },

@@ -81,6 +81,9 @@ pub(super) fn target_lines(target: &TargetSummary) -> Vec<String> {
         };
         format!("  {}", row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ").trim_end())
     };
+    if target.steps.is_empty() {
+        return vec![format!("{}: {}; nothing of it ran", target.name, word(target.outcome))];
+    }
     let mut lines = vec![target.name.clone()];
     for (at, row) in rows.iter().enumerate() {
         lines.push(line(row));

@@ -5,7 +5,7 @@ use axum::body::Body as HttpBody;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post, put};
+use axum::routing::{MethodRouter, get, post, put};
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use raito_core::exchange::{Desired, Feedback, RunClosing, RunOpened, RunOpening, UploadId, UploadRules};
@@ -23,91 +23,54 @@ use crate::api::Listed;
 use crate::api::scope::Scope;
 use crate::store::{Ingest, IngestError, RunRow, StoreError};
 
+/// A route without a query.
+fn route(
+    (method, path): (&'static str, &'static str),
+    summary: &'static str,
+    scope: Scope,
+    body: Body,
+    answer: Body,
+    handler: MethodRouter<App>,
+) -> Route {
+    Route { method, path, summary, scope, query: &[], body, answer, handler }
+}
+
 pub(super) fn routes() -> Vec<Route> {
-    let route = |method, path, summary, scope, body, answer, handler| Route {
-        method,
-        path,
-        summary,
-        scope,
-        query: &[],
-        body,
-        answer,
-        handler,
-    };
+    [of_runs(), of_steps()].into_iter().flatten().collect()
+}
+
+fn of_runs() -> Vec<Route> {
+    let (opening, opened) = (Body::Json(schema::<RunOpening>), Body::Json(schema::<RunOpened>));
+    let (one, many) = (Body::Json(schema::<RunRow>), Body::Json(schema::<Listed<RunRow>>));
+    let closing = Body::Json(schema::<RunClosing>);
     vec![
-        route(
-            "post",
-            "/runs",
-            "Begin a run of one source",
-            Scope::Sync,
-            Body::Json(schema::<RunOpening>),
-            Body::Json(schema::<RunOpened>),
-            post(open),
-        ),
+        route(("post", "/runs"), "Begin a run of one source", Scope::Sync, opening, opened, post(open)),
         Route {
             query: &[("source", "only runs of this source"), ("limit", "how many, at most 1,000")],
-            ..route(
-                "get",
-                "/runs",
-                "List the newest runs",
-                Scope::Read,
-                Body::None,
-                Body::Json(schema::<Listed<RunRow>>),
-                get(list),
-            )
+            ..route(("get", "/runs"), "List the newest runs", Scope::Read, Body::None, many, get(list))
         },
-        route(
-            "get",
-            "/runs/{run}",
-            "Show a run with its steps",
-            Scope::Read,
-            Body::None,
-            Body::Json(schema::<RunRow>),
-            get(show),
-        ),
+        route(("get", "/runs/{run}"), "Show a run with its steps", Scope::Read, Body::None, one, get(show)),
+        route(("post", "/runs/{run}/close"), "End a run", Scope::Sync, closing, Body::None, post(close)),
+    ]
+}
+
+fn of_steps() -> Vec<Route> {
+    let (lines, receipt) = (Body::Lines(schema::<Line>), Body::Json(schema::<Receipt>));
+    let (wanted, became) = (Body::Json(schema::<Vec<Desired>>), Body::Json(schema::<Vec<Feedback>>));
+    let upload_at = ("put", "/runs/{run}/uploads/{step}");
+    let desired_at = ("get", "/sources/{source}/desired");
+    let feedback_at = ("post", "/runs/{run}/feedback");
+    vec![
         Route {
             query: &[
                 ("remove-percent", "the share above which removing stops"),
                 ("remove-count", "how many may always be removed"),
                 ("allow-removals", "the exact number of records that may be removed all the same"),
             ],
-            ..route(
-                "put",
-                "/runs/{run}/uploads/{step}",
-                "Take in what a step read",
-                Scope::Sync,
-                Body::Lines(schema::<Line>),
-                Body::Json(schema::<Receipt>),
-                put(upload),
-            )
+            ..route(upload_at, "Take in what a step read", Scope::Sync, lines, receipt, put(upload))
         },
-        route(
-            "get",
-            "/sources/{source}/desired",
-            "What the source is to have",
-            Scope::Sync,
-            Body::None,
-            Body::Json(schema::<Vec<Desired>>),
-            get(desired),
-        ),
-        route(
-            "post",
-            "/runs/{run}/feedback",
-            "Say what became of it",
-            Scope::Sync,
-            Body::Json(schema::<Vec<Feedback>>),
-            Body::None,
-            post(feedback),
-        ),
-        route(
-            "post",
-            "/runs/{run}/close",
-            "End a run",
-            Scope::Sync,
-            Body::Json(schema::<RunClosing>),
-            Body::None,
-            post(close),
-        ),
+        route(desired_at, "What the source is to have", Scope::Sync, Body::None, wanted, get(desired)),
+        route(feedback_at, "Say what became of it", Scope::Sync, became, Body::None, post(feedback)),
     ]
 }
 

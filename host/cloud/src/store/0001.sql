@@ -114,7 +114,7 @@ create table objects (
     parent_external_id text,
     data_type text,
     reads text not null,
-    as_owner integer not null,
+    rights text not null,
     tags text not null,
     primary key (source, key, since_ms)
 ) strict, without rowid;

@@ -109,11 +109,12 @@ impl Store {
         let mut connection = self.pool.acquire().await?;
         let mut buffers = Vec::new();
         for kind in Kind::of(upload.step) {
-            run(&mut connection, kind.stage()).await?;
-            run(&mut connection, kind.clear()).await?;
+            for statement in kind.stage() {
+                run(&mut connection, statement).await?;
+            }
             buffers.push(Buffer { kind, rows: Vec::with_capacity(BATCH), full: kind.insert(BATCH) });
         }
-        for statement in [STAGE_REFS, CLEAR_REFS, STAGE_STATEMENTS, CLEAR_STATEMENTS, STAGE_ACCESSES, CLEAR_ACCESSES] {
+        for statement in [CLEAR_REFS, STAGE_REFS, STAGE_STATEMENTS, CLEAR_STATEMENTS, STAGE_ACCESSES, CLEAR_ACCESSES] {
             sqlx::query(statement).execute(&mut *connection).await?;
         }
         Ok(Ingest {
@@ -137,9 +138,8 @@ impl Store {
     }
 }
 
-const STAGE_REFS: &str = "create temporary table if not exists staged_refs \
-                          (object_key blob primary key, kind, path, signature) without rowid";
-const CLEAR_REFS: &str = "delete from temp.staged_refs";
+const CLEAR_REFS: &str = "drop table if exists temp.staged_refs";
+const STAGE_REFS: &str = "create temporary table staged_refs (object_key, kind, path, signature)";
 const STAGE_STATEMENTS: &str = "create temporary table if not exists staged_statements (key blob primary key, external_id, \
      user_id, role_id, statement, started_ms, ended_ms, success, calls, precise, bytes, rows) without rowid";
 const CLEAR_STATEMENTS: &str = "delete from temp.staged_statements";
@@ -231,15 +231,23 @@ impl Ingest {
         }
         let sql = if rows == BATCH { buffer.full.clone() } else { buffer.kind.insert(rows) };
         debug_assert!(buffer.rows.iter().all(|row| row.len() == buffer.kind.width()));
-        let table = buffer.kind.table;
-        match insert(&mut self.connection, sql, &mut buffer.rows).await {
-            Ok(_) => Ok(()),
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-                let reason = format!("one of the last {rows} records of {} comes twice", table.replace('_', " "));
-                Err(IngestError::Line { line: self.lines, reason })
+        insert(&mut self.connection, sql, &mut buffer.rows).await?;
+        Ok(())
+    }
+
+    /// Makes the indexes of the staging tables, once everything is in them.
+    async fn index(&mut self) -> Result<(), IngestError> {
+        for kind in self.buffers.iter().map(|buffer| buffer.kind) {
+            match run(&mut self.connection, kind.index_staged()).await {
+                Ok(_) => {}
+                Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                    let reason = format!("one of its records of {} comes twice", kind.table.replace('_', " "));
+                    return Err(IngestError::Line { line: self.lines, reason });
+                }
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => Err(error.into()),
         }
+        Ok(())
     }
 
     /// Keeps the reference of an object, so that facts can name it by its key.
@@ -261,7 +269,7 @@ impl Ingest {
         if self.refs.is_empty() {
             return Ok(());
         }
-        let sql = format!("insert or ignore into temp.staged_refs values {}", values(4, self.refs.len()));
+        let sql = format!("insert into temp.staged_refs values {}", values(4, self.refs.len()));
         insert(&mut self.connection, sql, &mut self.refs).await?;
         Ok(())
     }
@@ -337,6 +345,7 @@ impl Ingest {
         }
         self.flush_refs().await?;
         self.flush_statements().await?;
+        self.index().await?;
         let digest = std::mem::take(&mut self.hasher).finish();
         let mut connection = self.connection;
         let mut transaction = connection.begin_with("begin immediate").await?;
@@ -432,7 +441,7 @@ impl Commit<'_> {
     ) -> Result<(), IngestError> {
         sqlx::query(
             "insert or ignore into object_refs (source, object_key, kind, path, signature) \
-             select ?1, object_key, kind, path, signature from temp.staged_refs",
+             select ?1, object_key, kind, path, signature from temp.staged_refs order by object_key",
         )
         .bind(self.source)
         .execute(&mut *connection)
@@ -460,7 +469,7 @@ impl Commit<'_> {
                 self.apply(connection, kind.end_gone()).await?;
             }
             if counts.staged > counts.unchanged {
-                self.apply(connection, kind.take_in()).await?;
+                self.apply(connection, kind.take_in(counts.before == 0)).await?;
             }
             receipt.accepted += counts.staged;
             receipt.added += counts.staged - counts.known;

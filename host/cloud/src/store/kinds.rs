@@ -69,7 +69,7 @@ pub(super) const OBJECTS: Kind = Kind {
         "parent_external_id",
         "data_type",
         "reads",
-        "as_owner",
+        "rights",
         "tags",
     ],
     in_gap: "key in (select key from gap_objects)",
@@ -139,23 +139,24 @@ impl Kind {
         columns.iter().map(|column| format!("s.{column} is t.{column}")).collect::<Vec<_>>().join(" and ")
     }
 
-    /// Makes the staging table.
-    pub(super) fn stage(&self) -> String {
-        let columns = self.columns.iter().map(|column| format!(", {column}")).collect::<String>();
-        let key = self.key.iter().map(|column| format!("{column} blob not null")).collect::<Vec<_>>().join(", ");
+    /// Makes the staging table, empty. Rows are only appended to it: it gets its index once it is whole, by one sort, which
+    /// costs a fraction of keeping an index of digests in order row by row.
+    pub(super) fn stage(&self) -> [String; 2] {
+        let columns = [self.key, self.columns].concat().join(", ");
         let name = self.table;
-        format!(
-            "create temporary table if not exists staged_{name} ({key}{columns}, primary key ({})) without rowid",
-            self.key.join(", ")
-        )
+        [
+            format!("drop table if exists temp.staged_{name}"),
+            format!("create temporary table staged_{name} ({columns})"),
+        ]
     }
 
-    /// Empties the staging table.
-    pub(super) fn clear(&self) -> String {
-        format!("delete from temp.staged_{}", self.table)
+    /// Makes the index of the staging table. A key that comes twice breaks its uniqueness.
+    pub(super) fn index_staged(&self) -> String {
+        let name = self.table;
+        format!("create unique index temp.staged_{name}_key on staged_{name} ({})", self.key.join(", "))
     }
 
-    /// Stages this many rows. A row that is there already, to the letter, is no second one.
+    /// Stages this many rows.
     pub(super) fn insert(&self, rows: usize) -> String {
         let width = self.key.len() + self.columns.len();
         let row = format!("({})", vec!["?"; width].join(","));
@@ -225,17 +226,23 @@ impl Kind {
         )
     }
 
-    /// Takes in staged rows that have no current row. Parameters: source, now.
-    pub(super) fn take_in(&self) -> String {
+    /// Takes in staged rows: all of them where there is nothing current, and else those that have no current row. Parameters:
+    /// source, now.
+    pub(super) fn take_in(&self, nothing_current: bool) -> String {
         let columns = self.all_columns();
         let staged =
             [self.key, self.columns].concat().iter().map(|column| format!("s.{column}")).collect::<Vec<_>>().join(", ");
+        let table = self.table;
+        let new = if nothing_current {
+            String::new()
+        } else {
+            let current = format!("t.source = ?1 and t.until_ms is null and {}", self.same(self.key));
+            format!("where not exists (select 1 from {table} t where {current})")
+        };
+        let order = self.key.iter().map(|column| format!("s.{column}")).collect::<Vec<_>>().join(", ");
         format!(
-            "insert into {0} (source, since_ms, {columns}) select ?1, ?2, {staged} from temp.staged_{0} s where not exists \
-             (select 1 from {0} t where t.source = ?1 and t.until_ms is null and {1}) order by {2}",
-            self.table,
-            self.same(self.key),
-            self.key.iter().map(|column| format!("s.{column}")).collect::<Vec<_>>().join(", ")
+            "insert into {table} (source, since_ms, {columns}) select ?1, ?2, {staged} from temp.staged_{table} s {new} \
+             order by {order}"
         )
     }
 }

@@ -144,7 +144,7 @@ pub(super) fn object(object: DataObject) -> Row {
         object.parent_external_id.map(|id| id.into_string()).into(),
         object.data_type.map(|kind| kind.into_string()).into(),
         json_list(&object.reads),
-        object.as_owner.into(),
+        word(&object.rights).into(),
         json_list(&object.tags),
     ]
 }

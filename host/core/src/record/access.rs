@@ -32,6 +32,8 @@ pub enum MemberKind {
     Group,
     /// Another access control.
     AccessControl,
+    /// Whoever acts as an access control, because he switched to it; not who only inherits from it.
+    ActingAs,
     /// A rule of the description.
     Special,
     /// Another account of the same service.
@@ -45,6 +47,7 @@ impl MemberKind {
             Self::User => "user",
             Self::Group => "group",
             Self::AccessControl => "access-control",
+            Self::ActingAs => "acting-as",
             Self::Special => "special",
             Self::Recipient => "recipient",
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Tag, is_false};
+use super::Tag;
 use crate::digest::{Hasher, Key};
 use crate::text::{ExternalId, Kind, Name, PathPart, Remark};
 
@@ -56,6 +56,25 @@ impl fmt::Display for ObjectRef {
     }
 }
 
+/// Whose rights count when data is reached through an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rights {
+    /// Those of whoever uses the object.
+    #[default]
+    Caller,
+    /// Those of the object's owner.
+    Owner,
+    /// Nobody's: the object hands the data out by itself.
+    Nobody,
+}
+
+impl Rights {
+    fn is_caller(&self) -> bool {
+        *self == Self::Caller
+    }
+}
+
 /// One object of a target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -78,9 +97,9 @@ pub struct DataObject {
     /// Objects whose data can be reached through this one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<ObjectRef>,
-    /// Whether they are reached with the rights of this object's owner.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub as_owner: bool,
+    /// Whose rights on them count.
+    #[serde(default, skip_serializing_if = "Rights::is_caller")]
+    pub rights: Rights,
     /// Its labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,

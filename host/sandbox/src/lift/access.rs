@@ -61,6 +61,7 @@ pub(super) fn member(member: access::Member) -> Lifted<Member> {
         access::MemberKind::User => MemberKind::User,
         access::MemberKind::Group => MemberKind::Group,
         access::MemberKind::AccessControl => MemberKind::AccessControl,
+        access::MemberKind::ActingAs => MemberKind::ActingAs,
         access::MemberKind::Special => MemberKind::Special,
         access::MemberKind::Recipient => MemberKind::Recipient,
     };

@@ -86,15 +86,15 @@ fn control_kind(kind: wit::ControlKind) -> Lifted<ControlKind> {
         can_create: kind.can_create,
         can_rename: kind.can_rename,
         assumable: kind.assumable,
-        members: list("members", 5, kind.members, |word| member_kind(&word))?,
+        members: list("members", 6, kind.members, |word| member_kind(&word))?,
         common_parent: optional("common-parent", kind.common_parent)?,
         replaced_whole: kind.replaced_whole,
     })
 }
 
 fn member_kind(word: &str) -> Lifted<MemberKind> {
-    let all =
-        [MemberKind::User, MemberKind::Group, MemberKind::AccessControl, MemberKind::Special, MemberKind::Recipient];
+    use MemberKind::{AccessControl, ActingAs, Group, Recipient, Special, User};
+    let all = [User, Group, AccessControl, ActingAs, Special, Recipient];
     all.into_iter().find(|kind| kind.word() == word).ok_or_else(|| {
         let words: Vec<_> = all.iter().map(|kind| kind.word()).collect();
         BadRecord::new("", format!("it is none of {}", words.join(", ")))

@@ -1,7 +1,7 @@
 //! Pages of step 2.
 
 use raito_core::limits;
-use raito_core::record::{DataObject, ObjectPage, Page};
+use raito_core::record::{DataObject, ObjectPage, Page, Rights};
 
 use super::{Lifted, check_size, list, object_ref, optional, page, tags, text};
 use crate::bindings::exports::raito::connector::data_source as wit;
@@ -21,7 +21,11 @@ fn data_object(object: wit::DataObject) -> Lifted<DataObject> {
         parent_external_id: optional("parent-external-id", object.parent_external_id)?,
         data_type: optional("data-type", object.data_type)?,
         reads: list("reads", limits::READS, object.reads, object_ref)?,
-        as_owner: object.as_owner,
+        rights: match object.rights {
+            wit::Rights::Caller => Rights::Caller,
+            wit::Rights::Owner => Rights::Owner,
+            wit::Rights::Nobody => Rights::Nobody,
+        },
         tags: tags(object.tags)?,
     })
 }

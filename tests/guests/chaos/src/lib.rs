@@ -4,7 +4,9 @@
 mod scenario;
 
 use raito_sdk::access::{AccessControl, Action};
-use raito_sdk::data_source::{ControlKind, DataObject, Description, Identity, ObjectKind, Permission, Shorthand};
+use raito_sdk::data_source::{
+    ControlKind, DataObject, Description, Identity, ObjectKind, Permission, Rights, Shorthand,
+};
 use raito_sdk::identity_store::User;
 use raito_sdk::{Context, Fault, ObjectRef, Pages, Reader, Settings, access_from_target, data_source, identity_store};
 use scenario::Scenario;
@@ -84,7 +86,7 @@ fn object(number: u64) -> DataObject {
         parent_external_id: (!root).then(|| "id/0".to_owned()),
         data_type: None,
         reads: vec![],
-        as_owner: false,
+        rights: Rights::Caller,
         tags: vec![],
     }
 }

@@ -1,0 +1,116 @@
+//! The program as a whole: how fast it starts, and what it takes to bring a PostgreSQL with 100,000 grants into the embedded
+//! cloud. Prints one line for each; `host/docs/performance.md` has them.
+#![allow(unreachable_pub, dead_code, reason = "what tests stand on is used by more than this")]
+
+#[path = "../../../tests/support/mod.rs"]
+mod support;
+
+use std::fmt::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use support::raito::postgresql_target;
+use support::{Place, Postgres, connector};
+
+/// What a process took.
+struct Cost {
+    wall: Duration,
+    cpu: Duration,
+    peak_kib: u64,
+}
+
+/// Runs a command with GNU time's counters, which the kernel keeps for every child.
+fn measure(mut command: Command) -> Cost {
+    let began = Instant::now();
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).process_group(0).spawn().expect("starts");
+    let status = format!("/proc/{}/status", child.id());
+    let stat = format!("/proc/{}/stat", child.id());
+    let (mut peak_kib, mut cpu) = (0, Duration::ZERO);
+    loop {
+        let ended = child.try_wait().expect("ours");
+        if let Some(status) = ended {
+            assert!(status.success(), "{command:?}: {status}");
+            return Cost { wall: began.elapsed(), cpu, peak_kib };
+        }
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        peak_kib = kib.unwrap_or(peak_kib);
+        cpu = cpu_of(&std::fs::read_to_string(&stat).unwrap_or_default()).unwrap_or(cpu);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// User and system time out of `/proc/PID/stat`, fields 14 and 15, in ticks of a hundredth of a second (proc(5)).
+fn cpu_of(stat: &str) -> Option<Duration> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace().skip(11);
+    let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(ticks * 10))
+}
+
+fn start() {
+    let place = Place::new("targets: []\n");
+    let mut times: Vec<Duration> = (0..31)
+        .map(|_| {
+            let began = Instant::now();
+            place.raito(&["--version"]).exits(0);
+            began.elapsed()
+        })
+        .collect();
+    times.sort();
+    println!("raito --version: {:.1?} (median of {})", times[times.len() / 2], times.len());
+}
+
+/// 1,000 tables, 1,100 roles and 100,000 grants.
+fn grants() -> String {
+    let mut sql = String::from("begin;\n");
+    for role in 0..1_100 {
+        writeln!(sql, "create role r{role};").expect("a text");
+    }
+    for table in 0..1_000 {
+        writeln!(sql, "create table t{table} (id bigint, name text);").expect("a text");
+        let roles: Vec<String> = (0..50).map(|at| format!("r{}", (table * 7 + at * 11) % 1_100)).collect();
+        writeln!(sql, "grant select, insert on t{table} to {};", roles.join(", ")).expect("a text");
+    }
+    sql.push_str("commit;\n");
+    sql
+}
+
+fn postgresql() {
+    let server = Postgres::start();
+    server.sql("postgres", &grants());
+    let place = Place::new(&postgresql_target(&server, "postgres", ""));
+    for run in ["first", "second"] {
+        let cost = measure(place.command(&["run", "--quiet"]));
+        println!(
+            "100,000 grants of PostgreSQL into the embedded cloud, {run} run: {:.2?} of processor time, {:.2?} wall, {} MiB peak",
+            cost.cpu,
+            cost.wall,
+            cost.peak_kib / 1024
+        );
+    }
+}
+
+fn memory() {
+    for objects in [100_000, 1_000_000] {
+        let place = Place::new(&format!(
+            "cloud: embedded\ntargets:\n  - name: many\n    connector: {{ file: \"{}\" }}\n    settings: {{ objects: {objects} }}\n    grants: {{}}\n",
+            connector("chaos").display()
+        ));
+        let cost = measure(place.command(&["run", "--quiet"]));
+        println!(
+            "{objects} objects into the embedded cloud: {:.2?} of processor time, {:.2?} wall, {} MiB peak",
+            cost.cpu,
+            cost.wall,
+            cost.peak_kib / 1024
+        );
+    }
+}
+
+fn main() {
+    start();
+    postgresql();
+    memory();
+}
