@@ -12,3 +12,4 @@ mod postgresql;
 mod reads;
 mod refusals;
 mod tamper;
+mod who;

@@ -3,6 +3,7 @@
 pub mod postgres;
 pub mod raito;
 pub mod random;
+pub mod snapshot;
 
 pub use postgres::Postgres;
 pub use raito::{Outcome, Place, Warehouse, connector};

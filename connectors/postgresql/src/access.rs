@@ -1,17 +1,20 @@
 //! Step 3: roles, who is a member of them, and what they own and were granted, in every database.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
-use raito_sdk::access::{AccessControl, Action, Member, MemberKind, Standing};
+use raito_sdk::access::{AccessControl, Action, Member, MemberKind, PermissionUse, Standing};
 use raito_sdk::access_from_target::{Page, Part};
 use raito_sdk::{Context, Fault, Gap, ObjectRef, Pages, SqlRow};
 
+use crate::attributes;
 use crate::cluster::{Cluster, Database};
+use crate::description::{WITH_MAINTAIN, server};
+use crate::identities::seen;
 use crate::keyset::Listing;
-use crate::names::{PUBLIC, object_ref, relation_kind, role_id, routine_kind};
-use crate::objects::tag;
+use crate::names::{CREATOR, PUBLIC, database_owner_id, object_ref, relation_kind, role_id, routine_kind};
 use crate::policies::{POLICIES, policy};
 use crate::privileges::{Grant, Held, ownership, unknown_role};
+use crate::roles::Roles;
 use crate::walk::{Batch, Step, Walk};
 
 /// What the rows of a list are.
@@ -48,69 +51,98 @@ const OF_DATABASE: [Step<List>; 6] = [
 
 pub(crate) struct Controls {
     walk: Walk<List>,
-    /// The roles that were told, and 0 for PUBLIC.
-    known: HashSet<i64>,
+    roles: Roles,
+    /// Whether tables know MAINTAIN.
+    maintain: bool,
+    /// Whether what is there without any role has been told.
+    begun: bool,
     /// The object whose owner was told last: its rows may go on in the next batch.
     owned: Option<(i64, List, i64)>,
 }
 
+/// The version from which CREATEROLE no longer admits to every role (release notes of 16).
+const WITH_ADMIN_OPTIONS: i64 = 160_000;
+
 impl Controls {
     pub(crate) fn open(context: &Context) -> Result<Self, Fault> {
-        let walk = Walk::new(Cluster::open(context)?, &OF_CLUSTER, &OF_DATABASE);
-        Ok(Self { walk, known: HashSet::new(), owned: None })
+        let cluster = Cluster::open(context)?;
+        let (_, version, _) = server(&cluster.databases[0])?;
+        let roles = Roles::new(seen(), version < WITH_ADMIN_OPTIONS);
+        let maintain = version >= WITH_MAINTAIN;
+        Ok(Self { walk: Walk::new(cluster, &OF_CLUSTER, &OF_DATABASE), roles, maintain, begun: false, owned: None })
     }
 
     fn records(&mut self, batch: Batch<List>) -> (Vec<AccessControl>, Vec<Part>, Vec<Gap>) {
         let Batch { part, database, rows } = batch;
         match part {
-            List::Roles => (self.roles(rows), vec![], vec![]),
+            List::Roles => {
+                let (controls, parts) = self.take_roles(rows);
+                (controls, parts, vec![])
+            }
             List::Memberships => {
-                let (parts, gaps) = memberships(rows, &self.known);
+                let (parts, gaps) = memberships(rows, &self.roles);
                 (vec![], parts, gaps)
             }
             List::Policies => {
-                let told = |row| policy(&database, row, &self.known);
+                let told = |row| policy(&database, row, &self.roles);
                 let (controls, gaps): (Vec<_>, Vec<_>) = rows.into_iter().map(told).unzip();
                 (controls, vec![], gaps.into_iter().flatten().collect())
             }
             list => {
                 let mut held = Held::default();
-                rows.into_iter().for_each(|row| self.privileges(list, &database, row, &mut held));
-                let (parts, gaps) = held.into_parts(&self.known);
-                (vec![], parts, gaps)
+                let mut controls = Vec::new();
+                for row in rows {
+                    controls.extend(self.privileges(list, &database, row, &mut held));
+                }
+                let (parts, gaps) = held.into_parts(&self.roles);
+                (controls, parts, gaps)
             }
         }
     }
 
-    fn roles(&mut self, rows: Vec<SqlRow>) -> Vec<AccessControl> {
-        let mut controls = Vec::with_capacity(rows.len() + 1);
-        if self.known.insert(0) {
-            controls.push(public());
+    fn take_roles(&mut self, rows: Vec<SqlRow>) -> (Vec<AccessControl>, Vec<Part>) {
+        let (mut controls, mut parts) = (Vec::with_capacity(rows.len() + 8), Vec::new());
+        if !std::mem::replace(&mut self.begun, true) {
+            controls.extend([public(), creator()]);
+            controls.extend(attributes::controls());
         }
         for row in rows {
-            self.known.extend(row.integer(0));
-            controls.push(role(row));
+            let (control, more) = self.roles.take(row);
+            controls.push(control);
+            parts.extend(more);
         }
-        controls
+        (controls, parts)
     }
 
-    /// Takes a row of an access list: what the owner has, once for each object, and what was granted.
-    fn privileges(&mut self, list: List, database: &Database, mut row: SqlRow, held: &mut Held) {
+    /// Takes a row of an access list: what the owner has, once for each object, and what was granted. A database has a
+    /// control that stands for its owner.
+    fn privileges(
+        &mut self,
+        list: List,
+        database: &Database,
+        mut row: SqlRow,
+        held: &mut Held,
+    ) -> Option<AccessControl> {
         let oid = row.integer(0).unwrap_or_default();
+        let about = if list == List::OnDatabases { oid } else { database.oid };
         let Some((object, owner, first)) = object(list, database, &mut row) else {
             defaults(database, row, held);
-            return;
+            return None;
         };
         let this = (database.oid, list, oid);
-        if let Some(owner) = owner
-            && self.owned != Some(this)
-        {
+        let mut owning = None;
+        if let Some(owner) = owner.filter(|_| self.owned != Some(this)) {
             self.owned = Some(this);
-            held.fact(owner, object.clone(), ownership());
+            if list == List::OnDatabases {
+                owning = Some(database_owner(oid, &object, owner, self.roles.inherits(owner)));
+                builtin_defaults(oid, &object, self.maintain, held);
+            }
+            held.fact(about, owner, object.clone(), ownership());
         }
         if let Some(Grant { grantee, permissions }) = Grant::read(&mut row, first) {
-            held.fact(grantee, object, permissions);
+            held.fact(about, grantee, object, permissions);
         }
+        owning
     }
 }
 
@@ -153,32 +185,64 @@ fn object(list: List, database: &Database, row: &mut SqlRow) -> Option<(ObjectRe
     })
 }
 
-/// Takes a row of default privileges. They name classes of objects: `r` stands for everything that is like a table.
-fn defaults(database: &Database, mut row: SqlRow, held: &mut Held) {
-    let (class, schema, creator) = (row.text(1), row.optional(2), row.integer(3));
-    let kinds: &[&str] = match class.as_str() {
+/// The kinds of objects that a class of default privileges is about (`pg_default_acl.defaclobjtype`).
+fn kinds_of(class: &str) -> &'static [&'static str] {
+    match class {
         "r" => &["table", "view", "materialized-view", "foreign-table"],
         "S" => &["sequence"],
         "f" => &["function", "procedure"],
         "n" => &["schema"],
         // Types and large objects are no kinds of this connector.
         _ => &[],
-    };
+    }
+}
+
+/// Takes a row of default privileges. Where a creator has some for a whole database, they stand in place of what is built in;
+/// that he owns what he creates is told with them, so that there is always something of his own.
+fn defaults(database: &Database, mut row: SqlRow, held: &mut Held) {
+    let (class, schema, creator) = (row.text(1), row.optional(2), row.integer(3));
     let under = match &schema {
         Some(schema) => object_ref("schema", &[&database.name, schema]),
         None => object_ref("database", &[&database.name]),
     };
-    let Some(Grant { grantee, permissions }) = Grant::read(&mut row, 4) else { return };
-    for kind in kinds {
-        held.standing(
-            grantee,
-            Standing {
-                under: under.clone(),
-                kind: (*kind).to_owned(),
-                creator: creator.map(role_id),
-                permissions: permissions.clone(),
-            },
-        );
+    let Some(by) = creator else { return };
+    let standing = |kind: &&str, permissions| Standing {
+        under: under.clone(),
+        kind: (*kind).to_owned(),
+        creator: Some(role_id(by)),
+        permissions,
+    };
+    let grant = Grant::read(&mut row, 4);
+    for kind in kinds_of(&class) {
+        if schema.is_none() && grant.as_ref().is_none_or(|grant| grant.grantee == by) {
+            held.standing(database.oid, by, standing(kind, ownership()));
+        }
+        if let Some(Grant { grantee, permissions }) = &grant {
+            held.standing(database.oid, *grantee, standing(kind, permissions.clone()));
+        }
+    }
+}
+
+/// What is built in: who creates an object has everything on it, and everybody may call a routine (manual, table 5.2).
+fn builtin_defaults(database: i64, object: &ObjectRef, maintain: bool, held: &mut Held) {
+    let used = |name: &&str| PermissionUse { name: (*name).to_owned(), may_pass_on: false, granted_by: None };
+    let standing = |kind: &str, names: &[&str]| Standing {
+        under: object.clone(),
+        kind: kind.to_owned(),
+        creator: None,
+        permissions: names.iter().map(used).collect(),
+    };
+    const TABLE: [&str; 9] =
+        ["OWNERSHIP", "SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"];
+    let on_table = if maintain { &TABLE[..] } else { &TABLE[..8] };
+    for kind in kinds_of("r") {
+        held.standing(database, CREATOR, standing(kind, on_table));
+    }
+    held.standing(database, CREATOR, standing("sequence", &["OWNERSHIP", "USAGE", "SELECT", "UPDATE"]));
+    held.standing(database, CREATOR, standing("schema", &["OWNERSHIP", "USAGE", "CREATE"]));
+    for kind in kinds_of("f") {
+        held.standing(database, CREATOR, standing(kind, &["OWNERSHIP", "EXECUTE"]));
+        held.standing(database, 0, standing(kind, &["EXECUTE"]));
     }
 }
 
@@ -217,33 +281,34 @@ fn public() -> AccessControl {
     }
 }
 
-/// Attributes of a role, by the column that has them.
-const ATTRIBUTES: [(usize, &str); 6] =
-    [(3, "login"), (4, "superuser"), (5, "createrole"), (6, "createdb"), (7, "replication"), (8, "bypassrls")];
-
-/// A role. One that can log in has its own user as a member, and so holds what was granted to the user directly.
-fn role(mut row: SqlRow) -> AccessControl {
-    let login = row.boolean(3);
-    let tags = ATTRIBUTES.iter().filter(|(column, _)| row.boolean(*column)).map(|(_, key)| tag(key)).collect();
-    let (id, name, comment) = (row.text(0), row.text(1), row.text(2));
-    let user = login.then(|| Member { assumable: true, ..plain_member(MemberKind::User, id.clone()) });
+/// What whoever creates an object gets on it.
+fn creator() -> AccessControl {
     AccessControl {
-        description: comment,
-        who: user.into_iter().collect(),
-        internalizable: !name.starts_with("pg_"),
-        tags,
-        ..bare(id, name, "role", Action::Grant)
+        who: vec![plain_member(MemberKind::Special, "creator".into())],
+        description: "Whoever creates an object".into(),
+        ..bare(role_id(CREATOR), "creator".into(), "creator", Action::Grant)
+    }
+}
+
+/// `pg_database_owner` within a database, whose only member is the owner.
+fn database_owner(oid: i64, database: &ObjectRef, owner: i64, inherits: bool) -> AccessControl {
+    let name = database.path.last().cloned().unwrap_or_default();
+    let member = Member { inherits, assumable: true, ..plain_member(MemberKind::AccessControl, role_id(owner)) };
+    AccessControl {
+        who: vec![member],
+        description: "What pg_database_owner was granted in this database".into(),
+        ..bare(database_owner_id(oid), format!("pg_database_owner of {name}"), "database-owner", Action::Grant)
     }
 }
 
 /// Memberships: role, member, grantor, and the options admin, inherit and set.
-fn memberships(rows: Vec<SqlRow>, known: &HashSet<i64>) -> (Vec<Part>, Vec<Gap>) {
+fn memberships(rows: Vec<SqlRow>, all: &Roles) -> (Vec<Part>, Vec<Gap>) {
     let mut roles: BTreeMap<i64, Vec<Member>> = BTreeMap::new();
     let mut gaps = Vec::new();
     for row in rows {
         let number = |column| row.integer(column).unwrap_or_default();
         let (role, member, grantor) = (number(0), number(1), number(2));
-        if let Some(unknown) = [role, member].into_iter().find(|role| !known.contains(role)) {
+        if let Some(unknown) = [role, member].into_iter().find(|role| !all.knows(*role)) {
             gaps.push(unknown_role(unknown));
             continue;
         }
@@ -272,22 +337,13 @@ mod tests {
     }
 
     #[test]
-    fn a_login_role_has_its_own_user_as_a_member() {
-        let alice = role(row(&["7", "alice", "Sales", "true", "true", "false", "false", "false", "false"]));
-        assert_eq!((alice.who.len(), alice.who[0].kind, alice.who[0].id.as_str()), (1, MemberKind::User, "7"));
-        assert_eq!(alice.tags.iter().map(|tag| tag.key.as_str()).collect::<Vec<_>>(), ["login", "superuser"]);
-        let monitor = role(row(&["8", "pg_monitor", "", "false", "false", "false", "false", "false", "false"]));
-        assert!(monitor.who.is_empty() && !monitor.internalizable);
-    }
-
-    #[test]
     fn a_membership_has_a_row_for_each_grantor() {
         let rows = vec![
             row(&["8", "7", "10", "true", "false", "true"]),
             row(&["8", "7", "11", "false", "true", "false"]),
             row(&["8", "99", "10", "false", "true", "true"]),
         ];
-        let (parts, gaps) = memberships(rows, &HashSet::from([7, 8]));
+        let (parts, gaps) = memberships(rows, &Roles::of(&[7, 8]));
         let [first, second] = parts[0].who.as_slice() else { panic!("two members") };
         assert_eq!((first.inherits, first.assumable, first.may_pass_on), (false, true, true));
         assert_eq!((second.inherits, second.granted_by.as_deref()), (true, Some("11")));
@@ -300,7 +356,7 @@ mod tests {
         defaults(&shop(), row(&["1", "r", "sales", "10", "7", "10", "SELECT"]), &mut held);
         defaults(&shop(), row(&["2", "f", "NULL", "10", "0", "10", "EXECUTE"]), &mut held);
         defaults(&shop(), row(&["3", "T", "NULL", "10", "0", "10", "USAGE"]), &mut held);
-        let (parts, gaps) = held.into_parts(&HashSet::from([0, 7]));
+        let (parts, gaps) = held.into_parts(&Roles::of(&[0, 7, 10]));
         assert!(gaps.is_empty());
         let [public, alice] = parts.as_slice() else { panic!("two parts") };
         assert_eq!((public.control.as_str(), public.standing.len()), (PUBLIC, 2));

@@ -5,20 +5,21 @@ use raito_sdk::data_source::{
 };
 use raito_sdk::{Call, Context, Fault, FaultKind};
 
-use crate::cluster::Cluster;
+use crate::attributes::{ATTRIBUTES, PREDEFINED};
+use crate::cluster::{Cluster, Database};
 use crate::keyset::MAIN;
 use crate::privileges::OWNERSHIP;
 
 /// The version from which privileges and memberships are as this connector expects them.
 const OLDEST: i64 = 150_000;
 /// The version that brought MAINTAIN.
-const WITH_MAINTAIN: i64 = 170_000;
+pub(crate) const WITH_MAINTAIN: i64 = 170_000;
 
 /// The longest name of a role, in bytes (manual, section 4.1.1).
 const NAME_BYTES: u32 = 63;
 
-pub(crate) fn describe(context: &Context) -> Result<Description, Fault> {
-    let (database, _) = Cluster::any(context)?;
+/// What the server says of itself: its system identifier, its version as a number, and its name.
+pub(crate) fn server(database: &Database) -> Result<(String, i64, String), Fault> {
     let call = Call::new(MAIN, "cluster");
     let call = match &database.at {
         Some(at) => call.at(at),
@@ -30,7 +31,12 @@ pub(crate) fn describe(context: &Context) -> Result<Description, Fault> {
         let message = format!("the server's version is {version}, and PostgreSQL 15 or later is needed");
         return Err(raito_sdk::fault(FaultKind::InvalidSetting, message));
     }
-    let (instance, name) = (row.text(0), row.text(2));
+    Ok((row.text(0), version, row.text(2)))
+}
+
+pub(crate) fn describe(context: &Context) -> Result<Description, Fault> {
+    let (database, _) = Cluster::any(context)?;
+    let (instance, version, name) = server(&database)?;
     let name = if name.is_empty() { "PostgreSQL".to_owned() } else { name };
     Ok(description(name, instance, version >= WITH_MAINTAIN))
 }
@@ -41,12 +47,15 @@ fn description(name: String, instance_id: String, maintain: bool) -> Description
         instance_id,
         kinds: kinds(maintain),
         controls: controls(),
-        specials: vec![Special { name: "everyone".into(), covers: "every role, also those created later".into() }],
+        specials: vec![
+            Special { name: "everyone".into(), covers: "every role, also those created later".into() },
+            Special { name: "creator".into(), covers: "whoever creates the object".into() },
+        ],
         inheritance: true,
         masks: vec![],
         filters_apply_to: vec!["table".into()],
         mask_overrides: vec![],
-        filter_overrides: vec![OWNERSHIP.into()],
+        filter_overrides: vec![OWNERSHIP.into(), "BYPASSRLS".into(), "SUPERUSER".into()],
         name_pattern: "[^\\x00]+".into(),
         name_bytes_max: NAME_BYTES,
         reserved_prefixes: vec!["pg_".into()],
@@ -105,7 +114,7 @@ fn kinds(maintain: bool) -> Vec<ObjectKind> {
             "Database",
             vec![
                 permission("CONNECT", "Connect to the database", "read"),
-                permission("CREATE", "Create schemas, publications and trusted extensions", "admin"),
+                permission("CREATE", "Create schemas, publications and trusted extensions", "write"),
                 permission("TEMPORARY", "Create temporary tables", "write"),
                 ownership(),
             ],
@@ -116,7 +125,7 @@ fn kinds(maintain: bool) -> Vec<ObjectKind> {
             "Schema",
             vec![
                 connect(permission("USAGE", "Use what is in the schema", "read")),
-                connect(permission("CREATE", "Create objects in the schema", "admin")),
+                connect(permission("CREATE", "Create objects in the schema", "write")),
                 connect(ownership()),
             ],
             &in_schemas,
@@ -143,7 +152,45 @@ fn kinds(maintain: bool) -> Vec<ObjectKind> {
     kinds.push(kind("function", "Function", of_routine(), &[]));
     kinds.push(kind("procedure", "Procedure", of_routine(), &[]));
     kinds.push(kind("column", "Column", in_schema(of_column()), &[]));
+    let cluster = cluster(&kinds, maintain);
+    kinds.insert(0, cluster);
     kinds
+}
+
+/// Kinds that are read and changed like tables.
+const TABLES: [&str; 4] = ["table", "view", "materialized-view", "foreign-table"];
+
+/// The cluster: attributes and predefined roles reach from here to everything below.
+fn cluster(below: &[ObjectKind], maintain: bool) -> ObjectKind {
+    let of = |kinds: &[&str], names: &[&str]| -> Vec<KindPermission> {
+        kinds.iter().flat_map(|kind| names.iter().map(|name| on(kind, name))).collect()
+    };
+    let everything = || {
+        let all = below.iter().flat_map(|kind| kind.permissions.iter().map(|held| on(&kind.name, &held.name)));
+        all.collect::<Vec<_>>()
+    };
+    let reaches = |name: &str| match name {
+        "SUPERUSER" => everything(),
+        "READ ALL DATA" => {
+            [of(&TABLES, &["SELECT"]), of(&["sequence"], &["SELECT"]), of(&["schema"], &["USAGE"])].concat()
+        }
+        "WRITE ALL DATA" => {
+            let rows = of(&TABLES, &["INSERT", "UPDATE", "DELETE"]);
+            [rows, of(&["sequence"], &["UPDATE"]), of(&["schema"], &["USAGE"])].concat()
+        }
+        "MAINTAIN ALL DATA" if maintain => of(&TABLES, &["MAINTAIN"]),
+        _ => vec![],
+    };
+    let attributes = ATTRIBUTES.iter().map(|attribute| (attribute.permission, attribute.description));
+    let predefined = PREDEFINED.iter().map(|(_, permission, description)| (*permission, *description));
+    let held = |(name, description): (&str, &str)| Permission {
+        counts_as: if name == "SUPERUSER" { vec!["admin".into()] } else { vec![] },
+        reaches: reaches(name).into_iter().map(|to| Reach { to, later_too: true }).collect(),
+        can_be_granted: false,
+        can_be_passed_on: false,
+        ..permission(name, description, "admin")
+    };
+    kind("cluster", "Cluster", attributes.chain(predefined).map(held).collect(), &["database"])
 }
 
 /// Privileges on a table whose holder has them on every column.
@@ -154,7 +201,7 @@ fn of_column() -> Vec<Permission> {
         permission("SELECT", "Read the column", "read"),
         permission("INSERT", "Give the column a value in a new row", "write"),
         permission("UPDATE", "Change the column", "write"),
-        permission("REFERENCES", "Refer to the column with a foreign key", "admin"),
+        permission("REFERENCES", "Refer to the column with a foreign key", "write"),
     ]
 }
 
@@ -165,11 +212,11 @@ fn of_table(maintain: bool) -> Vec<Permission> {
         permission("UPDATE", "Change rows", "write"),
         permission("DELETE", "Delete rows", "write"),
         permission("TRUNCATE", "Empty it", "write"),
-        permission("REFERENCES", "Refer to it with a foreign key", "admin"),
-        permission("TRIGGER", "Create triggers on it", "admin"),
+        permission("REFERENCES", "Refer to it with a foreign key", "write"),
+        permission("TRIGGER", "Create triggers on it", "write"),
     ];
     if maintain {
-        list.push(permission("MAINTAIN", "Vacuum, analyse, cluster, refresh, reindex and lock it", "admin"));
+        list.push(permission("MAINTAIN", "Vacuum, analyse, cluster, refresh, reindex and lock it", "write"));
     }
     for permission in list.iter_mut().filter(|permission| ON_COLUMNS.contains(&permission.name.as_str())) {
         permission.reaches = vec![Reach { to: on("column", &permission.name), later_too: true }];
@@ -193,6 +240,9 @@ fn controls() -> Vec<ControlKind> {
     vec![
         ControlKind { assumable: true, ..control("role", "Role", &["user", "access-control"]) },
         control("public", "Everybody", &["special"]),
+        control("attribute", "Role attribute", &["user", "acting-as"]),
+        control("database-owner", "Owner of a database", &["access-control"]),
+        control("creator", "Creator of an object", &["special"]),
         control("row-policy", "Row security policy", &["access-control", "special"]),
     ]
 }

@@ -2,6 +2,7 @@
 //! is a member of which role with which options. Nothing is concluded here; that is the host's work, from the description.
 
 mod access;
+mod attributes;
 mod cluster;
 mod description;
 mod identities;
@@ -10,6 +11,8 @@ mod names;
 mod objects;
 mod policies;
 mod privileges;
+mod references;
+mod roles;
 mod walk;
 
 use raito_sdk::{Context, Fault, Reader, access_from_target, data_source, identity_store};

@@ -6,6 +6,21 @@ use raito_sdk::ObjectRef;
 /// The control that stands for everybody (`grantee = 0` in the catalogue).
 pub(crate) const PUBLIC: &str = "public";
 
+/// The object above all others, which attributes and predefined roles are about.
+pub(crate) const CLUSTER: &str = "cluster";
+
+/// The role whose only member is the owner of the database that one is connected to (manual, chapter 22.5).
+pub(crate) const DATABASE_OWNER: &str = "pg_database_owner";
+
+pub(crate) fn cluster_ref() -> ObjectRef {
+    object_ref(CLUSTER, &["PostgreSQL"])
+}
+
+/// The id of `pg_database_owner` within one database.
+pub(crate) fn database_owner_id(database: i64) -> String {
+    format!("d{database}/owner")
+}
+
 pub(crate) fn database_id(database: i64) -> String {
     format!("d{database}")
 }
@@ -30,9 +45,16 @@ pub(crate) fn policy_id(database: i64, policy: i64) -> String {
     format!("d{database}/p{policy}")
 }
 
-/// The id of a role, or of PUBLIC.
+/// Stands for whoever creates an object, where oids are expected: no role has it.
+pub(crate) const CREATOR: i64 = -1;
+
+/// The id of a role, of PUBLIC, or of the creator.
 pub(crate) fn role_id(role: i64) -> String {
-    if role == 0 { PUBLIC.to_owned() } else { role.to_string() }
+    match role {
+        0 => PUBLIC.to_owned(),
+        CREATOR => "creator".to_owned(),
+        role => role.to_string(),
+    }
 }
 
 /// The object kind of a relation (`pg_class.relkind`).

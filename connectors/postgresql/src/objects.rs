@@ -8,8 +8,10 @@ use raito_sdk::{Context, Fault, ObjectRef, Pages, SqlRow, Tag};
 use crate::cluster::{Cluster, Database};
 use crate::keyset::Listing;
 use crate::names::{
-    column_id, database_id, object_ref, relation_id, relation_kind, routine_id, routine_kind, schema_id,
+    CLUSTER, cluster_ref, column_id, database_id, object_ref, relation_id, relation_kind, routine_id, routine_kind,
+    schema_id,
 };
+use crate::references::references;
 use crate::walk::{Batch, Step, Walk};
 
 /// What the rows of a list are.
@@ -33,6 +35,8 @@ const OF_DATABASE: [Step<Part>; 4] = [
 
 pub(crate) struct Objects {
     walk: Walk<Part>,
+    /// Whether the object above all others has been told.
+    begun: bool,
     below: Option<Below>,
 }
 
@@ -62,7 +66,7 @@ impl Objects {
             }
         }
         let below = under.map(|id| Below { ids: HashSet::from([id]) });
-        Ok(Self { walk: Walk::new(cluster, &OF_CLUSTER, &OF_DATABASE), below })
+        Ok(Self { walk: Walk::new(cluster, &OF_CLUSTER, &OF_DATABASE), begun: false, below })
     }
 }
 
@@ -76,6 +80,9 @@ impl Pages for Objects {
             return Ok((!gaps.is_empty()).then_some(Page { objects: vec![], gaps, resume: None }));
         };
         let mut objects: Vec<DataObject> = rows.into_iter().map(|row| object(part, &database, row)).collect();
+        if !std::mem::replace(&mut self.begun, true) {
+            objects.insert(0, plain(CLUSTER.to_owned(), cluster_ref(), String::new(), None));
+        }
         if let Some(below) = &mut self.below {
             objects.retain(|object| below.takes(object));
         }
@@ -114,7 +121,7 @@ fn number(row: &SqlRow, column: usize) -> i64 {
 fn of_cluster(mut row: SqlRow) -> DataObject {
     let oid = number(&row, 0);
     let (name, comment) = (row.text(1), row.text(2));
-    plain(database_id(oid), object_ref("database", &[&name]), comment, None)
+    plain(database_id(oid), object_ref("database", &[&name]), comment, Some(CLUSTER.to_owned()))
 }
 
 fn schema(database: &Database, mut row: SqlRow) -> DataObject {
@@ -125,12 +132,20 @@ fn schema(database: &Database, mut row: SqlRow) -> DataObject {
 }
 
 fn relation(database: &Database, mut row: SqlRow) -> DataObject {
-    let (oid, schema) = (number(&row, 0), number(&row, 2));
+    let (oid, schema, invoker) = (number(&row, 0), number(&row, 2), row.boolean(6));
     let (relkind, schema_name, name, comment) = (row.text(1), row.text(3), row.text(4), row.text(5));
     let reference = object_ref(relation_kind(&relkind), &[&database.name, &schema_name, &name]);
     let object = plain(relation_id(database.oid, oid), reference, comment, Some(schema_id(database.oid, schema)));
     let partitioned = (relkind == "p").then(|| tag("partitioned"));
-    DataObject { tags: partitioned.into_iter().collect(), ..object }
+    let rights = match relkind.as_str() {
+        "v" if invoker => Rights::Caller,
+        "v" => Rights::Owner,
+        // A materialised view holds its data, and a partitioned table hands out what its partitions hold.
+        _ => Rights::Nobody,
+    };
+    let reads = references(&database.name, &row.text(7));
+    let rights = if reads.is_empty() { Rights::Caller } else { rights };
+    DataObject { tags: partitioned.into_iter().collect(), reads, rights, ..object }
 }
 
 fn column(database: &Database, mut row: SqlRow) -> DataObject {
@@ -150,8 +165,9 @@ fn routine(database: &Database, mut row: SqlRow) -> DataObject {
     let mut reference = object_ref(routine_kind(&prokind), &[&database.name, &schema_name, &name]);
     reference.signature = Some(arguments);
     let object = plain(routine_id(database.oid, oid), reference, comment, Some(schema_id(database.oid, schema)));
+    let rights = if definer { Rights::Owner } else { Rights::Caller };
     let definer = definer.then(|| tag("security-definer"));
-    DataObject { tags: definer.into_iter().collect(), ..object }
+    DataObject { tags: definer.into_iter().collect(), rights, ..object }
 }
 
 /// A property that an object has.
@@ -173,13 +189,21 @@ mod tests {
 
     #[test]
     fn a_column_stands_below_its_table_and_a_table_below_its_schema() {
-        let table = relation(&shop(), row(&["20", "p", "10", "sales", "orders", "All orders"]));
+        let table =
+            relation(&shop(), row(&["20", "p", "10", "sales", "orders", "All orders", "false", "r:sales.orders_2025"]));
         assert_eq!((table.external_id.as_str(), table.parent_external_id.as_deref()), ("d5/r20", Some("d5/n10")));
         assert_eq!((table.ref_.kind.as_str(), table.tags[0].key.as_str()), ("table", "partitioned"));
+        assert_eq!((table.reads[0].path.len(), table.rights), (3, Rights::Nobody));
         let id = column(&shop(), row(&["20", "3", "p", "sales", "orders", "id", "bigint", ""]));
         assert_eq!((id.external_id.as_str(), id.parent_external_id.as_deref()), ("d5/r20/c3", Some("d5/r20")));
         assert_eq!(id.ref_.path, ["shop", "sales", "orders", "id"]);
         assert_eq!(id.data_type.as_deref(), Some("bigint"));
+    }
+
+    #[test]
+    fn a_view_shows_what_its_owner_may_read_unless_it_says_otherwise() {
+        let view = |invoker| relation(&shop(), row(&["20", "v", "10", "sales", "eu", "", invoker, "r:sales.orders"]));
+        assert_eq!([view("false").rights, view("true").rights], [Rights::Owner, Rights::Caller]);
     }
 
     #[test]
@@ -193,8 +217,8 @@ mod tests {
     #[test]
     fn only_what_stands_below_is_taken() {
         let mut below = Below { ids: HashSet::from(["d5/n10".to_owned()]) };
-        let inside = relation(&shop(), row(&["20", "r", "10", "sales", "orders", ""]));
-        let outside = relation(&shop(), row(&["21", "r", "11", "hr", "people", ""]));
+        let inside = relation(&shop(), row(&["20", "r", "10", "sales", "orders", "", "", ""]));
+        let outside = relation(&shop(), row(&["21", "r", "11", "hr", "people", "", "", ""]));
         let column = column(&shop(), row(&["20", "1", "r", "sales", "orders", "id", "bigint", ""]));
         assert!(below.takes(&inside) && !below.takes(&outside) && below.takes(&column));
     }

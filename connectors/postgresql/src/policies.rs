@@ -1,8 +1,6 @@
 //! Row-level security: each policy shows its roles the rows that match. A table with row security and without a policy
 //! shows nobody a row, which is a filter that has no member.
 
-use std::collections::HashSet;
-
 use raito_sdk::access::{AccessControl, Action, MemberKind, PermissionUse, Policy, What};
 use raito_sdk::{Gap, SqlRow};
 
@@ -11,6 +9,7 @@ use crate::cluster::Database;
 use crate::keyset::Listing;
 use crate::names::{object_ref, policy_id, relation_id, relation_kind, role_id};
 use crate::privileges::unknown_role;
+use crate::roles::Roles;
 
 /// The list of policies, and of tables with row security and none.
 pub(crate) const POLICIES: Listing =
@@ -28,7 +27,7 @@ fn commands(polcmd: &str) -> &'static [&'static str] {
 }
 
 /// The filter of a row, and what it leaves open where it is for a role that is not known yet.
-pub(crate) fn policy(database: &Database, mut row: SqlRow, known: &HashSet<i64>) -> (AccessControl, Option<Gap>) {
+pub(crate) fn policy(database: &Database, mut row: SqlRow, all: &Roles) -> (AccessControl, Option<Gap>) {
     let (table, oid) = (row.integer(0).unwrap_or_default(), row.integer(1).unwrap_or_default());
     let (restrictive, enabled, forced) = (!row.boolean(7), row.boolean(11), row.boolean(12));
     let (relkind, schema, name) = (row.text(2), row.text(3), row.text(4));
@@ -52,10 +51,13 @@ pub(crate) fn policy(database: &Database, mut row: SqlRow, known: &HashSet<i64>)
         forced,
     };
     let roles: Vec<i64> = roles.split(',').filter_map(|role| role.parse().ok()).collect();
-    let unknown = roles.iter().find(|role| !known.contains(role)).copied();
+    let unknown = roles.iter().find(|role| !all.knows(**role)).copied();
     let member = |role: i64| match role {
         0 => plain_member(MemberKind::Special, "everyone".into()),
-        role => plain_member(MemberKind::AccessControl, role_id(role)),
+        role => {
+            let id = all.holder(role, database.oid).unwrap_or_else(|| role_id(role));
+            plain_member(MemberKind::AccessControl, id)
+        }
     };
     let (id, actual_name, shown) = match named {
         Some(policy) => (policy_id(database.oid, oid), policy.clone(), format!("{policy} on {schema}.{name}")),
@@ -67,7 +69,7 @@ pub(crate) fn policy(database: &Database, mut row: SqlRow, known: &HashSet<i64>)
     };
     let control = AccessControl {
         actual_name,
-        who: roles.into_iter().filter(|role| known.contains(role)).map(member).collect(),
+        who: roles.into_iter().filter(|role| all.knows(*role)).map(member).collect(),
         what: vec![what],
         policy: Some(rule),
         ..bare(id, shown, "row-policy", Action::Filter)
@@ -82,7 +84,7 @@ mod tests {
     fn read(cells: [Option<&str>; 13]) -> (AccessControl, Option<Gap>) {
         let database = Database { at: None, oid: 5, name: "shop".into() };
         let row = SqlRow::new(cells.iter().map(|cell| cell.map(str::to_owned)).collect());
-        policy(&database, row, &HashSet::from([0, 7]))
+        policy(&database, row, &Roles::of(&[0, 7]))
     }
 
     #[test]

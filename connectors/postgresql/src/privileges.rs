@@ -1,13 +1,14 @@
 //! Privileges as the catalogue's access lists have them: one text for each grantee and grantor, such as `INSERT,SELECT*`,
 //! where a star says that the privilege may be granted on.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use raito_sdk::access::{PermissionUse, Standing, What};
 use raito_sdk::access_from_target::Part;
 use raito_sdk::{Gap, ObjectRef, SqlRow};
 
 use crate::names::role_id;
+use crate::roles::Roles;
 
 /// The permission that an owner has: to change and drop the object, and to grant every privilege on it.
 pub(crate) const OWNERSHIP: &str = "OWNERSHIP";
@@ -38,29 +39,28 @@ pub(crate) fn ownership() -> Vec<PermissionUse> {
     vec![PermissionUse { name: OWNERSHIP.to_owned(), may_pass_on: false, granted_by: None }]
 }
 
-/// Facts of one page, gathered by the role that holds them.
+/// Facts of one page, gathered by the database that they are about and the role that holds them.
 #[derive(Default)]
 pub(crate) struct Held {
-    roles: BTreeMap<i64, (Vec<What>, Vec<Standing>)>,
+    roles: BTreeMap<(i64, i64), (Vec<What>, Vec<Standing>)>,
 }
 
 impl Held {
-    pub(crate) fn fact(&mut self, role: i64, object: ObjectRef, permissions: Vec<PermissionUse>) {
-        self.roles.entry(role).or_default().0.push(What { object, permissions, condition: None });
+    pub(crate) fn fact(&mut self, database: i64, role: i64, object: ObjectRef, permissions: Vec<PermissionUse>) {
+        self.roles.entry((database, role)).or_default().0.push(What { object, permissions, condition: None });
     }
 
-    pub(crate) fn standing(&mut self, role: i64, standing: Standing) {
-        self.roles.entry(role).or_default().1.push(standing);
+    pub(crate) fn standing(&mut self, database: i64, role: i64, standing: Standing) {
+        self.roles.entry((database, role)).or_default().1.push(standing);
     }
 
     /// Parts of known roles. A role that came up while this was read is a gap: the next read has it whole.
-    pub(crate) fn into_parts(self, known: &HashSet<i64>) -> (Vec<Part>, Vec<Gap>) {
+    pub(crate) fn into_parts(self, roles: &Roles) -> (Vec<Part>, Vec<Gap>) {
         let (mut parts, mut gaps) = (Vec::new(), Vec::new());
-        for (role, (what, standing)) in self.roles {
-            if known.contains(&role) {
-                parts.push(Part { control: role_id(role), who: vec![], what, standing });
-            } else {
-                gaps.push(unknown_role(role));
+        for ((database, role), (what, standing)) in self.roles {
+            match roles.holder(role, database) {
+                Some(control) => parts.push(Part { control, who: vec![], what, standing }),
+                None => gaps.push(unknown_role(role)),
             }
         }
         (parts, gaps)
@@ -98,10 +98,10 @@ mod tests {
     #[test]
     fn a_role_that_came_up_during_the_read_is_a_gap_and_not_a_part() {
         let mut held = Held::default();
-        held.fact(7, object_ref("schema", &["shop", "sales"]), ownership());
-        held.fact(8, object_ref("schema", &["shop", "sales"]), ownership());
-        held.fact(8, object_ref("schema", &["shop", "hr"]), ownership());
-        let (parts, gaps) = held.into_parts(&HashSet::from([8]));
+        held.fact(5, 7, object_ref("schema", &["shop", "sales"]), ownership());
+        held.fact(5, 8, object_ref("schema", &["shop", "sales"]), ownership());
+        held.fact(5, 8, object_ref("schema", &["shop", "hr"]), ownership());
+        let (parts, gaps) = held.into_parts(&Roles::of(&[8]));
         assert_eq!((parts.len(), parts[0].control.as_str(), parts[0].what.len()), (1, "8", 2));
         assert_eq!(gaps[0].scope.as_deref(), Some("7"));
     }

@@ -46,6 +46,8 @@ pub(crate) enum Output {
     Human,
     /// One JSON object a line.
     Json,
+    /// Comma-separated values (RFC 4180), of `raito who`.
+    Csv,
 }
 
 #[derive(Debug, Subcommand)]
@@ -54,6 +56,8 @@ pub(crate) enum Command {
     Run(Run),
     /// Show everything on a demo warehouse: five steps, a change, and the record of it
     Demo(Demo),
+    /// Say who can really do what, and why
+    Who(Who),
     /// Write a commented raito.yml
     Init(Init),
     /// Check the configuration against its connectors, without running anything
@@ -132,6 +136,37 @@ pub(crate) struct Demo {
     /// Ways in which the warehouse misbehaves: too-many-requests, truncated-page, duplicate-id, shrinking-page
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) fault: Vec<raito_warehouse::Fault>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Who {
+    /// The object: its path with dots, such as sales.orders, with its kind before it where several have that path
+    #[arg(required_unless_present_any = ["user", "explain"], conflicts_with_all = ["user", "explain"])]
+    pub(crate) object: Option<String>,
+    /// What this user holds, everywhere
+    #[arg(long, value_name = "USER", conflicts_with = "explain")]
+    pub(crate) user: Option<String>,
+    /// Why a user holds a permission on an object, or what is missing
+    #[arg(long, num_args = 3, value_names = ["USER", "OBJECT", "PERMISSION"])]
+    pub(crate) explain: Option<Vec<String>>,
+    /// The source, which need not be named where there is one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// Only this permission, or all that count as read, write or admin
+    #[arg(long, value_name = "PERMISSION")]
+    pub(crate) permission: Option<String>,
+    /// Only what is held in this way
+    #[arg(long, value_parser = ["active", "assumable", "obtainable"])]
+    pub(crate) how: Option<String>,
+    /// As it was at this time, such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) as_of: Option<String>,
+    /// How many answers at most
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(crate) limit: usize,
+    /// End with 1 where something was not read that could change the answer
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Debug, Args)]

@@ -11,13 +11,15 @@ mod init;
 mod run;
 mod schema;
 mod validate;
+mod who;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use indicatif::MultiProgress;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, Output};
+use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::{logging, render};
@@ -45,9 +47,13 @@ pub(crate) fn main() -> ExitCode {
 
 fn dispatch(cli: Cli, bars: &MultiProgress) -> Result<Exit, CliError> {
     let global = &cli.global;
+    if global.output == Output::Csv && !matches!(cli.command, Command::Who(_)) {
+        return Err(CliError::new(codes::USAGE, "--output csv is for `raito who`").help("write --output json"));
+    }
     match cli.command {
         Command::Run(args) => block_on(run::run(global, &args, bars)),
         Command::Demo(args) => block_on(demo::run(global, &args, bars)),
+        Command::Who(args) => block_on(who::run(global, &args)),
         Command::Init(args) => init::run(&args),
         Command::Validate => validate::run(global),
         Command::Connector(args) => connector::run(global, &args),

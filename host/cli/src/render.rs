@@ -4,6 +4,7 @@ pub(crate) mod error;
 mod human;
 mod json;
 mod table;
+pub(crate) mod who;
 
 use raito_run::{Observer, RunEvent};
 
@@ -26,7 +27,7 @@ pub(crate) trait Reporter: Observer {
 pub(crate) fn reporter(output: Output, bars: &indicatif::MultiProgress, quiet: bool) -> Box<dyn Reporter> {
     match output {
         Output::Human => Box::new(Human::new(bars.clone(), quiet)),
-        Output::Json => Box::new(Json),
+        Output::Json | Output::Csv => Box::new(Json),
     }
 }
 

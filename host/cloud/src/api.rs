@@ -1,5 +1,6 @@
 //! What server and client say to each other besides core's records: scopes, problems, lists.
 
+pub(crate) mod effective;
 pub(crate) mod problem;
 pub(crate) mod scope;
 

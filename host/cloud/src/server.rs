@@ -3,6 +3,7 @@
 mod answer;
 mod auth;
 mod controls;
+mod effective;
 mod export;
 mod openapi;
 mod route;

@@ -11,16 +11,19 @@ mod kinds;
 mod lists;
 mod rows;
 mod runs;
+mod snapshots;
 mod tokens;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, SqlSafeStr as _};
+use tokio::sync::Mutex;
 
 pub(crate) use controls::{ControlChange, InternalControl};
 pub(crate) use ingest::{Ingest, IngestError};
@@ -52,6 +55,7 @@ pub enum StoreError {
 #[derive(Clone)]
 pub struct Store {
     pool: SqlitePool,
+    snapshots: Arc<Mutex<Vec<snapshots::Kept>>>,
 }
 
 /// Connections: uploads of several targets at the same time, and readers beside them.
@@ -75,7 +79,7 @@ impl Store {
             .pragma("cache_size", "-16000");
         let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
         migrator().run(&pool).await?;
-        Ok(Self { pool })
+        Ok(Self { pool, snapshots: Arc::default() })
     }
 
     /// Writes everything back into the one file and closes it.

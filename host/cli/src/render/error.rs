@@ -11,7 +11,7 @@ use super::{data, json, say};
 /// Prints an error that ends a command.
 pub(crate) fn print(error: &CliError, output: Output) {
     match output {
-        Output::Human => say(&human(error)),
+        Output::Human | Output::Csv => say(&human(error)),
         Output::Json => {
             let mut value = json::error(None, error);
             value["v"] = serde_json::json!(1);

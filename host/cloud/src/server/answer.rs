@@ -28,6 +28,10 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, problem::BAD_REQUEST, detail)
     }
 
+    pub(super) fn missing(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, problem::NOT_FOUND, detail)
+    }
+
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, problem::INVALID, detail)
     }

@@ -161,7 +161,8 @@ impl Snapshot {
     pub fn of_user(&self, user: PrincipalId, filter: &AnswerFilter, from: ObjectId, limit: usize) -> Vec<Answer> {
         let mut answers = Vec::new();
         let acting = self.acting(user, filter);
-        for object in (from.0..self.objects.len()).map(ObjectId) {
+        let candidates = self.candidates(&acting);
+        for object in candidates.range(from.0..).map(ObjectId) {
             for permission in self.permissions_of(object).into_iter().filter(|permission| filter.takes(*permission)) {
                 if let Some((how, conditional, usable)) = self.held_by(&acting, object, permission)
                     && filter.wants(how)
@@ -183,6 +184,23 @@ impl Snapshot {
             }
         }
         answers
+    }
+
+    /// The objects on which anything can be held: those of facts that are active for any of the starts, and everything below
+    /// them where a fact reaches down.
+    fn candidates(&self, acting: &[(How, Active)]) -> RoaringBitmap {
+        let mut controls: Vec<PrincipalId> = acting.iter().flat_map(|(_, active)| active.all()).collect();
+        controls.sort_unstable();
+        controls.dedup();
+        let mut objects = RoaringBitmap::new();
+        for at in controls.iter().filter_map(|control| self.by_control.get(control)).flatten() {
+            let fact = self.grants[*at as usize];
+            objects.insert(fact.object.0);
+            if self.rules.reaches_down(fact.permission) {
+                objects.insert_range(self.objects.below(fact.object));
+            }
+        }
+        objects
     }
 
     /// Everybody that a user can act as, with what is active then: himself first, then by switching, then by admission.

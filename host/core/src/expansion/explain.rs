@@ -73,8 +73,18 @@ impl Snapshot {
     }
 
     /// The shortest way by which a user holds a permission, and how many others there are.
-    pub fn shortest_path(&self, user: PrincipalId, object: ObjectId, permission: PermissionId) -> Option<Path> {
-        self.explain(user, object, permission).path
+    pub fn shortest_path(
+        &self,
+        user: PrincipalId,
+        object: ObjectId,
+        permission: PermissionId,
+        how: How,
+    ) -> Option<Path> {
+        let givers = self.givers(object, permission);
+        let acting = self.acting(user, &AnswerFilter { how: Some(how), ..AnswerFilter::default() });
+        let mut of_this = acting.iter().filter(|(other, _)| *other == how);
+        let (_, active) = of_this.find(|(_, active)| self.holds(active, &givers).is_some())?;
+        self.path(user, how, active, object, permission)
     }
 
     fn path(

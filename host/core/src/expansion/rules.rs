@@ -34,8 +34,6 @@ pub(super) struct Rule {
     pub(super) administers: bool,
     /// Whether its holders see all rows.
     pub(super) overrides_filters: bool,
-    /// Whether its holders see unmasked data.
-    pub(super) overrides_masks: bool,
 }
 
 /// All rules of a description.
@@ -68,7 +66,6 @@ impl Rules {
                     writes: counts("write"),
                     administers: counts("admin"),
                     overrides_filters: description.filter_overrides.contains(&permission.name),
-                    overrides_masks: description.mask_overrides.contains(&permission.name),
                 });
             }
         }
@@ -124,6 +121,29 @@ impl Rules {
 
     pub(super) fn rule(&self, id: PermissionId) -> &Rule {
         &self.rules[usize::from(id.0)]
+    }
+
+    /// Whether a permission, or one that comes with it, is held on objects below as well.
+    pub(super) fn reaches_down(&self, id: PermissionId) -> bool {
+        let mut found = vec![id];
+        let mut at = 0;
+        while let Some(rule) = found.get(at).map(|id| self.rule(*id)) {
+            if !rule.reaches.is_empty() {
+                return true;
+            }
+            for implied in &rule.implies {
+                if !found.contains(implied) {
+                    found.push(*implied);
+                }
+            }
+            at += 1;
+        }
+        false
+    }
+
+    /// All permissions.
+    pub(super) fn all(&self) -> impl Iterator<Item = PermissionId> {
+        (0..self.rules.len()).map(|at| PermissionId(u16::try_from(at).unwrap_or(u16::MAX)))
     }
 
     /// All permissions of a kind.

@@ -348,6 +348,21 @@ impl Snapshot {
         self.rules.permission(kind, name)
     }
 
+    /// All permissions of all kinds.
+    pub fn all_permissions(&self) -> impl Iterator<Item = PermissionId> {
+        self.rules.all()
+    }
+
+    /// The object at a position of the walk through all objects.
+    pub fn object_at(&self, position: u32) -> Option<ObjectId> {
+        (position < self.objects.len()).then_some(ObjectId(position))
+    }
+
+    /// The position behind an object; none at the end.
+    pub fn position_behind(&self, object: ObjectId) -> Option<u32> {
+        Some(object.0 + 1).filter(|position| *position < self.objects.len())
+    }
+
     /// The name of a permission.
     pub fn permission_name(&self, id: PermissionId) -> &PermissionName {
         &self.rules.rule(id).name

@@ -1,0 +1,363 @@
+//! Effective access: who can really do what, and why.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::routing::get;
+use raito_core::expansion::{
+    Answer, AnswerFilter, How, ObjectId, PathStep, PermissionId, PrincipalId, PrincipalKind, Rows, Snapshot,
+};
+use raito_core::limits;
+use raito_core::text::ExternalId;
+use serde::Deserialize;
+
+use super::App;
+use super::answer::Refusal;
+use super::route::{Body, Route, schema};
+use crate::api::effective::{
+    AccessPage, AnswerItem, Coverage, Explained, IndirectItem, MayReachItem, Missing, PersonItem, RowsItem, StepItem,
+};
+use crate::api::scope::Scope;
+
+pub(super) fn routes() -> Vec<Route> {
+    let route = |path, summary, query, answer, handler| Route {
+        method: "get",
+        path,
+        summary,
+        scope: Scope::Read,
+        query,
+        body: Body::None,
+        answer: Body::Json(answer),
+        handler,
+    };
+    vec![
+        route(
+            "/sources/{source}/who",
+            "Who holds what on an object",
+            &[
+                ("object", "its path with dots, its external id, or JSON: {\"kind\":…,\"path\":[…]}"),
+                ("permission", "only this permission, or read, write or admin"),
+                ("how", "only active, assumable or obtainable"),
+                ("as-of", "as it was at this time, in milliseconds since 1970"),
+                ("cursor", "where the page begins"),
+                ("limit", "how many answers, at most 1,000"),
+            ],
+            schema::<AccessPage>,
+            get(who),
+        ),
+        route(
+            "/sources/{source}/access",
+            "What a user holds",
+            &[
+                ("user", "his account name or external id"),
+                ("permission", "only this permission, or read, write or admin"),
+                ("how", "only active, assumable or obtainable"),
+                ("as-of", "as it was at this time, in milliseconds since 1970"),
+                ("cursor", "where the page begins"),
+                ("limit", "how many answers, about, at most 1,000"),
+            ],
+            schema::<AccessPage>,
+            get(access),
+        ),
+        route(
+            "/sources/{source}/explain",
+            "Why a user holds a permission, or what is missing",
+            &[
+                ("user", "his account name or external id"),
+                ("object", "as for who"),
+                ("permission", "the permission's name"),
+                ("as-of", "as it was at this time, in milliseconds since 1970"),
+            ],
+            schema::<Explained>,
+            get(explain),
+        ),
+    ]
+}
+
+/// A question.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Question {
+    object: Option<String>,
+    user: Option<String>,
+    permission: Option<String>,
+    how: Option<String>,
+    as_of: Option<u64>,
+    cursor: Option<u32>,
+    limit: Option<u32>,
+}
+
+type Asked = Result<Query<Question>, QueryRejection>;
+
+/// A question with what it is about.
+struct Asking {
+    question: Question,
+    snapshot: Arc<Snapshot>,
+    coverage: Coverage,
+}
+
+impl Asking {
+    async fn new(app: &App, source: &str, asked: Asked) -> Result<Self, Refusal> {
+        let Query(question) = asked?;
+        let source = app.store.source_id(source).await?;
+        let snapshot = app.store.snapshot(source, question.as_of, app.clock.now_ms()).await?;
+        let mut coverage = app.store.coverage(source, question.as_of).await?;
+        coverage.incomplete.extend(snapshot.incomplete().map(|name| name.as_str().to_owned()));
+        coverage.not_expanded.extend(snapshot.unknown_specials().iter().map(|id| id.as_str().to_owned()));
+        Ok(Self { question, snapshot, coverage })
+    }
+
+    fn limit(&self) -> usize {
+        self.question.limit.unwrap_or(limits::CLOUD_PAGE_DEFAULT).clamp(1, limits::CLOUD_PAGE) as usize
+    }
+
+    fn user(&self) -> Result<PrincipalId, Refusal> {
+        let name = self.question.user.as_deref().ok_or_else(|| Refusal::bad_request("user: name one"))?;
+        let by_id = ExternalId::new(name).ok().and_then(|id| self.snapshot.find_user(&id));
+        let by_name = || self.snapshot.users().find(|id| self.snapshot.principal(*id).name.as_str() == name);
+        by_name().or(by_id).ok_or_else(|| Refusal::missing(format!("there is no user {}", shown(name))))
+    }
+
+    fn object(&self) -> Result<ObjectId, Refusal> {
+        let named = self.question.object.as_deref().ok_or_else(|| Refusal::bad_request("object: name one"))?;
+        if named.starts_with('{') {
+            let reference =
+                serde_json::from_str(named).map_err(|error| Refusal::bad_request(format!("object: {error}")))?;
+            return self.snapshot.find_object(&reference).ok_or_else(|| no_object(named));
+        }
+        let found: Vec<ObjectId> =
+            self.snapshot.all_objects().filter(|id| is_named(&self.snapshot, *id, named)).collect();
+        match found.as_slice() {
+            [] => Err(no_object(named)),
+            [one] => Ok(*one),
+            several => {
+                let names: Vec<String> =
+                    several.iter().take(5).map(|id| self.snapshot.object(*id).to_string()).collect();
+                Err(Refusal::bad_request(format!(
+                    "{} objects are called {}: {}",
+                    several.len(),
+                    shown(named),
+                    names.join("; ")
+                )))
+            }
+        }
+    }
+
+    fn filter(&self, object: Option<ObjectId>) -> Result<AnswerFilter, Refusal> {
+        let how = match self.question.how.as_deref() {
+            None => None,
+            Some(word) => Some(
+                How::ALL
+                    .into_iter()
+                    .find(|how| how.word() == word)
+                    .ok_or_else(|| Refusal::bad_request("how: write active, assumable or obtainable"))?,
+            ),
+        };
+        let Some(name) = self.question.permission.as_deref() else {
+            return Ok(AnswerFilter { permissions: vec![], how });
+        };
+        let permissions = permissions(&self.snapshot, object, name);
+        if permissions.is_empty() {
+            return Err(Refusal::bad_request(format!("there is no permission {}", shown(name))));
+        }
+        Ok(AnswerFilter { permissions, how })
+    }
+}
+
+fn shown(text: &str) -> String {
+    raito_core::text::excerpt(text, 200)
+}
+
+fn no_object(name: &str) -> Refusal {
+    Refusal::missing(format!("there is no object {}", shown(name)))
+}
+
+/// Whether an object has this name: its path with dots, with or without what stands first, and with its kind before it or
+/// without.
+fn is_named(snapshot: &Snapshot, id: ObjectId, name: &str) -> bool {
+    let object = snapshot.object(id);
+    let name = match name.split_once(' ') {
+        Some((kind, rest)) if kind == object.kind.as_str() => rest,
+        _ => name,
+    };
+    let parts: Vec<&str> = object.path.iter().map(|part| part.as_str()).collect();
+    let signature = object.signature.as_ref().map(|signature| format!("({signature})")).unwrap_or_default();
+    let whole = parts.join(".");
+    let inner = parts.get(1..).unwrap_or_default().join(".");
+    [whole, inner].iter().any(|path| !path.is_empty() && (path == name || format!("{path}{signature}") == name))
+}
+
+/// The permissions that a word stands for: one of that name, or all that count as read, write or admin.
+fn permissions(snapshot: &Snapshot, object: Option<ObjectId>, word: &str) -> Vec<PermissionId> {
+    let class = ["read", "write", "admin"].iter().position(|class| *class == word);
+    let takes = |id: &PermissionId| match class {
+        Some(class) => snapshot.counts_as(*id)[class],
+        None => snapshot.permission_name(*id).as_str().eq_ignore_ascii_case(word),
+    };
+    match object {
+        Some(object) => snapshot.permissions_of(object).into_iter().filter(takes).collect(),
+        None => snapshot.all_permissions().filter(takes).collect(),
+    }
+}
+
+async fn who(State(app): State<App>, Path(source): Path<String>, asked: Asked) -> Result<Json<AccessPage>, Refusal> {
+    let asking = Asking::new(&app, &source, asked).await?;
+    let object = asking.object()?;
+    let filter = asking.filter(Some(object))?;
+    let answers = asking.snapshot.who(object, &filter);
+    let from = asking.question.cursor.unwrap_or(0) as usize;
+    let limit = asking.limit();
+    let items: Vec<AnswerItem> =
+        answers.iter().skip(from).take(limit).map(|answer| item(&asking.snapshot, answer)).collect();
+    let next = (from + items.len() < answers.len()).then(|| (from + items.len()).to_string());
+    let indirect = if from == 0 { indirect(&asking.snapshot, object) } else { vec![] };
+    let may_reach = if from == 0 { may_reach(&asking.snapshot, object) } else { vec![] };
+    Ok(Json(AccessPage {
+        object: Some(asking.snapshot.object(object).clone()),
+        total: Some(answers.len() as u64),
+        items,
+        indirect,
+        may_reach,
+        coverage: asking.coverage,
+        next_cursor: next,
+    }))
+}
+
+async fn access(State(app): State<App>, Path(source): Path<String>, asked: Asked) -> Result<Json<AccessPage>, Refusal> {
+    let asking = Asking::new(&app, &source, asked).await?;
+    let user = asking.user()?;
+    let filter = asking.filter(None)?;
+    let from = asking.snapshot.object_at(asking.question.cursor.unwrap_or(0));
+    let answers = match from {
+        Some(from) => asking.snapshot.of_user(user, &filter, from, asking.limit()),
+        None => vec![],
+    };
+    let next = answers.last().filter(|_| answers.len() >= asking.limit());
+    let next_cursor = next.and_then(|last| asking.snapshot.position_behind(last.object)).map(|at| at.to_string());
+    Ok(Json(AccessPage {
+        object: None,
+        total: None,
+        items: answers.iter().map(|answer| item(&asking.snapshot, answer)).collect(),
+        indirect: vec![],
+        may_reach: vec![],
+        coverage: asking.coverage,
+        next_cursor,
+    }))
+}
+
+async fn explain(State(app): State<App>, Path(source): Path<String>, asked: Asked) -> Result<Json<Explained>, Refusal> {
+    let asking = Asking::new(&app, &source, asked).await?;
+    let (user, object) = (asking.user()?, asking.object()?);
+    let name = asking.question.permission.as_deref().ok_or_else(|| Refusal::bad_request("permission: name one"))?;
+    let permission = *permissions(&asking.snapshot, Some(object), name)
+        .first()
+        .ok_or_else(|| Refusal::bad_request(format!("there is no permission {}", shown(name))))?;
+    let snapshot = &asking.snapshot;
+    let why = snapshot.explain(user, object, permission);
+    let names = |ids: &[PrincipalId]| ids.iter().map(|id| snapshot.principal(*id).name.to_string()).collect();
+    let missing = |need: &raito_core::expansion::MissingNeed| Missing {
+        permission: snapshot.permission_name(need.permission).to_string(),
+        object: need.object.map(|id| snapshot.object(id).to_string()),
+    };
+    Ok(Json(Explained {
+        user: person(snapshot, user),
+        object: snapshot.object(object).clone(),
+        permission: snapshot.permission_name(permission).to_string(),
+        how: why.how.map(|how| how.word().to_owned()),
+        conditional: why.conditional,
+        usable: why.how.is_some() && why.missing.is_empty(),
+        path: why.path.as_ref().map(|path| steps(snapshot, &path.steps)).unwrap_or_default(),
+        others: why.path.as_ref().map_or(0, |path| path.others as u64),
+        missing: why.missing.iter().map(missing).collect(),
+        rows: rows(snapshot, &why.rows),
+        would_give: names(&why.would_give),
+        denied_by: names(&why.denied_by),
+        coverage: asking.coverage,
+    }))
+}
+
+fn person(snapshot: &Snapshot, id: PrincipalId) -> PersonItem {
+    let principal = snapshot.principal(id);
+    PersonItem {
+        external_id: principal.external_id.as_str().to_owned(),
+        name: principal.name.as_str().to_owned(),
+        enabled: principal.enabled,
+    }
+}
+
+fn rows(snapshot: &Snapshot, rows: &Rows) -> RowsItem {
+    match rows {
+        Rows::All => RowsItem::All,
+        Rows::Nothing => RowsItem::Nothing,
+        Rows::Filtered(by) => {
+            RowsItem::Filtered(by.iter().map(|id| snapshot.principal(*id).name.as_str().to_owned()).collect())
+        }
+    }
+}
+
+fn steps(snapshot: &Snapshot, path: &[PathStep]) -> Vec<StepItem> {
+    let named = |id: &PrincipalId| {
+        let principal = snapshot.principal(*id);
+        let kind = match principal.kind {
+            PrincipalKind::User => "user",
+            PrincipalKind::Group => "group",
+            PrincipalKind::Control => "access-control",
+            PrincipalKind::Special => "special",
+        };
+        (kind.to_owned(), principal.name.as_str().to_owned())
+    };
+    let step = |step: &PathStep| {
+        let (does, (kind, name)) = match step {
+            PathStep::Is(id) => ("is", named(id)),
+            PathStep::In(id) => ("in", named(id)),
+            PathStep::Switches(id) => ("switches-to", named(id)),
+            PathStep::Admits(id) => ("admits-himself-to", named(id)),
+            PathStep::Holds(permission, object) => {
+                let object = snapshot.object(*object);
+                ("holds", (snapshot.permission_name(*permission).to_string(), object.to_string()))
+            }
+        };
+        StepItem { does: does.to_owned(), kind, name }
+    };
+    path.iter().map(step).collect()
+}
+
+fn item(snapshot: &Snapshot, answer: &Answer) -> AnswerItem {
+    let path = snapshot.shortest_path(answer.user, answer.object, answer.permission, answer.how);
+    AnswerItem {
+        user: person(snapshot, answer.user),
+        object: snapshot.object(answer.object).clone(),
+        permission: snapshot.permission_name(answer.permission).to_string(),
+        how: answer.how.word().to_owned(),
+        usable: answer.usable,
+        conditional: answer.conditional,
+        rows: rows(snapshot, &answer.rows),
+        masked: answer.masked.iter().map(|id| snapshot.principal(*id).name.to_string()).collect(),
+        path: path.as_ref().map(|path| steps(snapshot, &path.steps)).unwrap_or_default(),
+        others: path.map_or(0, |path| path.others as u64),
+    }
+}
+
+/// Indirect ways that are listed at most.
+const INDIRECT: usize = 1_000;
+
+fn indirect(snapshot: &Snapshot, object: ObjectId) -> Vec<IndirectItem> {
+    let found = snapshot.indirect(object);
+    let item = |one: &raito_core::expansion::Indirect| IndirectItem {
+        user: person(snapshot, one.user),
+        through: one.through.iter().map(|id| snapshot.object(*id).clone()).collect(),
+        permission: snapshot.permission_name(one.permission).to_string(),
+        usable: one.usable,
+    };
+    found.iter().take(INDIRECT).map(item).collect()
+}
+
+fn may_reach(snapshot: &Snapshot, object: ObjectId) -> Vec<MayReachItem> {
+    let item = |one: &raito_core::expansion::MayReach| MayReachItem {
+        through: snapshot.object(one.object).clone(),
+        users: one.users,
+    };
+    snapshot.may_reach(object).iter().take(INDIRECT).map(item).collect()
+}

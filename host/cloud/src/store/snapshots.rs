@@ -1,0 +1,310 @@
+//! Snapshots for effective access: everything of a source at one time, put together once and kept until the source changes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
+use raito_core::expansion::{Builder, Snapshot};
+use raito_core::record::{
+    AccessControl, Action, DataObject, Description, Group, Member, MemberKind, Membership, ObjectRef, PermissionUse,
+    Standing, User,
+};
+use raito_core::text::{ExternalId, PermissionName, PolicyText};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{Store, StoreError, integer};
+use crate::api::effective::{Coverage, ReadItem};
+
+/// Snapshots that are kept: those of a few sources, or of one at a few times.
+const KEPT: usize = 4;
+
+/// A snapshot, and what it is of.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    source: i64,
+    /// The newest upload that is in it.
+    upload_ms: i64,
+    as_of: Option<u64>,
+    pub(crate) snapshot: Arc<Snapshot>,
+}
+
+/// The condition that rows of a time have. Parameters: source and time.
+const AT: &str = "source = ?1 and since_ms <= ?2 and (until_ms is null or until_ms > ?2)";
+
+fn parse<T: DeserializeOwned>(value: Value) -> Result<T, StoreError> {
+    Ok(serde_json::from_value(value)?)
+}
+
+fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    Ok(serde_json::from_str(text)?)
+}
+
+/// A text that the store took in as one of its kind.
+fn text<T: TryFrom<String>>(text: String) -> Result<T, StoreError> {
+    T::try_from(text).map_err(|_| StoreError::Conflict("the store holds a text that is none of its kind".into()))
+}
+
+fn optional<T: TryFrom<String>>(value: Option<String>) -> Result<Option<T>, StoreError> {
+    value.map(text).transpose()
+}
+
+impl Store {
+    /// The snapshot of a source, now or as of a time in milliseconds since 1970.
+    pub(crate) async fn snapshot(
+        &self,
+        source: i64,
+        as_of: Option<u64>,
+        now_ms: u64,
+    ) -> Result<Arc<Snapshot>, StoreError> {
+        let newest: Option<i64> =
+            sqlx::query_scalar("select max(u.at_ms) from uploads u join runs r on r.id = u.run where r.source = ?1")
+                .bind(source)
+                .fetch_one(&self.pool)
+                .await?;
+        let upload_ms = newest.unwrap_or(0);
+        let mut kept = self.snapshots.lock().await;
+        let same = |other: &&Kept| other.source == source && other.upload_ms == upload_ms && other.as_of == as_of;
+        if let Some(known) = kept.iter().find(same) {
+            return Ok(Arc::clone(&known.snapshot));
+        }
+        let snapshot = Arc::new(self.load_snapshot(source, as_of.map_or(i64::MAX, integer), now_ms).await?);
+        kept.retain(|other| other.source != source || other.upload_ms == upload_ms);
+        kept.push(Kept { source, upload_ms, as_of, snapshot: Arc::clone(&snapshot) });
+        if kept.len() > KEPT {
+            kept.remove(0);
+        }
+        Ok(snapshot)
+    }
+
+    async fn load_snapshot(&self, source: i64, at: i64, now_ms: u64) -> Result<Snapshot, StoreError> {
+        let description: Option<String> = sqlx::query_scalar("select description from sources where id = ?1")
+            .bind(source)
+            .fetch_one(&self.pool)
+            .await?;
+        let description = description.ok_or_else(|| StoreError::Conflict("the source was never read whole".into()))?;
+        let description: Description = from_text(&description)?;
+        let mut builder = Builder::new(&description, if at == i64::MAX { now_ms } else { super::number(at) });
+        let refs = self.object_refs(source).await?;
+        self.load_identities(&mut builder, source, at).await?;
+        self.load_objects(&mut builder, source, at).await?;
+        let controls = self.load_controls(&mut builder, source, at).await?;
+        self.load_members(&mut builder, &controls, source, at).await?;
+        self.load_facts(&mut builder, &controls, &refs, source, at).await?;
+        self.load_standings(&mut builder, &controls, &refs, source, at).await?;
+        Ok(builder.finish())
+    }
+
+    async fn object_refs(&self, source: i64) -> Result<HashMap<Vec<u8>, ObjectRef>, StoreError> {
+        let sql = "select object_key, kind, path, signature from object_refs where source = ?1";
+        let mut rows =
+            sqlx::query_as::<_, (Vec<u8>, String, String, Option<String>)>(sql).bind(source).fetch(&self.pool);
+        let mut refs = HashMap::new();
+        while let Some((key, kind, path, signature)) = rows.try_next().await? {
+            refs.insert(key, ObjectRef { kind: text(kind)?, path: from_text(&path)?, signature: optional(signature)? });
+        }
+        Ok(refs)
+    }
+
+    async fn load_identities(&self, builder: &mut Builder, source: i64, at: i64) -> Result<(), StoreError> {
+        let sql = format!("select external_id, user_name, display_name, enabled from users where {AT}");
+        let mut users = sqlx::query_as::<_, (String, String, String, bool)>(sqlx::AssertSqlSafe(sql))
+            .bind(source)
+            .bind(at)
+            .fetch(&self.pool);
+        while let Some((external_id, user_name, display_name, enabled)) = users.try_next().await? {
+            builder.user(&User {
+                external_id: text(external_id)?,
+                user_name: text(user_name)?,
+                display_name: text(display_name)?,
+                email: None,
+                enabled,
+                machine: None,
+                tags: vec![],
+            });
+        }
+        let sql = format!("select external_id, name, incomplete from groups where {AT}");
+        let mut groups = sqlx::query_as::<_, (String, String, bool)>(sqlx::AssertSqlSafe(sql))
+            .bind(source)
+            .bind(at)
+            .fetch(&self.pool);
+        while let Some((external_id, name, incomplete)) = groups.try_next().await? {
+            let group = json!({ "external-id": external_id, "name": name, "display-name": name, "description": "", "incomplete": incomplete });
+            builder.group(&parse::<Group>(group)?);
+        }
+        let sql = format!("select group_id, {MEMBER} from memberships where {AT}");
+        let mut rows =
+            sqlx::query_as::<_, (String, String, String, bool, bool, bool, Option<i64>)>(sqlx::AssertSqlSafe(sql))
+                .bind(source)
+                .bind(at)
+                .fetch(&self.pool);
+        while let Some((group, kind, id, inherits, assumable, may_pass_on, expires)) = rows.try_next().await? {
+            let member = member(&kind, id, (inherits, assumable, may_pass_on), expires)?;
+            builder.membership(&Membership { group_external_id: text(group)?, member });
+        }
+        Ok(())
+    }
+
+    async fn load_objects(&self, builder: &mut Builder, source: i64, at: i64) -> Result<(), StoreError> {
+        type Row = (String, String, String, String, Option<String>, Option<String>, String, String);
+        let sql = format!(
+            "select external_id, name, kind, path, signature, parent_external_id, reads, rights from objects where {AT}"
+        );
+        let mut rows = sqlx::query_as::<_, Row>(sqlx::AssertSqlSafe(sql)).bind(source).bind(at).fetch(&self.pool);
+        while let Some((external_id, name, kind, path, signature, parent, reads, rights)) = rows.try_next().await? {
+            let object = DataObject {
+                external_id: text(external_id)?,
+                name: text(name)?,
+                object: ObjectRef { kind: text(kind)?, path: from_text(&path)?, signature: optional(signature)? },
+                description: text(String::new())?,
+                parent_external_id: optional(parent)?,
+                data_type: None,
+                reads: from_text(&reads)?,
+                rights: parse(Value::String(rights))?,
+                tags: vec![],
+            };
+            builder.object(&object).map_err(built)?;
+        }
+        Ok(())
+    }
+
+    /// Access controls without members and facts; gives the external id and the action of each by its key.
+    async fn load_controls(
+        &self,
+        builder: &mut Builder,
+        source: i64,
+        at: i64,
+    ) -> Result<HashMap<Vec<u8>, (ExternalId, Action)>, StoreError> {
+        type Row = (Vec<u8>, String, String, String, String, Option<String>, bool);
+        let sql =
+            format!("select key, external_id, name, kind, action, policy, incomplete from access_controls where {AT}");
+        let mut rows = sqlx::query_as::<_, Row>(sqlx::AssertSqlSafe(sql)).bind(source).bind(at).fetch(&self.pool);
+        let mut controls = HashMap::new();
+        while let Some((key, external_id, name, kind, action, policy, incomplete)) = rows.try_next().await? {
+            let policy: Value = policy.map(|text| from_text(&text)).transpose()?.unwrap_or(Value::Null);
+            let control: AccessControl = parse(json!({
+                "external-id": external_id, "name": name, "actual-name": name, "kind": kind, "description": "",
+                "action": action, "policy": policy, "internalizable": false, "incomplete": incomplete,
+            }))?;
+            builder.control(&control).map_err(built)?;
+            controls.insert(key, (control.external_id, control.action));
+        }
+        Ok(controls)
+    }
+
+    async fn load_members(
+        &self,
+        builder: &mut Builder,
+        controls: &HashMap<Vec<u8>, (ExternalId, Action)>,
+        source: i64,
+        at: i64,
+    ) -> Result<(), StoreError> {
+        let sql = format!("select control_key, {MEMBER} from members where {AT}");
+        let mut rows =
+            sqlx::query_as::<_, (Vec<u8>, String, String, bool, bool, bool, Option<i64>)>(sqlx::AssertSqlSafe(sql))
+                .bind(source)
+                .bind(at)
+                .fetch(&self.pool);
+        while let Some((control, kind, id, inherits, assumable, may_pass_on, expires)) = rows.try_next().await? {
+            let Some((control, action)) = controls.get(&control) else { continue };
+            let member = member(&kind, id, (inherits, assumable, may_pass_on), expires)?;
+            builder.held(control, *action, &[member], &[], &[]).map_err(built)?;
+        }
+        Ok(())
+    }
+
+    async fn load_facts(
+        &self,
+        builder: &mut Builder,
+        controls: &HashMap<Vec<u8>, (ExternalId, Action)>,
+        refs: &HashMap<Vec<u8>, ObjectRef>,
+        source: i64,
+        at: i64,
+    ) -> Result<(), StoreError> {
+        let sql = format!("select control_key, object_key, permission, may_pass_on, condition from facts where {AT}");
+        let mut rows = sqlx::query_as::<_, (Vec<u8>, Vec<u8>, String, bool, Option<String>)>(sqlx::AssertSqlSafe(sql))
+            .bind(source)
+            .bind(at)
+            .fetch(&self.pool);
+        while let Some((control, object, permission, may_pass_on, condition)) = rows.try_next().await? {
+            let (Some((control, action)), Some(object)) = (controls.get(&control), refs.get(&object)) else { continue };
+            let permission: PermissionName = text(permission)?;
+            let condition: Option<PolicyText> = optional(condition)?;
+            let id = builder.control_id(control);
+            builder.fact(id, *action, object, &permission, condition.as_ref(), may_pass_on).map_err(built)?;
+        }
+        Ok(())
+    }
+
+    async fn load_standings(
+        &self,
+        builder: &mut Builder,
+        controls: &HashMap<Vec<u8>, (ExternalId, Action)>,
+        refs: &HashMap<Vec<u8>, ObjectRef>,
+        source: i64,
+        at: i64,
+    ) -> Result<(), StoreError> {
+        let sql =
+            format!("select control_key, object_key, kind, creator, permission, may_pass_on from standings where {AT}");
+        type Row = (Vec<u8>, Vec<u8>, String, Option<String>, String, bool);
+        let mut rows = sqlx::query_as::<_, Row>(sqlx::AssertSqlSafe(sql)).bind(source).bind(at).fetch(&self.pool);
+        while let Some((control, under, kind, creator, permission, may_pass_on)) = rows.try_next().await? {
+            let (Some((control, action)), Some(under)) = (controls.get(&control), refs.get(&under)) else { continue };
+            let standing = Standing {
+                under: under.clone(),
+                kind: text(kind)?,
+                creator: optional(creator)?,
+                permissions: vec![PermissionUse { name: text(permission)?, may_pass_on, granted_by: None }],
+            };
+            builder.held(control, *action, &[], &[], &[standing]).map_err(built)?;
+        }
+        Ok(())
+    }
+}
+
+const MEMBER: &str = "member_kind, member_id, inherits, assumable, may_pass_on, expires_ms";
+
+fn member(
+    kind: &str,
+    id: String,
+    (inherits, assumable, may_pass_on): (bool, bool, bool),
+    expires: Option<i64>,
+) -> Result<Member, StoreError> {
+    let kind: MemberKind = parse(Value::String(kind.to_owned()))?;
+    let expires_ms = expires.map(super::number);
+    Ok(Member { kind, id: text(id)?, inherits, assumable, may_pass_on, granted_by: None, expires_ms })
+}
+
+fn built(error: raito_core::expansion::BuildError) -> StoreError {
+    StoreError::Conflict(error.to_string())
+}
+
+impl Store {
+    /// What answers about a source rest on: the reads of each step up to a time, and what the newest of them left open.
+    pub(crate) async fn coverage(&self, source: i64, as_of: Option<u64>) -> Result<Coverage, StoreError> {
+        let at = as_of.map_or(i64::MAX, integer);
+        let reads: Vec<(String, i64, Option<i64>)> = sqlx::query_as(
+            "select u.step, max(u.at_ms), max(case when u.complete then u.at_ms end) from uploads u join runs r on r.id = u.run \
+             where r.source = ?1 and u.at_ms <= ?2 group by u.step order by u.step",
+        )
+        .bind(source)
+        .bind(at)
+        .fetch_all(&self.pool)
+        .await?;
+        let gaps: Vec<String> = sqlx::query_scalar(
+            "select distinct g.reason from gaps g join uploads u on u.run = g.run and u.step = g.step join runs r on r.id = u.run \
+             where r.source = ?1 and u.at_ms = (select max(v.at_ms) from uploads v join runs w on w.id = v.run \
+             where w.source = ?1 and v.step = u.step and v.at_ms <= ?2) order by g.reason limit 100",
+        )
+        .bind(source)
+        .bind(at)
+        .fetch_all(&self.pool)
+        .await?;
+        let read = |(step, newest, complete): (String, i64, Option<i64>)| ReadItem {
+            step,
+            newest_ms: super::number(newest),
+            complete_ms: complete.map(super::number),
+        };
+        Ok(Coverage { reads: reads.into_iter().map(read).collect(), gaps, ..Coverage::default() })
+    }
+}
