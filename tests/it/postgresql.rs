@@ -196,11 +196,22 @@ fn compare_counts(server: &Postgres, exported: &Exported) {
     let both = |sql: &str| ["shop", "back office"].iter().map(|name| number(server, name, sql)).sum::<usize>();
     let cluster = |sql: &str| number(server, "postgres", sql);
     assert_eq!(exported.count("users"), cluster("select count(*) from pg_roles where rolcanlogin"));
+    let databases = cluster("select count(*) from pg_database where datallowconn");
     let policies = both("select count(*) from pg_policy") + 2; // row security without a policy
-    assert_eq!(exported.count("access_controls"), cluster("select count(*) + 1 from pg_roles") + policies);
+    // PUBLIC, the creator, five attributes, and the owner of each database.
+    let built_in = 2 + 5 + databases;
+    assert_eq!(exported.count("access_controls"), cluster("select count(*) from pg_roles") + built_in + policies);
     let of_policies = both("select coalesce(sum(cardinality(polroles)), 0) from pg_policy");
-    let memberships = cluster("select count(*) from pg_auth_members") + exported.count("users") + 1 + of_policies;
-    assert_eq!(exported.count("members"), memberships);
+    // Whoever acts as a role with an attribute, and its own user; each attribute is counted.
+    let of_attributes = cluster(
+        "select sum((1 + rolcanlogin::int) * (rolsuper::int + rolcreaterole::int + rolcreatedb::int + rolreplication::int + rolbypassrls::int)) from pg_roles",
+    );
+    // Until 15, CREATEROLE may admit to every role that is no superuser.
+    let admitting = cluster(
+        "select case when current_setting('server_version_num')::int < 160000 then count(*) else 0 end from pg_roles where not rolsuper",
+    );
+    let memberships = cluster("select count(*) from pg_auth_members") + exported.count("users") + 2 + databases;
+    assert_eq!(exported.count("members"), memberships + of_policies + of_attributes + admitting);
     let relations = both(&format!(
         "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace where {OURS} and relkind in ('r','p','v','m','f','S')"
     ));
@@ -211,10 +222,13 @@ fn compare_counts(server: &Postgres, exported: &Exported) {
     ));
     let routines =
         both(&format!("select count(*) from pg_proc p join pg_namespace n on n.oid = p.pronamespace where {OURS}"));
-    let databases = cluster("select count(*) from pg_database where datallowconn");
-    assert_eq!(exported.count("objects"), databases + schemas + relations + columns + routines);
-    // Default privileges on tables stand for four kinds of objects, those on functions for two; the owner's are kept too.
-    assert_eq!(exported.count("standings"), 2 * (4 + 2 * 3));
+    assert_eq!(exported.count("objects"), 1 + databases + schemas + relations + columns + routines);
+    // Built in, for each database: what the creator has on tables and their kin, on sequences, schemas and routines, and
+    // EXECUTE for everybody. Of the two that were made: four kinds like tables; functions and procedures for three grantees,
+    // and that the creator owns them.
+    let maintain = cluster("select (current_setting('server_version_num')::int >= 170000)::int");
+    let standings = databases * (4 * (8 + maintain) + 4 + 3 + 2 * 2 + 2) + 2 * (4 + 2 * 3 + 2);
+    assert_eq!(exported.count("standings"), standings);
 }
 
 /// A dropped table and a revoked grant are gone after the next run, and nothing is while a database does not answer.

@@ -32,17 +32,17 @@ fn component() -> Vec<u8> {
     fs::read(&file).unwrap_or_else(|_| panic!("{} is missing: run `make connectors`", file.display()))
 }
 
-/// The manifest of the connector with another text for the statement `logins`, and these functions declared.
+/// The manifest of the connector with another text for the statement `users`, and these functions declared.
 fn manifest(text: &str, calls: &[&str]) -> String {
     let given = connector("postgresql");
     let output =
         Place::new("targets: []\n").raito(&["connector", "inspect", "--manifest", given.to_str().expect("UTF-8")]);
     let whole = output.exits(0).stdout;
-    let (before, rest) = whole.split_once("[sql.main.statements.logins]").expect("the statement");
+    let (before, rest) = whole.split_once("[sql.main.statements.users]").expect("the statement");
     let (_, after) = rest.split_once("[sql.main.statements.roles]").expect("the next one");
     let calls: Vec<String> = calls.iter().map(|call| format!("\"{call}\"")).collect();
     format!(
-        "{before}[sql.main.statements.logins]\nmode = \"read\"\ncalls = [{}]\ntext = '''{text}'''\n\n[sql.main.statements.roles]{after}",
+        "{before}[sql.main.statements.users]\nmode = \"read\"\ncalls = [{}]\ntext = '''{text}'''\n\n[sql.main.statements.roles]{after}",
         calls.join(", ")
     )
 }
@@ -78,7 +78,7 @@ fn what_is_no_read_is_refused_before_it_is_sent() {
         let called = ["dblink_exec", "pg_reload_conf", "lo_create"].into_iter().find(|name| text.contains(name));
         let hostile = packed_by_hand(&component, &manifest(text, &[]));
         let outcome = place(&server, &hostile, "").raito(&["run"]).exits(5);
-        outcome.says(&["E-connector-invalid", "sql.main.statements.logins"]);
+        outcome.says(&["E-connector-invalid", "sql.main.statements.users"]);
         // Said openly in the manifest, such a function is an entry that the target must grant by name.
         if let Some(name) = called {
             let hostile = packed_by_hand(&component, &manifest(text, &[name]));
@@ -93,10 +93,10 @@ fn what_is_no_read_is_refused_before_it_is_sent() {
 #[test]
 fn a_function_that_was_granted_still_cannot_write() {
     let server = Postgres::start_with("log_statement = 'all'", "hostssl all all 127.0.0.1/32 scram-sha-256\n");
-    let text = "select lo_create(0)::bigint, current_user, true where $after::bigint = 0 and $limit::bigint > 0";
+    let text = "select lo_create(0)::bigint, current_user, true, true where $after::bigint = 0 and $limit::bigint > 0";
     let hostile = packed_by_hand(&component(), &manifest(text, &["lo_create"]));
     let place = place(&server, &hostile, "calls: [lo_create]");
-    place.raito(&["run"]).exits(4).says(&["E-denied", "step 1", "logins"]);
+    place.raito(&["run"]).exits(4).says(&["E-denied", "step 1", "users"]);
     assert_eq!(server.sql("postgres", "select count(*) from pg_largeobject_metadata"), "0");
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -18,8 +18,18 @@ pub const PASSWORD: &str = "correct horse battery staple";
 /// The login that connectors read with.
 pub const READER: &str = "raito_read";
 
+/// Lets everybody in who speaks TLS and proves his password.
+pub const ONLY_TLS: &str = "hostssl all all 127.0.0.1/32 scram-sha-256\nhostnossl all all 127.0.0.1/32 reject\n";
+
 /// The user and group `nobody` of Debian: the server refuses to run as root.
 const NOBODY: u32 = 65_534;
+
+/// A version from npm that `make setup` installs beside the system's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u32);
+
+/// The system's own version.
+pub const SYSTEM: Version = Version(0);
 
 /// A running server.
 pub struct Postgres {
@@ -68,17 +78,47 @@ fn run(mut command: Command) -> String {
     text
 }
 
-/// A cluster as initdb leaves it, made once in a process.
-fn template() -> &'static Path {
-    static TEMPLATE: OnceLock<TempDir> = OnceLock::new();
-    let folder = TEMPLATE.get_or_init(|| {
+/// The folder with the programs of a version. Those from npm are copied to where the unprivileged user can read them.
+fn programs(version: Version, beside: &Path) -> Option<PathBuf> {
+    if version == SYSTEM {
+        return None;
+    }
+    let installed =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../tests/servers/node_modules/pg{}/native", version.0));
+    assert!(installed.join("bin/postgres").is_file(), "PostgreSQL {} is not installed: run `make setup`", version.0);
+    let copied = beside.join("programs");
+    let mut copy = Command::new("cp");
+    copy.arg("-a").arg(&installed).arg(&copied);
+    run(copy);
+    Some(copied)
+}
+
+/// A command of a version, run as somebody whom the server accepts.
+fn server_command(programs: Option<&Path>, name: &str) -> Command {
+    match programs {
+        None => unprivileged(&program(name)),
+        Some(folder) => {
+            let mut command = unprivileged(&folder.join("bin").join(name));
+            command.env("LD_LIBRARY_PATH", folder.join("lib"));
+            command
+        }
+    }
+}
+
+/// A cluster as initdb leaves it, made once in a process for each version, and the folder of its programs.
+fn template(version: Version) -> (&'static Path, Option<PathBuf>) {
+    static TEMPLATES: Mutex<Vec<(Version, &'static TempDir)>> = Mutex::new(Vec::new());
+    let mut templates = TEMPLATES.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = templates.iter().find(|(other, _)| *other == version).map(|(_, folder)| *folder);
+    let folder = known.unwrap_or_else(|| {
         let folder = tempfile::Builder::new().prefix("raito-pg-template-").tempdir().expect("a folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("ours");
         let password = folder.path().join("password");
         fs::write(&password, PASSWORD).expect("writable");
         give_away(folder.path());
         give_away(&password);
-        let mut initdb = unprivileged(&program("initdb"));
+        let programs = programs(version, folder.path());
+        let mut initdb = server_command(programs.as_deref(), "initdb");
         initdb.arg("--pgdata").arg(folder.path().join("data")).arg("--pwfile").arg(&password);
         initdb.args([
             "--username",
@@ -92,9 +132,13 @@ fn template() -> &'static Path {
             "C",
         ]);
         run(initdb);
+        // As long as the process; what stays behind is a folder among temporary ones.
+        let folder: &'static TempDir = Box::leak(Box::new(folder));
+        templates.push((version, folder));
         folder
     });
-    folder.path()
+    let programs = folder.path().join("programs");
+    (folder.path(), (version != SYSTEM).then_some(programs))
 }
 
 /// The authority of all test servers, and a certificate for `localhost`: (authority, certificate, key) in PEM.
@@ -117,18 +161,24 @@ fn certificates() -> &'static (String, String, String) {
 impl Postgres {
     /// Starts a server that speaks only TLS and SCRAM.
     pub fn start() -> Self {
-        Self::start_with("", "hostssl all all 127.0.0.1/32 scram-sha-256\nhostnossl all all 127.0.0.1/32 reject\n")
+        Self::start_with("", ONLY_TLS)
     }
 
     /// Starts a server with more settings, and with these rules about who may connect.
     pub fn start_with(settings: &str, access: &str) -> Self {
+        Self::start_version(SYSTEM, settings, access)
+    }
+
+    /// Starts a server of a version.
+    pub fn start_version(version: Version, settings: &str, access: &str) -> Self {
+        let (template, programs) = template(version);
         let folder = tempfile::Builder::new().prefix("raito-pg-").tempdir().expect("a folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("ours");
         give_away(folder.path());
         let data = folder.path().join("data");
         let mut copy = unprivileged(Path::new("cp"));
         run({
-            copy.arg("-a").arg(template().join("data")).arg(&data);
+            copy.arg("-a").arg(template.join("data")).arg(&data);
             copy
         });
         let (authority, certificate, key) = certificates();
@@ -145,7 +195,7 @@ impl Postgres {
              full_page_writes = off\nmax_connections = 50\nlog_line_prefix = '%a|%u|%d|'\nshared_buffers = 64MB\n{settings}\n"
         );
         fs::write(&conf, text).expect("writable");
-        let (server, port) = serve(folder.path(), &data);
+        let (server, port) = serve(folder.path(), &data, programs.as_deref());
         let postgres = Self { folder, server, port };
         postgres.sql("postgres", &format!("create role {READER} login password '{PASSWORD}'"));
         postgres
@@ -205,11 +255,11 @@ impl Drop for Postgres {
 }
 
 /// Starts the server on a port that was free a moment ago, and waits until it answers.
-fn serve(folder: &Path, data: &Path) -> (Child, u16) {
+fn serve(folder: &Path, data: &Path, programs: Option<&Path>) -> (Child, u16) {
     for _ in 0..5 {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
         let log = fs::File::create(folder.join("server.log")).expect("writable");
-        let mut command = unprivileged(&program("postgres"));
+        let mut command = server_command(programs, "postgres");
         command.arg("-D").arg(data).args(["-p", &port.to_string()]).stdout(Stdio::null()).stderr(log);
         let mut server = command.spawn().expect("starts");
         let began = Instant::now();

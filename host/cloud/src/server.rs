@@ -6,6 +6,7 @@ mod controls;
 mod effective;
 mod export;
 mod openapi;
+mod people;
 mod route;
 mod runs;
 mod sources;

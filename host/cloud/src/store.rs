@@ -9,6 +9,7 @@ mod export;
 mod ingest;
 mod kinds;
 mod lists;
+mod people;
 mod rows;
 mod runs;
 mod snapshots;

@@ -17,6 +17,7 @@ pub mod expansion;
 pub mod fault;
 pub mod grant;
 pub mod limits;
+pub mod linking;
 pub mod manifest;
 pub mod ports;
 pub mod record;

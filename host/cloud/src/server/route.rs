@@ -3,7 +3,7 @@
 use axum::routing::MethodRouter;
 use schemars::{Schema, SchemaGenerator};
 
-use super::{App, controls, effective, export, runs, sources, tokens};
+use super::{App, controls, effective, export, people, runs, sources, tokens};
 use crate::api::scope::Scope;
 
 /// Makes the schema of a type.
@@ -56,8 +56,16 @@ pub(super) const PAGING: &[(&str, &str)] = &[
 
 /// All routes.
 pub(super) fn all() -> Vec<Route> {
-    [runs::routes(), sources::routes(), effective::routes(), controls::routes(), tokens::routes(), export::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        runs::routes(),
+        sources::routes(),
+        effective::routes(),
+        people::routes(),
+        controls::routes(),
+        tokens::routes(),
+        export::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -261,3 +261,11 @@ create table tokens (
     created_ms integer not null,
     expires_ms integer
 ) strict;
+
+-- What links the accounts of two stores, where it is not the e-mail address.
+create table links (
+    one text not null,
+    other text not null,
+    key text not null,
+    primary key (one, other)
+) strict, without rowid;

@@ -37,16 +37,23 @@ impl Snapshot {
         Rows::Filtered(names)
     }
 
-    /// Whether something that is held lets all rows be seen. Where filters are forced on the owner, what is held on the
-    /// object itself does not count.
+    /// Whether something that is held lets all rows be seen: on the object itself, unless filters are forced on its owner;
+    /// or above it, where it is a permission that objects of this kind do not have themselves. Owning a database is not owning
+    /// what is in it.
     fn overrides(&self, active: &Active, object: ObjectId, forced: bool) -> bool {
         let chain = self.objects.chain(object);
+        let on_kind = self.rules.of_kind(self.objects.get(object).kind);
+        let own: Vec<_> = on_kind.map(|id| &self.rules.rule(id).name).collect();
         chain.into_iter().enumerate().any(|(level, above)| {
             if forced && level == 0 {
                 return false;
             }
             let of_kind = self.rules.of_kind(self.objects.get(above).kind);
-            let mut overriding = of_kind.filter(|id| self.rules.rule(*id).overrides_filters);
+            let counts = |id: &PermissionId| {
+                let rule = self.rules.rule(*id);
+                rule.overrides_filters && (level == 0 || !own.contains(&&rule.name))
+            };
+            let mut overriding = of_kind.filter(counts);
             overriding.any(|id| self.directly(active, above, id))
         })
     }
