@@ -101,10 +101,10 @@ fn objects(version: usize, random: &mut Random) -> String {
             let privilege = ["select", "insert", "update", "references"][random.below(4)];
             writeln!(sql, "grant {privilege} ({column}) on {name} to {};", somebody(random)).expect("a text");
         }
-        if table % 3 == 1 {
+        if table % 3 > 0 {
             writeln!(sql, "alter table {name} owner to u{};", random.below(LOGINS)).expect("a text");
         }
-        if table % 5 == 3 {
+        if table % 4 == 3 {
             writeln!(sql, "grant all on {name} to pg_database_owner;").expect("a text");
         }
         if table % 11 == 5 {
