@@ -13,42 +13,37 @@ use serde::Deserialize;
 
 use super::App;
 use super::answer::Refusal;
-use super::route::{Body, Route, schema};
+use super::route::{Body, Route, route, schema};
 use crate::api::Listed;
 use crate::api::scope::Scope;
 use crate::store::{ControlChange, InternalControl};
 
 pub(super) fn routes() -> Vec<Route> {
-    let route = |method, path, summary, scope, body, answer, handler| Route {
-        method,
-        path,
-        summary,
-        scope,
-        query: &[],
-        body,
-        answer,
-        handler,
-    };
     let draft = Body::Json(schema::<Draft>);
     let one = Body::Json(schema::<InternalControl>);
     const ALL: &str = "/sources/{source}/internal-access-controls";
     const ONE: &str = "/sources/{source}/internal-access-controls/{id}";
     vec![
         route(
-            "get",
-            ALL,
+            ("get", ALL),
             "List internal access controls",
             Scope::Read,
             Body::None,
             Body::Json(schema::<Listed<InternalControl>>),
             get(list),
         ),
-        route("post", ALL, "Create an internal access control", Scope::Write, draft, one, post(create)),
-        route("get", ONE, "Show an internal access control", Scope::Read, Body::None, one, get(show)),
-        route("put", ONE, "Change one; If-Match has the version that was read", Scope::Write, draft, one, put(change)),
+        route(("post", ALL), "Create an internal access control", Scope::Write, draft, one, post(create)),
+        route(("get", ONE), "Show an internal access control", Scope::Read, Body::None, one, get(show)),
         route(
-            "delete",
-            ONE,
+            ("put", ONE),
+            "Change one; If-Match has the version that was read",
+            Scope::Write,
+            draft,
+            one,
+            put(change),
+        ),
+        route(
+            ("delete", ONE),
             "Delete one; If-Match has the version that was read",
             Scope::Write,
             Body::None,

@@ -10,27 +10,26 @@ use futures_util::stream;
 use tokio::sync::mpsc;
 
 use super::App;
-use super::route::{Body, Route, schema};
+use super::route::{Body, Route, route, schema};
 use crate::api::About;
 use crate::api::scope::Scope;
 use crate::store::StoreError;
 
 pub(super) fn routes() -> Vec<Route> {
-    let route = |path, summary, answer, handler| Route {
-        method: "get",
-        path,
-        summary,
-        scope: Scope::Read,
-        query: &[],
-        body: Body::None,
-        answer,
-        handler,
-    };
     vec![
-        route("/about", "What this service is", Body::Json(schema::<About>), get(about)),
         route(
-            "/export",
+            ("get", "/about"),
+            "What this service is",
+            Scope::Read,
+            Body::None,
+            Body::Json(schema::<About>),
+            get(about),
+        ),
+        route(
+            ("get", "/export"),
             "Everything that is current, in a fixed order",
+            Scope::Read,
+            Body::None,
             Body::Lines(schema::<serde_json::Value>),
             get(export),
         ),

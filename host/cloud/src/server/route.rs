@@ -3,7 +3,7 @@
 use axum::routing::MethodRouter;
 use schemars::{Schema, SchemaGenerator};
 
-use super::{App, controls, effective, export, people, runs, sources, tokens};
+use super::{App, controls, effective, export, naming, people, runs, sources, tokens};
 use crate::api::scope::Scope;
 
 /// Makes the schema of a type.
@@ -40,6 +40,29 @@ pub(super) struct Route {
     pub(super) handler: MethodRouter<App>,
 }
 
+/// A route without a query.
+pub(super) fn route(
+    (method, path): (&'static str, &'static str),
+    summary: &'static str,
+    scope: Scope,
+    body: Body,
+    answer: Body,
+    handler: MethodRouter<App>,
+) -> Route {
+    Route { method, path, summary, scope, query: &[], body, answer, handler }
+}
+
+/// A route that answers a question with JSON.
+pub(super) fn question(
+    path: &'static str,
+    summary: &'static str,
+    query: &'static [(&'static str, &'static str)],
+    answer: SchemaOf,
+    handler: MethodRouter<App>,
+) -> Route {
+    Route { query, ..route(("get", path), summary, Scope::Read, Body::None, Body::Json(answer), handler) }
+}
+
 /// The schema of a type.
 pub(super) fn schema<T: schemars::JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
@@ -60,6 +83,7 @@ pub(super) fn all() -> Vec<Route> {
         runs::routes(),
         sources::routes(),
         effective::routes(),
+        naming::routes(),
         people::routes(),
         controls::routes(),
         tokens::routes(),

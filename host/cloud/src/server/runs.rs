@@ -5,7 +5,7 @@ use axum::body::Body as HttpBody;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{get, post, put};
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use raito_core::exchange::{Desired, Feedback, RunClosing, RunOpened, RunOpening, UploadId, UploadRules};
@@ -18,22 +18,10 @@ use serde::Deserialize;
 
 use super::App;
 use super::answer::Refusal;
-use super::route::{Body, Route, schema};
+use super::route::{Body, Route, route, schema};
 use crate::api::Listed;
 use crate::api::scope::Scope;
 use crate::store::{Ingest, IngestError, RunRow, StoreError};
-
-/// A route without a query.
-fn route(
-    (method, path): (&'static str, &'static str),
-    summary: &'static str,
-    scope: Scope,
-    body: Body,
-    answer: Body,
-    handler: MethodRouter<App>,
-) -> Route {
-    Route { method, path, summary, scope, query: &[], body, answer, handler }
-}
 
 pub(super) fn routes() -> Vec<Route> {
     [of_runs(), of_steps()].into_iter().flatten().collect()

@@ -11,43 +11,50 @@ use serde_json::Value;
 
 use super::App;
 use super::answer::Refusal;
-use super::route::{Body, PAGING, Route, schema};
-use crate::api::scope::Scope;
+use super::route::{PAGING, Route, question, schema};
 use crate::api::{Count, Listed};
 use crate::store::{ControlRow, Cursor, FactsOf, Filter, GroupRow, ObjectRow, Page, SourceRow, StatementRow, UserRow};
 
 pub(super) fn routes() -> Vec<Route> {
-    let route = |path, summary, query, answer, handler| Route {
-        method: "get",
-        path,
-        summary,
-        scope: Scope::Read,
-        query,
-        body: Body::None,
-        answer: Body::Json(answer),
-        handler,
-    };
     vec![
-        route("/sources", "List the sources", &[], schema::<Listed<SourceRow>>, get(list)),
-        route("/sources/{source}/counts", "How many records a source holds", &[], schema::<Listed<Count>>, get(counts)),
-        route("/sources/{source}/users", "List users by account name", PAGING, schema::<Listed<UserRow>>, get(users)),
-        route("/sources/{source}/groups", "List groups by name", PAGING, schema::<Listed<GroupRow>>, get(groups)),
-        route("/sources/{source}/objects", "List objects by path", PAGING, schema::<Listed<ObjectRow>>, get(objects)),
-        route(
+        question("/sources", "List the sources", &[], schema::<Listed<SourceRow>>, get(list)),
+        question(
+            "/sources/{source}/counts",
+            "How many records a source holds",
+            &[],
+            schema::<Listed<Count>>,
+            get(counts),
+        ),
+        question(
+            "/sources/{source}/users",
+            "List users by account name",
+            PAGING,
+            schema::<Listed<UserRow>>,
+            get(users),
+        ),
+        question("/sources/{source}/groups", "List groups by name", PAGING, schema::<Listed<GroupRow>>, get(groups)),
+        question(
+            "/sources/{source}/objects",
+            "List objects by path",
+            PAGING,
+            schema::<Listed<ObjectRow>>,
+            get(objects),
+        ),
+        question(
             "/sources/{source}/access-controls",
             "List access controls by name",
             PAGING,
             schema::<Listed<ControlRow>>,
             get(access_controls),
         ),
-        route(
+        question(
             "/sources/{source}/members",
             "List the members of an access control",
             &[("control", "its external id"), ("limit", "how many, at most 1,000")],
             schema::<Listed<Value>>,
             get(members),
         ),
-        route(
+        question(
             "/sources/{source}/facts",
             "List the facts of an access control, or about an object",
             &[
@@ -59,7 +66,7 @@ pub(super) fn routes() -> Vec<Route> {
             schema::<Listed<Value>>,
             get(facts),
         ),
-        route(
+        question(
             "/sources/{source}/statements",
             "List the newest statements",
             &[("limit", "how many, at most 1,000")],

@@ -11,33 +11,30 @@ use raito_core::digest::Digest;
 
 use super::App;
 use super::answer::Refusal;
-use super::route::{Body, Route, schema};
+use super::route::{Body, Route, route, schema};
 use crate::api::scope::Scope;
 use crate::api::{Listed, TokenMade, TokenRequest};
 use crate::store::Token;
 
 pub(super) fn routes() -> Vec<Route> {
-    let route = |method, path, summary, body, answer, handler| Route {
-        method,
-        path,
-        summary,
-        scope: Scope::Admin,
-        query: &[],
-        body,
-        answer,
-        handler,
-    };
     vec![
-        route("get", "/tokens", "List tokens", Body::None, Body::Json(schema::<Listed<Token>>), get(list)),
         route(
-            "post",
-            "/tokens",
+            ("get", "/tokens"),
+            "List tokens",
+            Scope::Admin,
+            Body::None,
+            Body::Json(schema::<Listed<Token>>),
+            get(list),
+        ),
+        route(
+            ("post", "/tokens"),
             "Make a token; its secret is shown once",
+            Scope::Admin,
             Body::Json(schema::<TokenRequest>),
             Body::Json(schema::<TokenMade>),
             post(make),
         ),
-        route("delete", "/tokens/{id}", "Take a token away", Body::None, Body::None, delete(remove)),
+        route(("delete", "/tokens/{id}"), "Take a token away", Scope::Admin, Body::None, Body::None, delete(remove)),
     ]
 }
 

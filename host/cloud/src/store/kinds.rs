@@ -144,10 +144,12 @@ impl Kind {
     pub(super) fn stage(&self) -> [String; 2] {
         let columns = [self.key, self.columns].concat().join(", ");
         let name = self.table;
-        [
-            format!("drop table if exists temp.staged_{name}"),
-            format!("create temporary table staged_{name} ({columns})"),
-        ]
+        [self.unstage(), format!("create temporary table staged_{name} ({columns})")]
+    }
+
+    /// Takes the staging table away.
+    pub(super) fn unstage(&self) -> String {
+        format!("drop table if exists temp.staged_{}", self.table)
     }
 
     /// Makes the index of the staging table. A key that comes twice breaks its uniqueness.

@@ -136,6 +136,12 @@ impl Store {
         source.ok_or(StoreError::NotFound("source"))
     }
 
+    /// Name and id of every source that was ever read.
+    pub(crate) async fn described_sources(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let sql = "select name, id from sources where description is not null order by name";
+        Ok(sqlx::query_as(sql).fetch_all(&self.pool).await?)
+    }
+
     /// All sources.
     pub(crate) async fn sources(&self) -> Result<Vec<SourceRow>, StoreError> {
         let rows: Vec<SourceTuple> = sqlx::query_as(
