@@ -8,6 +8,7 @@ mod demo;
 mod hostile;
 mod kill;
 mod mistakes;
+mod people;
 mod postgresql;
 mod reads;
 mod refusals;

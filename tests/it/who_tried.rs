@@ -37,7 +37,7 @@ create policy eu_only on x.rows for select to g5 using (region = 'eu');
 create policy small on x.rows for select to u21 using (id <= 4);
 create policy even on x.rows as restrictive for select to u21, u22 using (id % 2 = 0);
 create policy everything on x.rows for select to u22 using (true);
-grant g5 to u23;
+grant g5 to u23; grant insert, truncate on x.rows to u21;
 create table x.base (id bigint); create view x.one as select id from x.base; create view x.two as select id from x.one;
 alter view x.one owner to u24; alter view x.two owner to u25; grant select on x.base to u24; grant select on x.one to u25; grant select on x.two to u26;
 create view x.lost as select id from x.base; alter view x.lost owner to u27; grant select on x.lost to u28;
@@ -143,6 +143,11 @@ fn rows_are_as_predicted(server: &Postgres, snapshot: &Snapshot) {
         seen.insert(real);
     }
     assert!(seen.len() >= 4, "every case is there: {seen:?}");
+    // No policy is about INSERT, so no row may be added; and none could be about TRUNCATE.
+    let rows = |privilege: &str| snapshot.explain(names.users["u21"], object, names.permission(object, privilege)).rows;
+    assert_eq!([rows("INSERT"), rows("TRUNCATE")], [Rows::Nothing, Rows::All]);
+    let tried = |statement: &str| server.sql("shop", &format!("select probe.tried('u21', $s${statement}$s$)"));
+    assert_eq!([tried("insert into x.rows values (1, 'eu')"), tried("truncate x.rows")], ["f", "t"]);
 }
 
 fn ways_through_views(place: &Place) {

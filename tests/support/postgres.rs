@@ -78,6 +78,21 @@ fn run(mut command: Command) -> String {
     text
 }
 
+/// What the names of templates begin with; the process that made one stands behind it.
+const TEMPLATE: &str = "raito-pg-template-";
+
+/// Takes away templates of processes that have ended.
+fn sweep() {
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let maker = name.strip_prefix(TEMPLATE).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        if maker.is_some_and(|maker| !Path::new(&format!("/proc/{maker}")).exists()) {
+            // Another process may be at it as well.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// The folder with the programs of a version. Those from npm are copied to where the unprivileged user can read them.
 fn programs(version: Version, beside: &Path) -> Option<PathBuf> {
     if version == SYSTEM {
@@ -111,7 +126,9 @@ fn template(version: Version) -> (&'static Path, Option<PathBuf>) {
     let mut templates = TEMPLATES.lock().unwrap_or_else(PoisonError::into_inner);
     let known = templates.iter().find(|(other, _)| *other == version).map(|(_, folder)| *folder);
     let folder = known.unwrap_or_else(|| {
-        let folder = tempfile::Builder::new().prefix("raito-pg-template-").tempdir().expect("a folder");
+        sweep();
+        let prefix = format!("{TEMPLATE}{}-", std::process::id());
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir().expect("a folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("ours");
         let password = folder.path().join("password");
         fs::write(&password, PASSWORD).expect("writable");
@@ -132,7 +149,7 @@ fn template(version: Version) -> (&'static Path, Option<PathBuf>) {
             "C",
         ]);
         run(initdb);
-        // As long as the process; what stays behind is a folder among temporary ones.
+        // As long as the process: the next one takes it away.
         let folder: &'static TempDir = Box::leak(Box::new(folder));
         templates.push((version, folder));
         folder

@@ -41,6 +41,7 @@ fn description(about: About) -> Description {
         name_bytes_max: 63,
         reserved_prefixes: vec![],
         sql_dialect: Some("ansi".into()),
+        left_out: vec![],
     }
 }
 

@@ -56,7 +56,8 @@ pub(crate) struct Controls {
     maintain: bool,
     /// Whether what is there without any role has been told.
     begun: bool,
-    /// The object whose owner was told last: its rows may go on in the next batch.
+    /// The object whose owner was told last, or the default privileges whose creator was: their rows may go on in the next
+    /// batch.
     owned: Option<(i64, List, i64)>,
 }
 
@@ -125,14 +126,14 @@ impl Controls {
     ) -> Option<AccessControl> {
         let oid = row.integer(0).unwrap_or_default();
         let about = if list == List::OnDatabases { oid } else { database.oid };
+        let this = (database.oid, list, oid);
+        let begins = self.owned.replace(this) != Some(this);
         let Some((object, owner, first)) = object(list, database, &mut row) else {
-            defaults(database, row, held);
+            defaults(database, row, begins, held);
             return None;
         };
-        let this = (database.oid, list, oid);
         let mut owning = None;
-        if let Some(owner) = owner.filter(|_| self.owned != Some(this)) {
-            self.owned = Some(this);
+        if let Some(owner) = owner.filter(|_| begins) {
             if list == List::OnDatabases {
                 owning = Some(database_owner(oid, &object, owner, self.roles.inherits(owner)));
                 builtin_defaults(oid, &object, self.maintain, held);
@@ -199,7 +200,7 @@ fn kinds_of(class: &str) -> &'static [&'static str] {
 
 /// Takes a row of default privileges. Where a creator has some for a whole database, they stand in place of what is built in;
 /// that he owns what he creates is told with them, so that there is always something of his own.
-fn defaults(database: &Database, mut row: SqlRow, held: &mut Held) {
+fn defaults(database: &Database, mut row: SqlRow, begins: bool, held: &mut Held) {
     let (class, schema, creator) = (row.text(1), row.optional(2), row.integer(3));
     let under = match &schema {
         Some(schema) => object_ref("schema", &[&database.name, schema]),
@@ -214,7 +215,7 @@ fn defaults(database: &Database, mut row: SqlRow, held: &mut Held) {
     };
     let grant = Grant::read(&mut row, 4);
     for kind in kinds_of(&class) {
-        if schema.is_none() && grant.as_ref().is_none_or(|grant| grant.grantee == by) {
+        if schema.is_none() && begins {
             held.standing(database.oid, by, standing(kind, ownership()));
         }
         if let Some(Grant { grantee, permissions }) = &grant {
@@ -353,16 +354,19 @@ mod tests {
     #[test]
     fn default_privileges_stand_below_their_schema_for_each_kind() {
         let mut held = Held::default();
-        defaults(&shop(), row(&["1", "r", "sales", "10", "7", "10", "SELECT"]), &mut held);
-        defaults(&shop(), row(&["2", "f", "NULL", "10", "0", "10", "EXECUTE"]), &mut held);
-        defaults(&shop(), row(&["3", "T", "NULL", "10", "0", "10", "USAGE"]), &mut held);
+        defaults(&shop(), row(&["1", "r", "sales", "10", "7", "10", "SELECT"]), true, &mut held);
+        defaults(&shop(), row(&["2", "f", "NULL", "10", "0", "10", "EXECUTE"]), true, &mut held);
+        defaults(&shop(), row(&["3", "T", "NULL", "10", "0", "10", "USAGE"]), true, &mut held);
         let (parts, gaps) = held.into_parts(&Roles::of(&[0, 7, 10]));
         assert!(gaps.is_empty());
-        let [public, alice] = parts.as_slice() else { panic!("two parts") };
+        let [public, alice, creator] = parts.as_slice() else { panic!("three parts") };
         assert_eq!((public.control.as_str(), public.standing.len()), (PUBLIC, 2));
         assert_eq!(public.standing[0].under.path, ["shop"]);
         assert_eq!(alice.standing.len(), 4);
         assert_eq!(alice.standing[0].under.path, ["shop", "sales"]);
         assert_eq!(alice.standing[0].creator.as_deref(), Some("10"));
+        // Who set defaults for a database owns what he creates, also where they leave him out.
+        let owned: Vec<_> = creator.standing.iter().map(|standing| standing.permissions[0].name.as_str()).collect();
+        assert_eq!(owned, ["OWNERSHIP"; 2]);
     }
 }

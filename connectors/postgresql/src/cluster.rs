@@ -98,7 +98,7 @@ fn nothing_granted() -> Fault {
 }
 
 /// The granted places; one without a name where there is only one.
-fn places(context: &Context) -> Vec<Option<String>> {
+pub(crate) fn places(context: &Context) -> Vec<Option<String>> {
     match Settings::new(context).place(MAIN) {
         Some(place) if !place.at.is_empty() => place.at.iter().cloned().map(Some).collect(),
         _ => vec![None],
@@ -116,7 +116,7 @@ fn here(at: Option<&str>) -> Result<(i64, String), Fault> {
 }
 
 /// The oid and the name of every database.
-fn all_databases(from: &Database, scope: &Scope) -> Result<Vec<(i64, String)>, Fault> {
+pub(crate) fn all_databases(from: &Database, scope: &Scope) -> Result<Vec<(i64, String)>, Fault> {
     let mut list = Keyset::new(Listing::of_cluster("databases"), from.at.clone(), scope);
     let mut all = Vec::new();
     while let Some(mut row) = list.next_row()? {

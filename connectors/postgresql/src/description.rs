@@ -3,11 +3,12 @@
 use raito_sdk::data_source::{
     ControlKind, Description, Identity, KindPermission, ObjectKind, Permission, Reach, Shorthand, Special,
 };
-use raito_sdk::{Call, Context, Fault, FaultKind};
+use raito_sdk::{Call, Context, Fault, FaultKind, Gap};
 
 use crate::attributes::{ATTRIBUTES, PREDEFINED};
-use crate::cluster::{Cluster, Database};
+use crate::cluster::{Cluster, Database, all_databases, places};
 use crate::keyset::MAIN;
+use crate::names::database_id;
 use crate::privileges::OWNERSHIP;
 
 /// The version from which privileges and memberships are as this connector expects them.
@@ -35,11 +36,43 @@ pub(crate) fn server(database: &Database) -> Result<(String, i64, String), Fault
 }
 
 pub(crate) fn describe(context: &Context) -> Result<Description, Fault> {
-    let (database, _) = Cluster::any(context)?;
+    let (database, scope) = Cluster::any(context)?;
     let (instance, version, name) = server(&database)?;
     let name = if name.is_empty() { "PostgreSQL".to_owned() } else { name };
-    Ok(description(name, instance, version >= WITH_MAINTAIN))
+    let left_out = left_out(&places(context), &all_databases(&database, &scope)?, &database, &scope.excluded);
+    Ok(Description { left_out, ..description(name, instance, version >= WITH_MAINTAIN) })
 }
+
+/// What is not read: other databases than the granted ones, schemas that settings exclude, and what there are no kinds for.
+fn left_out(
+    granted: &[Option<String>],
+    databases: &[(i64, String)],
+    asked: &Database,
+    excluded: &[String],
+) -> Vec<Gap> {
+    let is_granted = |name: &String| *name == asked.name || granted.iter().flatten().any(|granted| granted == name);
+    let ungranted = databases.iter().filter(|(_, name)| !is_granted(name));
+    let mut left_out: Vec<Gap> = ungranted
+        .map(|(oid, name)| Gap { scope: Some(database_id(*oid)), reason: format!("database {name}: not granted") })
+        .collect();
+    let mut about = |reason: String| left_out.push(Gap { scope: None, reason });
+    if !excluded.is_empty() {
+        about(format!("schemas that settings exclude: {}", excluded.join(", ")));
+    }
+    about(format!("kinds that the connector does not read: {}", NOT_READ.join(", ")));
+    left_out
+}
+
+/// What privileges can be held on that there is no kind for (manual, table 5.2).
+const NOT_READ: [&str; 7] = [
+    "domains and types",
+    "foreign data wrappers",
+    "foreign servers",
+    "languages",
+    "large objects",
+    "parameters",
+    "tablespaces",
+];
 
 fn description(name: String, instance_id: String, maintain: bool) -> Description {
     Description {
@@ -60,6 +93,7 @@ fn description(name: String, instance_id: String, maintain: bool) -> Description
         name_bytes_max: NAME_BYTES,
         reserved_prefixes: vec!["pg_".into()],
         sql_dialect: Some("postgresql".into()),
+        left_out: vec![],
     }
 }
 
@@ -264,6 +298,18 @@ mod tests {
         }
         let known: Vec<&str> = description.kinds.iter().map(|kind| kind.name.as_str()).collect();
         assert!(description.kinds.iter().flat_map(|kind| &kind.children).all(|child| known.contains(&child.as_str())));
+    }
+
+    #[test]
+    fn what_is_not_read_is_said_with_its_reason() {
+        let asked = Database { at: Some("shop".into()), oid: 5, name: "shop".into() };
+        let databases = [(5, "shop".to_owned()), (6, "crm".to_owned()), (7, "hr".to_owned())];
+        let granted = [Some("shop".to_owned()), Some("hr".to_owned())];
+        let left_out = left_out(&granted, &databases, &asked, &["old".to_owned()]);
+        let [crm, schemas, kinds] = left_out.as_slice() else { panic!("{left_out:?}") };
+        assert_eq!((crm.scope.as_deref(), crm.reason.as_str()), (Some("d6"), "database crm: not granted"));
+        assert_eq!(schemas.reason, "schemas that settings exclude: old");
+        assert!(kinds.scope.is_none() && kinds.reason.contains("large objects"));
     }
 
     #[test]

@@ -11,13 +11,37 @@ use crate::keyset::{Keyset, Listing};
 
 /// Users in one page.
 const PAGE: usize = 1024;
-/// Where the oids of all users are remembered that were ever told.
-const SEEN: &str = "users";
+/// Oids in one value of the state: at most 11 bytes each, and a value may have a mebibyte.
+const SEEN: usize = 90_000;
+
+/// Where a part of the oids of all users is remembered that were ever told.
+fn seen_key(part: usize) -> String {
+    format!("users-{part}")
+}
 
 /// The oids of users that earlier runs told.
 pub(crate) fn seen() -> BTreeSet<i64> {
-    let text = state::get(SEEN).unwrap_or_default();
-    String::from_utf8_lossy(&text).split(',').filter_map(|oid| oid.parse().ok()).collect()
+    let mut seen = BTreeSet::new();
+    for part in 0.. {
+        let text = state::get(&seen_key(part)).unwrap_or_default();
+        let before = seen.len();
+        seen.extend(String::from_utf8_lossy(&text).split(',').filter_map(|oid| oid.parse::<i64>().ok()));
+        if seen.len() == before {
+            break;
+        }
+    }
+    seen
+}
+
+/// Remembers the oids of users for the next run.
+fn remember(told: &BTreeSet<i64>) -> Result<(), Fault> {
+    let oids: Vec<String> = told.iter().map(i64::to_string).collect();
+    let parts = oids.chunks(SEEN).map(|part| part.join(","));
+    // The empty part behind the last ends the list.
+    for (at, part) in parts.chain([String::new()]).enumerate() {
+        state::set(&seen_key(at), part.as_bytes())?;
+    }
+    Ok(())
 }
 
 pub(crate) struct Identities {
@@ -47,8 +71,7 @@ impl Pages for Identities {
         }
         self.told.extend(users.iter().filter_map(|user: &User| user.external_id.parse::<i64>().ok()));
         if users.is_empty() {
-            let told: Vec<String> = self.told.iter().map(i64::to_string).collect();
-            state::set(SEEN, told.join(",").as_bytes())?;
+            remember(&self.told)?;
             return Ok(None);
         }
         Ok(Some(Page { users, groups: vec![], memberships: vec![], gaps: vec![], resume: None }))

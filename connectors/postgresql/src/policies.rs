@@ -1,5 +1,5 @@
-//! Row-level security: each policy shows its roles the rows that match. A table with row security and without a policy
-//! shows nobody a row, which is a filter that has no member.
+//! Row-level security: each policy shows its roles the rows that match. A table with row security hides every row that no
+//! policy shows, which is a filter that has no member.
 
 use raito_sdk::access::{AccessControl, Action, MemberKind, PermissionUse, Policy, What};
 use raito_sdk::{Gap, SqlRow};
@@ -11,7 +11,7 @@ use crate::names::{object_ref, policy_id, relation_id, relation_kind, role_id};
 use crate::privileges::unknown_role;
 use crate::roles::Roles;
 
-/// The list of policies, and of tables with row security and none.
+/// The list of policies, and of tables with row security.
 pub(crate) const POLICIES: Listing =
     Listing { statement: "policies", keys: &["after", "after_policy"], excludes: true };
 
@@ -64,7 +64,7 @@ pub(crate) fn policy(database: &Database, mut row: SqlRow, all: &Roles) -> (Acce
         None => (
             format!("{}/row-security", relation_id(database.oid, table)),
             name.clone(),
-            format!("no rows of {schema}.{name}"),
+            format!("row security of {schema}.{name}"),
         ),
     };
     let control = AccessControl {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn row_security_without_a_policy_shows_nobody_a_row() {
+    fn row_security_by_itself_shows_nobody_a_row() {
         let (control, _) = read([
             Some("20"),
             Some("0"),

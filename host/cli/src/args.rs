@@ -232,6 +232,18 @@ pub(crate) enum Cloud {
         /// The file with the JSON
         file: PathBuf,
     },
+    /// Put JSON in place of what the API has, such as "user-name" at /links/ONE/OTHER
+    Put {
+        /// The path below /api/v1
+        path: String,
+        /// The file with the JSON
+        file: PathBuf,
+    },
+    /// Take something away, such as /tokens/NAME
+    Delete {
+        /// The path below /api/v1
+        path: String,
+    },
     /// Make a token for the API
     Token {
         /// What it is for

@@ -111,7 +111,27 @@ impl Client {
     /// # Errors
     /// `CloudError` where there is no good answer.
     pub async fn post<T: Serialize>(&self, path: &str, body: &T) -> Result<serde_json::Value, CloudError> {
-        let response = self.send(self.with_body(Method::POST, path, body)?).await?;
+        self.changed(self.with_body(Method::POST, path, body)?).await
+    }
+
+    /// Puts something in place of what is there, and gives the answer as JSON; null where it has no body.
+    ///
+    /// # Errors
+    /// `CloudError` where there is no good answer.
+    pub async fn put<T: Serialize>(&self, path: &str, body: &T) -> Result<serde_json::Value, CloudError> {
+        self.changed(self.with_body(Method::PUT, path, body)?).await
+    }
+
+    /// Takes something away, and gives the answer as JSON; null where it has no body.
+    ///
+    /// # Errors
+    /// `CloudError` where there is no good answer.
+    pub async fn delete(&self, path: &str) -> Result<serde_json::Value, CloudError> {
+        self.changed(self.request(Method::DELETE, path)).await
+    }
+
+    async fn changed(&self, request: RequestBuilder) -> Result<serde_json::Value, CloudError> {
+        let response = self.send(request).await?;
         let body = response.bytes().await.map_err(|error| unreachable(&error))?;
         if body.is_empty() {
             return Ok(serde_json::Value::Null);

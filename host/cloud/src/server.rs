@@ -5,6 +5,7 @@ mod auth;
 mod controls;
 mod effective;
 mod export;
+mod naming;
 mod openapi;
 mod people;
 mod route;

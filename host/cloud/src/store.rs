@@ -4,6 +4,7 @@
 //! connection, outside of any transaction, and taken in at the end in one; so a long upload blocks nobody, and one that
 //! breaks off leaves nothing.
 
+mod commit;
 mod controls;
 mod export;
 mod ingest;

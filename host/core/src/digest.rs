@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 
 use schemars::JsonSchema;
@@ -152,46 +151,6 @@ pub struct Key(pub [u8; 16]);
 impl fmt::Debug for Key {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
-    }
-}
-
-/// Hashes keys for sets and maps: a key is a digest already, so half of it, mixed with a number of this process, will do.
-/// Without that number a hostile target could choose ids whose keys fall into the same places.
-#[derive(Debug, Clone)]
-pub struct KeyHashing(u64);
-
-impl Default for KeyHashing {
-    fn default() -> Self {
-        Self(RandomState::new().hash_one(0_u8) | 1)
-    }
-}
-
-impl BuildHasher for KeyHashing {
-    type Hasher = KeyHasher;
-    fn build_hasher(&self) -> KeyHasher {
-        KeyHasher { random: self.0, hash: 0 }
-    }
-}
-
-/// The hash of one key.
-#[derive(Debug, Clone, Copy)]
-pub struct KeyHasher {
-    random: u64,
-    hash: u64,
-}
-
-impl std::hash::Hasher for KeyHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for part in bytes.chunks(8) {
-            let mut eight = [0; 8];
-            eight[..part.len()].copy_from_slice(part);
-            let product = u128::from(u64::from_le_bytes(eight) ^ self.hash) * u128::from(self.random);
-            self.hash = (product >> 64) as u64 ^ product as u64;
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.hash
     }
 }
 

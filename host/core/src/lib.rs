@@ -22,6 +22,7 @@ pub mod manifest;
 pub mod ports;
 pub mod record;
 pub mod secret;
+pub mod seen;
 pub mod step;
 pub mod suggest;
 pub mod text;

@@ -68,6 +68,28 @@ pub struct People {
     pub unmatched: Vec<Account>,
 }
 
+impl People {
+    /// Only people with an account of this name, address or external id.
+    #[must_use]
+    pub fn with_account(mut self, called: &str) -> Self {
+        let is_called = |account: &Account| account.is_called(called);
+        self.linked.retain(|accounts| accounts.iter().any(is_called));
+        self.doubtful.retain(|doubtful| doubtful.accounts.iter().any(is_called));
+        self.unmatched.retain(is_called);
+        self
+    }
+}
+
+impl Account {
+    /// Whether this is its name, its address or its external id.
+    pub fn is_called(&self, text: &str) -> bool {
+        let address = self.email.as_ref().map(Name::as_str);
+        self.user_name.as_str() == text
+            || self.external_id.as_str() == text
+            || address.is_some_and(|address| address.eq_ignore_ascii_case(text))
+    }
+}
+
 fn value(account: &Account, key: LinkKey) -> Option<String> {
     match key {
         LinkKey::Email => account.email.as_ref().map(|email| email.as_str().trim().to_lowercase()),
@@ -225,5 +247,19 @@ mod tests {
         );
         assert!(people.linked.is_empty(), "{people:?}");
         assert_eq!(people.doubtful[0].accounts.len(), 4);
+    }
+
+    #[test]
+    fn people_are_found_by_any_name_of_any_account() {
+        let people = link(
+            vec![account("a", "1", Some("ann@x")), account("b", "9", Some("ann@x")), account("b", "bob", None)],
+            &[],
+        );
+        for name in ["1", "9", "ANN@x"] {
+            let found = people.clone().with_account(name);
+            assert_eq!((found.linked.len(), found.unmatched.len()), (1, 0), "{name}");
+        }
+        assert_eq!(ids(&people.clone().with_account("bob").unmatched), ["b:bob"]);
+        assert_eq!(people.with_account("ann"), People::default());
     }
 }

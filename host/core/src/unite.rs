@@ -4,21 +4,21 @@
 //! target: it fails, and nothing is removed on the strength of it. Records that do not fit the description are refused
 //! here as well, so that everything behind this point can rely on it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
-use crate::digest::{Hasher, Key, KeyHashing};
 use crate::fault::BadRecord;
 use crate::limits;
 use crate::record::{
     AccessControl, AccessPage, Description, Gap, IdentityPage, MemberKind, ObjectPage, ObjectRef, PermissionUse,
     Standing, What,
 };
+use crate::seen::Seen;
 use crate::text::{ExternalId, Kind, Name};
 
 /// What was seen of a read: which ids, how many records, what was missing.
 #[derive(Debug, Default)]
 pub struct Reading {
-    seen: HashSet<Key, KeyHashing>,
+    seen: Seen,
     records: u64,
     pages: u64,
     empty_in_a_row: u32,
@@ -72,7 +72,7 @@ impl Reading {
     }
 
     fn once(&mut self, kind: &str, id: &ExternalId) -> Result<(), BadRecord> {
-        if self.seen.insert(id_key(kind, id)) {
+        if self.seen.insert(kind, id.as_str()) {
             return Ok(());
         }
         let why = "the target changed while it was read, or a page was read twice";
@@ -80,7 +80,7 @@ impl Reading {
     }
 
     fn has(&self, kind: &str, id: &ExternalId) -> bool {
-        self.seen.contains(&id_key(kind, id))
+        self.seen.contains(kind, id.as_str())
     }
 
     /// Takes a page of step 1.
@@ -115,12 +115,6 @@ impl Reading {
         }
         Ok(())
     }
-}
-
-fn id_key(kind: &str, id: &ExternalId) -> Key {
-    let mut hasher = Hasher::default();
-    hasher.field(kind).field(id.as_str());
-    hasher.finish_key()
 }
 
 /// The access controls of a read: all of them by name, and those that are asked for whole.

@@ -70,15 +70,15 @@ fn object_ref(object: types::ObjectRef) -> Lifted<ObjectRef> {
     })
 }
 
-fn gaps(items: Vec<types::Gap>) -> Lifted<Vec<Gap>> {
-    list("gaps", limits::GAPS, items, |gap| {
+fn gaps(field: &'static str, items: Vec<types::Gap>) -> Lifted<Vec<Gap>> {
+    list(field, limits::GAPS, items, |gap| {
         Ok(Gap { scope: optional("scope", gap.scope)?, reason: text("reason", gap.reason)? })
     })
 }
 
 /// A page around its records.
 fn page<Records>(records: Records, gap: Vec<types::Gap>, resume: Option<String>) -> Lifted<Page<Records>> {
-    Ok(Page { records, gaps: gaps(gap)?, resume: optional("resume", resume)? })
+    Ok(Page { records, gaps: gaps("gaps", gap)?, resume: optional("resume", resume)? })
 }
 
 /// Refuses a page with more records than a page may have.

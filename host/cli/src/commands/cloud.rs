@@ -38,16 +38,21 @@ pub(super) async fn run(global: &Global, args: &Cloud) -> Result<Exit, CliError>
         Cloud::Export { digest } => export(&state, *digest).await,
         Cloud::Get { path } => {
             let answer = ask(&state, async |client| client.get(&rooted(path)).await).await?;
-            data(&format!("{answer:#}"));
-            Ok(Exit::Done)
+            Ok(shown(&answer))
         }
         Cloud::Post { path, file } => {
-            let bytes = files::read(file, limits::CLOUD_BODY_BYTES, codes::FILE)?;
-            let body: serde_json::Value = serde_json::from_slice(&bytes)
-                .map_err(|error| CliError::new(codes::FILE, format!("{}: {error}", files::shown(file))))?;
+            let body = json_file(file)?;
             let answer = ask(&state, async |client| client.post(&rooted(path), &body).await).await?;
-            data(&format!("{answer:#}"));
-            Ok(Exit::Done)
+            Ok(shown(&answer))
+        }
+        Cloud::Put { path, file } => {
+            let body = json_file(file)?;
+            let answer = ask(&state, async |client| client.put(&rooted(path), &body).await).await?;
+            Ok(shown(&answer))
+        }
+        Cloud::Delete { path } => {
+            let answer = ask(&state, async |client| client.delete(&rooted(path)).await).await?;
+            Ok(shown(&answer))
         }
         Cloud::Token { name, scope } => {
             let asked = serde_json::json!({ "name": name, "scopes": scope });
@@ -56,6 +61,21 @@ pub(super) async fn run(global: &Global, args: &Cloud) -> Result<Exit, CliError>
             Ok(Exit::Done)
         }
     }
+}
+
+/// Prints an answer, where it has a body.
+fn shown(answer: &serde_json::Value) -> Exit {
+    if !answer.is_null() {
+        data(&format!("{answer:#}"));
+    }
+    Exit::Done
+}
+
+/// The JSON of a file.
+fn json_file(file: &Path) -> Result<serde_json::Value, CliError> {
+    let bytes = files::read(file, limits::CLOUD_BODY_BYTES, codes::FILE)?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| CliError::new(codes::FILE, format!("{}: {error}", files::shown(file))))
 }
 
 /// A path as the API has it, also where somebody left out its first slash.

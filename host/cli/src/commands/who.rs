@@ -12,7 +12,7 @@ use crate::cloud::Connected;
 use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::render::who::{Answers, csv, explanation, head, indirect, table};
+use crate::render::who::{Answers, csv, explanation, head, indirect, object, table};
 use crate::render::{data, say};
 
 /// Answers that are asked for at once.
@@ -21,8 +21,9 @@ const PAGE: usize = 1_000;
 /// Asks the cloud and prints the answer.
 pub(super) async fn run(global: &Global, args: &Who) -> Result<Exit, CliError> {
     let state = configuration::state_alone(global)?;
-    let (choice, base) = match configuration::load(global) {
-        Ok(loaded) => (loaded.configuration.cloud, loaded.base),
+    let (choice, base) = match configuration::path(global) {
+        Ok(_) => configuration::load(global).map(|loaded| (loaded.configuration.cloud, loaded.base))?,
+        // A state directory is enough for the embedded cloud.
         Err(_) => (CloudChoice::Embedded, std::path::PathBuf::from(".")),
     };
     let cloud = Connected::open(&choice, &state, &base).await?;
@@ -31,24 +32,29 @@ pub(super) async fn run(global: &Global, args: &Who) -> Result<Exit, CliError> {
     answered
 }
 
+/// One question to one source.
+struct Question {
+    source: String,
+    verb: &'static str,
+    asked: Vec<(&'static str, String)>,
+}
+
 async fn answer(client: &Client, global: &Global, args: &Who) -> Result<Exit, CliError> {
-    let source = source(client, args).await?;
-    let path = |verb: &str| format!("/sources/{}/{verb}", encoded(&source));
-    let complete = if let Some([user, object, permission]) = args.explain.as_deref() {
-        let query = query(args, &[("user", user), ("object", object), ("permission", permission)])?;
-        let answer = get(client, &format!("{}?{query}", path("explain"))).await?;
-        print_explanation(global, &source, &answer);
-        is_complete(&answer)
-    } else {
-        let (verb, asked) = match (&args.user, &args.object) {
-            (Some(user), _) => ("access", ("user", user.as_str())),
-            (None, Some(object)) => ("who", ("object", object.as_str())),
-            (None, None) => return Err(CliError::new(codes::USAGE, "name an object, or --user")),
+    let questions = questions(client, args).await?;
+    let (mut complete, mut printed) = (true, Vec::new());
+    for question in questions {
+        let path = format!("/sources/{}/{}", encoded(&question.source), question.verb);
+        let mut answers = if question.verb == "explain" {
+            let first = get(client, &format!("{path}?{}", query(args, &question.asked)?)).await?;
+            Answers { first, ..Answers::default() }
+        } else {
+            pages(client, &path, args, &question.asked).await?
         };
-        let answers = pages(client, &path(verb), args, asked).await?;
-        print_answers(global, &source, &answers);
-        is_complete(&answers.first)
-    };
+        complete &= is_complete(&answers.first, question.verb == "access");
+        answers.source = question.source;
+        printed.push(answers);
+    }
+    print(global, args.explain.is_some(), &printed);
     if args.strict && !complete {
         say("not everything was read that could change this answer");
         return Ok(Exit::Failed);
@@ -56,48 +62,129 @@ async fn answer(client: &Client, global: &Global, args: &Who) -> Result<Exit, Cl
     Ok(Exit::Done)
 }
 
-fn print_explanation(global: &Global, source: &str, answer: &Value) {
-    match global.output {
-        Output::Human => {
-            head(source, answer).iter().for_each(|line| data(line));
-            explanation(answer).iter().for_each(|line| data(line));
+/// What is asked of which sources: about an object the one that has it, about somebody all in which he has an account.
+async fn questions(client: &Client, args: &Who) -> Result<Vec<Question>, CliError> {
+    let question = |source: String, verb, asked| Question { source, verb, asked };
+    match (args.explain.as_deref(), &args.user, &args.object) {
+        (Some([user, object, permission]), ..) => {
+            let (source, object) = object_of(client, args, object).await?;
+            let user = match accounts(client, args, user).await?.into_iter().find(|account| account.0 == source) {
+                Some((_, account)) => account,
+                None => user.clone(),
+            };
+            let asked = vec![("user", user), ("object", object), ("permission", permission.clone())];
+            Ok(vec![question(source, "explain", asked)])
         }
-        Output::Json | Output::Csv => data(&answer.to_string()),
+        (_, Some(user), _) => {
+            let accounts = accounts(client, args, user).await?;
+            Ok(accounts.into_iter().map(|(source, id)| question(source, "access", vec![("user", id)])).collect())
+        }
+        (_, _, Some(object)) => {
+            let (source, object) = object_of(client, args, object).await?;
+            Ok(vec![question(source, "who", vec![("object", object)])])
+        }
+        _ => Err(CliError::new(codes::USAGE, "name an object, or --user")),
     }
 }
 
-fn print_answers(global: &Global, source: &str, answers: &Answers) {
-    match global.output {
-        Output::Human => {
-            head(source, &answers.first).iter().for_each(|line| data(line));
-            table(answers).iter().for_each(|line| data(line));
-            indirect(&answers.first).iter().for_each(|line| data(line));
+/// The source that has an object, and the object as the cloud takes it.
+async fn object_of(client: &Client, args: &Who, called: &str) -> Result<(String, String), CliError> {
+    if let Some(source) = &args.source {
+        return Ok((source.clone(), called.to_owned()));
+    }
+    let found = get(client, &format!("/objects?called={}", encoded(called))).await?;
+    let found: Vec<&Value> = found["items"].as_array().into_iter().flatten().collect();
+    let source = |item: &Value| item["source"].as_str().unwrap_or_default().to_owned();
+    match found.as_slice() {
+        [one] => Ok((source(one), one["object"].to_string())),
+        [] => Err(CliError::new(codes::USAGE, format!("there is no object {}", escape(called)))
+            .help("write its path with dots, such as schema.table; `raito run` reads what there is")),
+        several => {
+            let names = several.iter().take(5).map(|item| format!("{} in {}", object(&item["object"]), source(item)));
+            let names: Vec<String> = names.collect();
+            let message = format!("{} objects are called {}: {}", several.len(), escape(called), names.join("; "));
+            Err(CliError::new(codes::USAGE, message).help("write its kind and whole path, or name one with --source"))
         }
-        Output::Csv => csv(answers).iter().for_each(|line| data(line)),
-        Output::Json => {
-            let mut whole = answers.first.clone();
-            whole["items"] = Value::Array(answers.items.clone());
-            data(&whole.to_string());
+    }
+}
+
+/// The accounts of one person: source and external id.
+async fn accounts(client: &Client, args: &Who, called: &str) -> Result<Vec<(String, String)>, CliError> {
+    if let Some(source) = &args.source {
+        return Ok(vec![(source.clone(), called.to_owned())]);
+    }
+    let people = get(client, &format!("/people?account={}", encoded(called))).await?;
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let mut persons: Vec<Vec<Value>> = list(&people["linked"]).iter().map(list).collect();
+    let doubtful = list(&people["doubtful"]).into_iter().flat_map(|doubtful| list(&doubtful["accounts"]));
+    let mut alone: Vec<Value> = doubtful.chain(list(&people["unmatched"])).collect();
+    alone.sort_by_key(Value::to_string);
+    alone.dedup();
+    persons.extend(alone.into_iter().map(|account| vec![account]));
+    let text = |account: &Value, key: &str| account[key].as_str().unwrap_or_default().to_owned();
+    match persons.as_slice() {
+        [one] => {
+            let sources = get(client, "/sources").await?;
+            let has_access = |store: &str| {
+                list(&sources["items"]).iter().any(|item| item["name"] == store && item["description"].is_object())
+            };
+            let accounts = one.iter().map(|account| (text(account, "store"), text(account, "external-id")));
+            let accounts: Vec<(String, String)> = accounts.filter(|(store, _)| has_access(store)).collect();
+            if accounts.is_empty() {
+                let message = format!("no source was read in which {} has an account", escape(called));
+                return Err(CliError::new(codes::USAGE, message));
+            }
+            Ok(accounts)
+        }
+        [] => Err(CliError::new(codes::USAGE, format!("there is no user {}", escape(called)))),
+        several => {
+            let name = |account: &Value| {
+                format!("{} in {}", escape(&text(account, "user-name")), escape(&text(account, "store")))
+            };
+            let names: Vec<String> = several.iter().flatten().take(10).map(name).collect();
+            let message = format!("{} may be different people: {}", escape(called), names.join("; "));
+            Err(CliError::new(codes::USAGE, message).help("name one with --source, or say what links their accounts"))
+        }
+    }
+}
+
+fn print(global: &Global, explained: bool, all: &[Answers]) {
+    match global.output {
+        Output::Csv if !explained => csv(all).iter().for_each(|line| data(line)),
+        Output::Human => {
+            for answers in all {
+                head(&answers.source, &answers.first).iter().for_each(|line| data(line));
+                if explained {
+                    explanation(&answers.first).iter().for_each(|line| data(line));
+                } else {
+                    table(answers).iter().for_each(|line| data(line));
+                    indirect(&answers.first).iter().for_each(|line| data(line));
+                }
+            }
+        }
+        Output::Json | Output::Csv => {
+            for answers in all {
+                let mut whole = answers.first.clone();
+                whole["source"] = Value::String(answers.source.clone());
+                if !explained {
+                    whole["items"] = Value::Array(answers.items.clone());
+                }
+                data(&whole.to_string());
+            }
         }
     }
 }
 
 /// All answers, up to the limit.
-async fn pages(client: &Client, path: &str, args: &Who, asked: (&str, &str)) -> Result<Answers, CliError> {
-    let mut answers = Answers { first: Value::Null, items: Vec::new(), more: false };
+async fn pages(client: &Client, path: &str, args: &Who, asked: &[(&str, String)]) -> Result<Answers, CliError> {
+    let mut answers = Answers::default();
     let mut cursor: Option<String> = None;
     loop {
         let limit = (args.limit - answers.items.len()).clamp(1, PAGE).to_string();
-        let mut wanted = vec![asked, ("limit", limit.as_str())];
-        if let Some(permission) = &args.permission {
-            wanted.push(("permission", permission));
-        }
-        if let Some(how) = &args.how {
-            wanted.push(("how", how));
-        }
-        if let Some(cursor) = &cursor {
-            wanted.push(("cursor", cursor));
-        }
+        let mut wanted = asked.to_vec();
+        wanted.push(("limit", limit));
+        let more = [("permission", &args.permission), ("how", &args.how), ("cursor", &cursor)];
+        wanted.extend(more.into_iter().filter_map(|(key, value)| value.clone().map(|value| (key, value))));
         let page = get(client, &format!("{path}?{}", query(args, &wanted)?)).await?;
         answers.items.extend(page["items"].as_array().cloned().unwrap_or_default());
         cursor = page["next-cursor"].as_str().map(str::to_owned);
@@ -118,23 +205,7 @@ async fn get(client: &Client, path: &str) -> Result<Value, CliError> {
     })
 }
 
-/// The source that is asked: the named one, or the only one.
-async fn source(client: &Client, args: &Who) -> Result<String, CliError> {
-    if let Some(name) = &args.source {
-        return Ok(name.clone());
-    }
-    let sources = get(client, "/sources").await?;
-    let names: Vec<&str> =
-        sources["items"].as_array().into_iter().flatten().filter_map(|item| item["name"].as_str()).collect();
-    match names.as_slice() {
-        [one] => Ok((*one).to_owned()),
-        [] => Err(CliError::new(codes::USAGE, "the cloud knows no source yet").help("run `raito run` first")),
-        several => Err(CliError::new(codes::USAGE, format!("there are several sources: {}", several.join(", ")))
-            .help("name one with --source")),
-    }
-}
-
-fn query(args: &Who, pairs: &[(&str, &str)]) -> Result<String, CliError> {
+fn query(args: &Who, pairs: &[(&str, String)]) -> Result<String, CliError> {
     let mut parts: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={}", encoded(value))).collect();
     if let Some(text) = &args.as_of {
         let time: jiff::Timestamp = text.parse().map_err(|_| {
@@ -151,12 +222,13 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
-/// Whether the answer rests on complete reads alone, and nothing is left out that could change it.
-fn is_complete(answer: &Value) -> bool {
+/// Whether the answer rests on complete reads alone, and nothing is left out that could change it: what is not granted can
+/// change what somebody holds everywhere, but not what is held on an object that was read.
+fn is_complete(answer: &Value, everywhere: bool) -> bool {
     let coverage = &answer["coverage"];
     let empty = |key: &str| coverage[key].as_array().is_none_or(Vec::is_empty);
     let reads = coverage["reads"].as_array();
     let whole = reads
         .is_some_and(|reads| !reads.is_empty() && reads.iter().all(|read| read["complete-ms"] == read["newest-ms"]));
-    whole && empty("gaps") && empty("incomplete") && empty("not-expanded")
+    whole && empty("gaps") && (!everywhere || empty("not-granted")) && empty("incomplete") && empty("not-expanded")
 }

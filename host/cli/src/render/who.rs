@@ -4,7 +4,9 @@ use raito_core::text::escape;
 use serde_json::Value;
 
 /// Answers, and the first page of them with what it says besides.
+#[derive(Default)]
 pub(crate) struct Answers {
+    pub(crate) source: String,
     pub(crate) first: Value,
     pub(crate) items: Vec<Value>,
     /// Whether there are more than were asked for.
@@ -26,7 +28,7 @@ fn time(ms: &Value) -> String {
 }
 
 /// An object as `kind path(signature)`.
-fn object(value: &Value) -> String {
+pub(crate) fn object(value: &Value) -> String {
     let path: Vec<String> =
         list(value, "path").filter_map(Value::as_str).map(|part| escape(part).into_owned()).collect();
     let signature = value["signature"].as_str().map(|signature| format!("({})", escape(signature))).unwrap_or_default();
@@ -60,6 +62,8 @@ pub(crate) fn head(source: &str, answer: &Value) -> Vec<String> {
         (!items.is_empty()).then(|| format!("  ! {what}: {}", items.join("; ")))
     };
     lines.extend(said("gaps", "not read"));
+    lines.extend(said("not-granted", "left out"));
+    lines.extend(said("not-known", "left out"));
     lines.extend(said("incomplete", "not told whole"));
     lines.extend(said("not-expanded", "rules that are not expanded"));
     lines
@@ -206,10 +210,11 @@ pub(crate) fn explanation(answer: &Value) -> Vec<String> {
 }
 
 /// Answers as comma-separated values with a head (RFC 4180).
-pub(crate) fn csv(answers: &Answers) -> Vec<String> {
-    let mut lines = vec!["user,user-id,object,permission,how,usable,conditional,rows,path,others".to_owned()];
-    for item in &answers.items {
+pub(crate) fn csv(all: &[Answers]) -> Vec<String> {
+    let mut lines = vec!["source,user,user-id,object,permission,how,usable,conditional,rows,path,others".to_owned()];
+    for (source, item) in all.iter().flat_map(|answers| answers.items.iter().map(|item| (&answers.source, item))) {
         let cells = [
+            escape(source).into_owned(),
             text(&item["user"], "name").into_owned(),
             text(&item["user"], "external-id").into_owned(),
             object(&item["object"]),

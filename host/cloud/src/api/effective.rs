@@ -97,6 +97,10 @@ pub(crate) struct Coverage {
     pub(crate) reads: Vec<ReadItem>,
     /// What the newest reads could not read.
     pub(crate) gaps: Vec<String>,
+    /// What no read tells, because it is not granted: the inside of these objects.
+    pub(crate) not_granted: Vec<String>,
+    /// What no read tells, because the connector does not know such things.
+    pub(crate) not_known: Vec<String>,
     /// Groups and access controls of which something could not be told.
     pub(crate) incomplete: Vec<String>,
     /// Rules for members that are not expanded.
@@ -168,4 +172,12 @@ pub(crate) struct Explained {
     /// Access controls that take it.
     pub(crate) denied_by: Vec<String>,
     pub(crate) coverage: Coverage,
+}
+
+/// An object of a source.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct FoundObject {
+    pub(crate) source: String,
+    pub(crate) object: ObjectRef,
 }

@@ -32,6 +32,10 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, problem::NOT_FOUND, detail)
     }
 
+    pub(super) fn internal(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, problem::INTERNAL, detail)
+    }
+
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, problem::INVALID, detail)
     }
@@ -92,4 +96,17 @@ impl From<QueryRejection> for Refusal {
 /// The answer where there is no such route.
 pub(super) async fn not_found() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, problem::NOT_FOUND, "there is no such resource: see /openapi.json")
+}
+
+/// Does work beside the threads that serve others.
+///
+/// # Errors
+/// What the work says; and that it failed, where it panicked.
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        tracing::error!("work for an answer failed: {error}");
+        Err(Refusal::internal("the question could not be answered"))
+    })
 }

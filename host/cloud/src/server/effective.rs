@@ -14,30 +14,20 @@ use raito_core::text::ExternalId;
 use serde::Deserialize;
 
 use super::App;
-use super::answer::Refusal;
-use super::route::{Body, Route, schema};
+use super::answer::{Refusal, aside};
+use super::naming::objects_named;
+use super::route::{Route, question, schema};
 use crate::api::effective::{
     AccessPage, AnswerItem, Coverage, Explained, IndirectItem, MayReachItem, Missing, PersonItem, RowsItem, StepItem,
 };
-use crate::api::scope::Scope;
 
 pub(super) fn routes() -> Vec<Route> {
-    let route = |path, summary, query, answer, handler| Route {
-        method: "get",
-        path,
-        summary,
-        scope: Scope::Read,
-        query,
-        body: Body::None,
-        answer: Body::Json(answer),
-        handler,
-    };
     vec![
-        route(
+        question(
             "/sources/{source}/who",
             "Who holds what on an object",
             &[
-                ("object", "its path with dots, its external id, or JSON: {\"kind\":…,\"path\":[…]}"),
+                ("object", "its path with dots, or JSON: {\"kind\":…,\"path\":[…]}"),
                 ("permission", "only this permission, or read, write or admin"),
                 ("how", "only active, assumable or obtainable"),
                 ("as-of", "as it was at this time, in milliseconds since 1970"),
@@ -47,7 +37,7 @@ pub(super) fn routes() -> Vec<Route> {
             schema::<AccessPage>,
             get(who),
         ),
-        route(
+        question(
             "/sources/{source}/access",
             "What a user holds",
             &[
@@ -61,7 +51,7 @@ pub(super) fn routes() -> Vec<Route> {
             schema::<AccessPage>,
             get(access),
         ),
-        route(
+        question(
             "/sources/{source}/explain",
             "Why a user holds a permission, or what is missing",
             &[
@@ -104,6 +94,10 @@ impl Asking {
         let source = app.store.source_id(source).await?;
         let snapshot = app.store.snapshot(source, question.as_of, app.clock.now_ms()).await?;
         let mut coverage = app.store.coverage(source, question.as_of).await?;
+        for left_out in snapshot.left_out() {
+            let list = if left_out.scope.is_some() { &mut coverage.not_granted } else { &mut coverage.not_known };
+            list.push(left_out.reason.as_str().to_owned());
+        }
         coverage.incomplete.extend(snapshot.incomplete().map(|name| name.as_str().to_owned()));
         coverage.not_expanded.extend(snapshot.unknown_specials().iter().map(|id| id.as_str().to_owned()));
         Ok(Self { question, snapshot, coverage })
@@ -122,13 +116,7 @@ impl Asking {
 
     fn object(&self) -> Result<ObjectId, Refusal> {
         let named = self.question.object.as_deref().ok_or_else(|| Refusal::bad_request("object: name one"))?;
-        if named.starts_with('{') {
-            let reference =
-                serde_json::from_str(named).map_err(|error| Refusal::bad_request(format!("object: {error}")))?;
-            return self.snapshot.find_object(&reference).ok_or_else(|| no_object(named));
-        }
-        let found: Vec<ObjectId> =
-            self.snapshot.all_objects().filter(|id| is_named(&self.snapshot, *id, named)).collect();
+        let found = objects_named(&self.snapshot, named)?;
         match found.as_slice() {
             [] => Err(no_object(named)),
             [one] => Ok(*one),
@@ -174,21 +162,6 @@ fn no_object(name: &str) -> Refusal {
     Refusal::missing(format!("there is no object {}", shown(name)))
 }
 
-/// Whether an object has this name: its path with dots, with or without what stands first, and with its kind before it or
-/// without.
-fn is_named(snapshot: &Snapshot, id: ObjectId, name: &str) -> bool {
-    let object = snapshot.object(id);
-    let name = match name.split_once(' ') {
-        Some((kind, rest)) if kind == object.kind.as_str() => rest,
-        _ => name,
-    };
-    let parts: Vec<&str> = object.path.iter().map(|part| part.as_str()).collect();
-    let signature = object.signature.as_ref().map(|signature| format!("({signature})")).unwrap_or_default();
-    let whole = parts.join(".");
-    let inner = parts.get(1..).unwrap_or_default().join(".");
-    [whole, inner].iter().any(|path| !path.is_empty() && (path == name || format!("{path}{signature}") == name))
-}
-
 /// The permissions that a word stands for: one of that name, or all that count as read, write or admin.
 fn permissions(snapshot: &Snapshot, object: Option<ObjectId>, word: &str) -> Vec<PermissionId> {
     let class = ["read", "write", "admin"].iter().position(|class| *class == word);
@@ -202,80 +175,102 @@ fn permissions(snapshot: &Snapshot, object: Option<ObjectId>, word: &str) -> Vec
     }
 }
 
+/// Answers a question beside the threads that serve others: it may look at every object.
+async fn answered<T: Send + 'static>(
+    app: &App,
+    source: &str,
+    asked: Asked,
+    answer: fn(Asking) -> Result<T, Refusal>,
+) -> Result<Json<T>, Refusal> {
+    let asking = Asking::new(app, source, asked).await?;
+    aside(move || answer(asking)).await.map(Json)
+}
+
 async fn who(State(app): State<App>, Path(source): Path<String>, asked: Asked) -> Result<Json<AccessPage>, Refusal> {
-    let asking = Asking::new(&app, &source, asked).await?;
-    let object = asking.object()?;
-    let filter = asking.filter(Some(object))?;
-    let answers = asking.snapshot.who(object, &filter);
-    let from = asking.question.cursor.unwrap_or(0) as usize;
-    let limit = asking.limit();
-    let items: Vec<AnswerItem> =
-        answers.iter().skip(from).take(limit).map(|answer| item(&asking.snapshot, answer)).collect();
-    let next = (from + items.len() < answers.len()).then(|| (from + items.len()).to_string());
-    let indirect = if from == 0 { indirect(&asking.snapshot, object) } else { vec![] };
-    let may_reach = if from == 0 { may_reach(&asking.snapshot, object) } else { vec![] };
-    Ok(Json(AccessPage {
-        object: Some(asking.snapshot.object(object).clone()),
-        total: Some(answers.len() as u64),
-        items,
-        indirect,
-        may_reach,
-        coverage: asking.coverage,
-        next_cursor: next,
-    }))
+    answered(&app, &source, asked, Asking::who).await
 }
 
 async fn access(State(app): State<App>, Path(source): Path<String>, asked: Asked) -> Result<Json<AccessPage>, Refusal> {
-    let asking = Asking::new(&app, &source, asked).await?;
-    let user = asking.user()?;
-    let filter = asking.filter(None)?;
-    let from = asking.snapshot.object_at(asking.question.cursor.unwrap_or(0));
-    let answers = match from {
-        Some(from) => asking.snapshot.of_user(user, &filter, from, asking.limit()),
-        None => vec![],
-    };
-    let next = answers.last().filter(|_| answers.len() >= asking.limit());
-    let next_cursor = next.and_then(|last| asking.snapshot.position_behind(last.object)).map(|at| at.to_string());
-    Ok(Json(AccessPage {
-        object: None,
-        total: None,
-        items: answers.iter().map(|answer| item(&asking.snapshot, answer)).collect(),
-        indirect: vec![],
-        may_reach: vec![],
-        coverage: asking.coverage,
-        next_cursor,
-    }))
+    answered(&app, &source, asked, Asking::access).await
 }
 
 async fn explain(State(app): State<App>, Path(source): Path<String>, asked: Asked) -> Result<Json<Explained>, Refusal> {
-    let asking = Asking::new(&app, &source, asked).await?;
-    let (user, object) = (asking.user()?, asking.object()?);
-    let name = asking.question.permission.as_deref().ok_or_else(|| Refusal::bad_request("permission: name one"))?;
-    let permission = *permissions(&asking.snapshot, Some(object), name)
-        .first()
-        .ok_or_else(|| Refusal::bad_request(format!("there is no permission {}", shown(name))))?;
-    let snapshot = &asking.snapshot;
-    let why = snapshot.explain(user, object, permission);
-    let names = |ids: &[PrincipalId]| ids.iter().map(|id| snapshot.principal(*id).name.to_string()).collect();
-    let missing = |need: &raito_core::expansion::MissingNeed| Missing {
-        permission: snapshot.permission_name(need.permission).to_string(),
-        object: need.object.map(|id| snapshot.object(id).to_string()),
-    };
-    Ok(Json(Explained {
-        user: person(snapshot, user),
-        object: snapshot.object(object).clone(),
-        permission: snapshot.permission_name(permission).to_string(),
-        how: why.how.map(|how| how.word().to_owned()),
-        conditional: why.conditional,
-        usable: why.how.is_some() && why.missing.is_empty(),
-        path: why.path.as_ref().map(|path| steps(snapshot, &path.steps)).unwrap_or_default(),
-        others: why.path.as_ref().map_or(0, |path| path.others as u64),
-        missing: why.missing.iter().map(missing).collect(),
-        rows: rows(snapshot, &why.rows),
-        would_give: names(&why.would_give),
-        denied_by: names(&why.denied_by),
-        coverage: asking.coverage,
-    }))
+    answered(&app, &source, asked, Asking::explain).await
+}
+
+impl Asking {
+    fn who(self) -> Result<AccessPage, Refusal> {
+        let object = self.object()?;
+        let filter = self.filter(Some(object))?;
+        let answers = self.snapshot.who(object, &filter);
+        let from = self.question.cursor.unwrap_or(0) as usize;
+        let limit = self.limit();
+        let items: Vec<AnswerItem> =
+            answers.iter().skip(from).take(limit).map(|answer| item(&self.snapshot, answer)).collect();
+        let next = (from + items.len() < answers.len()).then(|| (from + items.len()).to_string());
+        let indirect = if from == 0 { indirect(&self.snapshot, object) } else { vec![] };
+        let may_reach = if from == 0 { may_reach(&self.snapshot, object) } else { vec![] };
+        Ok(AccessPage {
+            object: Some(self.snapshot.object(object).clone()),
+            total: Some(answers.len() as u64),
+            items,
+            indirect,
+            may_reach,
+            coverage: self.coverage,
+            next_cursor: next,
+        })
+    }
+
+    fn access(self) -> Result<AccessPage, Refusal> {
+        let user = self.user()?;
+        let filter = self.filter(None)?;
+        let from = self.snapshot.object_at(self.question.cursor.unwrap_or(0));
+        let answers = match from {
+            Some(from) => self.snapshot.of_user(user, &filter, from, self.limit()),
+            None => vec![],
+        };
+        let next = answers.last().filter(|_| answers.len() >= self.limit());
+        let next_cursor = next.and_then(|last| self.snapshot.position_behind(last.object)).map(|at| at.to_string());
+        Ok(AccessPage {
+            object: None,
+            total: None,
+            items: answers.iter().map(|answer| item(&self.snapshot, answer)).collect(),
+            indirect: vec![],
+            may_reach: vec![],
+            coverage: self.coverage,
+            next_cursor,
+        })
+    }
+
+    fn explain(self) -> Result<Explained, Refusal> {
+        let (user, object) = (self.user()?, self.object()?);
+        let name = self.question.permission.as_deref().ok_or_else(|| Refusal::bad_request("permission: name one"))?;
+        let permission = *permissions(&self.snapshot, Some(object), name)
+            .first()
+            .ok_or_else(|| Refusal::bad_request(format!("there is no permission {}", shown(name))))?;
+        let snapshot = &self.snapshot;
+        let why = snapshot.explain(user, object, permission);
+        let names = |ids: &[PrincipalId]| ids.iter().map(|id| snapshot.principal(*id).name.to_string()).collect();
+        let missing = |need: &raito_core::expansion::MissingNeed| Missing {
+            permission: snapshot.permission_name(need.permission).to_string(),
+            object: need.object.map(|id| snapshot.object(id).to_string()),
+        };
+        Ok(Explained {
+            user: person(snapshot, user),
+            object: snapshot.object(object).clone(),
+            permission: snapshot.permission_name(permission).to_string(),
+            how: why.how.map(|how| how.word().to_owned()),
+            conditional: why.conditional,
+            usable: why.how.is_some() && why.missing.is_empty(),
+            path: why.path.as_ref().map(|path| steps(snapshot, &path.steps)).unwrap_or_default(),
+            others: why.path.as_ref().map_or(0, |path| path.others as u64),
+            missing: why.missing.iter().map(missing).collect(),
+            rows: rows(snapshot, &why.rows),
+            would_give: names(&why.would_give),
+            denied_by: names(&why.denied_by),
+            coverage: self.coverage,
+        })
+    }
 }
 
 fn person(snapshot: &Snapshot, id: PrincipalId) -> PersonItem {

@@ -1,37 +1,33 @@
 //! People: which accounts are of one person.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 use raito_core::linking::{LinkKey, LinkRule, People};
 use raito_core::text::TargetName;
+use serde::Deserialize;
 
 use super::App;
 use super::answer::Refusal;
-use super::route::{Body, Route, schema};
+use super::route::{Body, Route, question, route, schema};
 use crate::api::Listed;
 use crate::api::scope::Scope;
 
 pub(super) fn routes() -> Vec<Route> {
-    let route = |method, path, summary, scope, body, answer, handler| Route {
-        method,
-        path,
-        summary,
-        scope,
-        query: &[],
-        body,
-        answer,
-        handler,
-    };
-    let (people, rules) = (Body::Json(schema::<People>), Body::Json(schema::<Listed<LinkRule>>));
+    let rules = Body::Json(schema::<Listed<LinkRule>>);
     let key = Body::Json(schema::<LinkKey>);
     vec![
-        route("get", "/people", "List accounts by person", Scope::Read, Body::None, people, get(list)),
+        question(
+            "/people",
+            "List accounts by person",
+            &[("account", "only people with an account of this name, address or external id")],
+            schema::<People>,
+            get(list),
+        ),
         route(
-            "get",
-            "/links",
+            ("get", "/links"),
             "List what links the accounts of two stores",
             Scope::Read,
             Body::None,
@@ -39,8 +35,7 @@ pub(super) fn routes() -> Vec<Route> {
             get(links),
         ),
         route(
-            "put",
-            "/links/{one}/{other}",
+            ("put", "/links/{one}/{other}"),
             "Say what links the accounts of two stores",
             Scope::Write,
             key,
@@ -50,8 +45,20 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(State(app): State<App>) -> Result<Json<People>, Refusal> {
-    Ok(Json(app.store.people().await?))
+/// Which people.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Which {
+    account: Option<String>,
+}
+
+async fn list(State(app): State<App>, which: Result<Query<Which>, QueryRejection>) -> Result<Json<People>, Refusal> {
+    let Query(which) = which?;
+    let people = app.store.people().await?;
+    Ok(Json(match which.account {
+        Some(called) => people.with_account(&called),
+        None => people,
+    }))
 }
 
 async fn links(State(app): State<App>) -> Result<Json<Listed<LinkRule>>, Refusal> {

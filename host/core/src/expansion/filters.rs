@@ -22,13 +22,13 @@ impl Snapshot {
         if filters.is_empty() || self.overrides(active, object, forced) {
             return Rows::All;
         }
-        let filterable = |rule: &&&Rule| rule.policy.commands.is_empty() || rule.policy.commands.contains(name);
-        // A permission that no filter could be about, such as TRUNCATE, is not filtered.
-        if !self.rules.rule(permission).reads && !self.rules.rule(permission).writes {
+        let about = |rule: &&&Rule| rule.policy.commands.is_empty() || rule.policy.commands.contains(name);
+        // What no filter of the object is about, such as TRUNCATE, is not filtered.
+        if !filters.iter().any(|rule| about(&rule)) {
             return Rows::All;
         }
         let mine = |rule: &&&Rule| active.has(rule.control);
-        let shown: Vec<&&Rule> = filters.iter().filter(filterable).filter(mine).collect();
+        let shown: Vec<&&Rule> = filters.iter().filter(about).filter(mine).collect();
         if !shown.iter().any(|rule| !rule.policy.restrictive) {
             return Rows::Nothing;
         }

@@ -7,7 +7,8 @@ use super::principals::{EVERYONE, Link, Principal, PrincipalId, PrincipalKind, P
 use super::rules::{PermissionId, Rules};
 use crate::digest::{Hasher, Key};
 use crate::record::{
-    AccessControl, Action, DataObject, Description, Group, Member, Membership, ObjectRef, Policy, Standing, User, What,
+    AccessControl, Action, DataObject, Description, Gap, Group, Member, Membership, ObjectRef, Policy, Standing, User,
+    What,
 };
 use crate::text::{ExternalId, Kind, Name, PermissionName, PolicyText};
 
@@ -55,6 +56,8 @@ pub struct Snapshot {
     pub(super) incomplete: Vec<PrincipalId>,
     /// Rules that nobody can expand.
     pub(super) unknown_specials: Vec<ExternalId>,
+    /// What no read tells.
+    pub(super) left_out: Vec<Gap>,
 }
 
 /// What does not fit the description.
@@ -80,6 +83,7 @@ pub struct Builder {
     standings: Vec<StandingFact>,
     incomplete: Vec<PrincipalId>,
     unknown_specials: Vec<ExternalId>,
+    left_out: Vec<Gap>,
     now_ms: u64,
 }
 
@@ -103,6 +107,7 @@ impl Builder {
             standings: Vec::new(),
             incomplete: Vec::new(),
             unknown_specials: Vec::new(),
+            left_out: description.left_out.clone(),
             now_ms,
         }
     }
@@ -292,6 +297,7 @@ impl Builder {
             standings: self.standings,
             incomplete: self.incomplete,
             unknown_specials: self.unknown_specials,
+            left_out: self.left_out,
         }
     }
 
@@ -382,5 +388,10 @@ impl Snapshot {
     /// Rules for members that nobody here can expand.
     pub fn unknown_specials(&self) -> &[ExternalId] {
         &self.unknown_specials
+    }
+
+    /// What no read tells, as the description says.
+    pub fn left_out(&self) -> &[Gap] {
+        &self.left_out
     }
 }

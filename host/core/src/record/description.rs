@@ -169,6 +169,9 @@ pub struct Description {
     pub reserved_prefixes: Vec<Name>,
     /// The SQL dialect in which statements of step 5 are written.
     pub sql_dialect: Option<Name>,
+    /// What no read tells: with a scope what was not granted or asked for, without one what the connector does not know.
+    #[serde(default)]
+    pub left_out: Vec<super::Gap>,
 }
 
 impl Description {

@@ -10,7 +10,7 @@ use raito_core::record::{
 };
 use raito_core::text::{Kind, Name};
 
-use super::{Lifted, list, optional, text, texts};
+use super::{Lifted, gaps, list, optional, text, texts};
 use crate::bindings::exports::raito::connector::data_source as wit;
 
 pub(crate) fn description(given: wit::Description) -> Lifted<Description> {
@@ -31,6 +31,7 @@ pub(crate) fn description(given: wit::Description) -> Lifted<Description> {
         name_bytes_max: given.name_bytes_max,
         reserved_prefixes: texts("reserved-prefixes", ITEMS, given.reserved_prefixes)?,
         sql_dialect: optional("sql-dialect", given.sql_dialect)?,
+        left_out: gaps("left-out", given.left_out)?,
     };
     check_references(&description)?;
     Ok(description)

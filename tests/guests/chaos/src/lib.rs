@@ -205,6 +205,7 @@ fn description() -> Description {
         name_bytes_max: 63,
         reserved_prefixes: vec![],
         sql_dialect: None,
+        left_out: vec![],
     }
 }
 
