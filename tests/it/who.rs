@@ -341,7 +341,8 @@ fn way_of(
 fn each_rule_counts(exported: &Exported, triples: &[Triple]) {
     let without_control = |kind: &'static str| move |line: &Value| line[0] == "access_controls" && line[5] == kind;
     let members = |test: fn(&Value) -> bool| move |line: &Value| line[0] == "members" && test(line);
-    let rules: Vec<(&str, Box<dyn Fn(&Value) -> bool>)> = vec![
+    type IsOfRule = Box<dyn Fn(&Value) -> bool>;
+    let rules: Vec<(&str, IsOfRule)> = vec![
         ("PUBLIC", Box::new(without_control("public"))),
         ("attributes", Box::new(without_control("attribute"))),
         ("pg_database_owner", Box::new(without_control("database-owner"))),

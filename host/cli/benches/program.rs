@@ -1,6 +1,6 @@
 //! The program as a whole: how fast it starts, and what it takes to bring a PostgreSQL with 100,000 grants into the embedded
 //! cloud. Prints one line for each; `host/docs/performance.md` has them.
-#![allow(unreachable_pub, dead_code, reason = "what tests stand on is used by more than this")]
+#![allow(unreachable_pub, dead_code, unused_imports, reason = "what tests stand on is used by more than this")]
 
 #[path = "../../../tests/support/mod.rs"]
 mod support;

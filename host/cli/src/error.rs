@@ -19,7 +19,7 @@ pub(crate) struct CliError {
     /// What to write or run next.
     pub(crate) help: Vec<String>,
     /// Mistakes of a file, with the file's name and text.
-    pub(crate) mistakes: Option<Mistakes>,
+    pub(crate) mistakes: Option<Box<Mistakes>>,
 }
 
 /// Mistakes of one file.
@@ -52,7 +52,7 @@ impl CliError {
     pub(crate) fn mistakes(file: String, text: String, list: Vec<Mistake>) -> Self {
         let count = list.len();
         let message = if count == 1 { format!("{file} has a mistake") } else { format!("{file} has {count} mistakes") };
-        Self { mistakes: Some(Mistakes { file, text, list }), ..Self::new(codes::CONFIGURATION, message) }
+        Self { mistakes: Some(Box::new(Mistakes { file, text, list })), ..Self::new(codes::CONFIGURATION, message) }
     }
 }
 

@@ -133,9 +133,8 @@ fn a_secret_never_stands_in_the_file() {
             .contains("comes from one place")
     );
     assert!(one("http.api", "{ origin: \"https://h\", token: abc }").contains("unknown key token"));
-    for said in [one("sql.main", "{ url: \"postgresql://u@h/\", databases: [d], password: hunter2 }")] {
-        assert!(!said.contains("hunter2"), "the mistake does not repeat it: {said}");
-    }
+    let said = one("sql.main", "{ url: \"postgresql://u@h/\", databases: [d], password: hunter2 }");
+    assert!(!said.contains("hunter2"), "the mistake does not repeat it: {said}");
 }
 
 #[test]

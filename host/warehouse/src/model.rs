@@ -214,13 +214,13 @@ impl Model {
 
     fn add_people(&mut self, count: usize, seed: &mut Seed) {
         for number in 1..=count {
-            let (first, last) = (*seed.pick(&FIRST), *seed.pick(&LAST));
+            let (first, last) = (seed.pick(&FIRST), seed.pick(&LAST));
             let machine = seed.one_in(12);
             let login = if machine { format!("svc-{number}") } else { format!("{}.{number}", first.to_lowercase()) };
             let email = (!machine).then(|| format!("{}{number}@example.test", last.to_lowercase().replace('\'', "")));
             let name = if machine { format!("Service {number}") } else { format!("{first} {last}") };
             let person =
-                Person { login, name, email, active: !seed.one_in(15), machine, department: *seed.pick(&DEPARTMENTS) };
+                Person { login, name, email, active: !seed.one_in(15), machine, department: seed.pick(&DEPARTMENTS) };
             self.people.insert(format!("p{number:04}"), person);
         }
     }
@@ -230,8 +230,7 @@ impl Model {
         let people: Vec<String> = self.people.keys().cloned().collect();
         for number in 1..=count {
             let department = DEPARTMENTS[number % DEPARTMENTS.len()];
-            let mut members: BTreeSet<Principal> =
-                (0..3 + seed.below(12)).map(|_| seed.pick(&people).clone()).collect();
+            let mut members: BTreeSet<Principal> = (0..3 + seed.below(12)).map(|_| seed.pick(&people)).collect();
             for below in [number * 3, number * 3 + 1].into_iter().filter(|below| *below <= count) {
                 members.insert(format!("g{below:02}"));
             }
@@ -285,7 +284,7 @@ impl Model {
                 members.insert(format!("r{:03}", 1 + seed.below(number as u64 - 1)));
             }
             let grants = (0..5 + seed.below(60))
-                .map(|_| ((seed.pick(&tables).clone(), *seed.pick(&TABLE_PERMISSIONS)), seed.one_in(20)))
+                .map(|_| ((seed.pick(&tables), seed.pick(&TABLE_PERMISSIONS)), seed.one_in(20)))
                 .collect();
             let role = Role {
                 name: format!("{}_{}", seed.pick(&DATASETS), number),
@@ -303,7 +302,7 @@ impl Model {
         let ids: Vec<String> = self.datasets.keys().cloned().collect();
         for (at, id) in ids.iter().enumerate() {
             let mut access: BTreeSet<(Principal, &'static str)> =
-                (0..4 + seed.below(8)).map(|_| (self.principal(seed), *seed.pick(&DATASET_PERMISSIONS))).collect();
+                (0..4 + seed.below(8)).map(|_| (self.principal(seed), seed.pick(&DATASET_PERMISSIONS))).collect();
             if at == 7 {
                 access.insert(("everyone".to_owned(), "read"));
             }
@@ -320,7 +319,7 @@ impl Model {
             .collect();
         for column in found {
             let clear_for = [self.principal(seed)].into();
-            self.masks.insert(column, Mask { kind: *seed.pick(&MASK_KINDS), clear_for });
+            self.masks.insert(column, Mask { kind: seed.pick(&MASK_KINDS), clear_for });
         }
     }
 
@@ -333,12 +332,12 @@ impl Model {
         for number in 0..count {
             let started_ms = begin + MONTH_MS / count.max(1) as u64 * number as u64;
             let id = format!("q{:06}", number + 1);
-            let table = seed.pick(&tables).clone();
+            let table = seed.pick(&tables);
             let text = format!("select * from {} where id = {}", self.tables[&table].name, seed.below(1_000));
             let statement = Statement {
                 id: id.clone(),
-                person: seed.pick(&people).clone(),
-                role: (!roles.is_empty() && !seed.one_in(4)).then(|| seed.pick(&roles).clone()),
+                person: seed.pick(&people),
+                role: (!roles.is_empty() && !seed.one_in(4)).then(|| seed.pick(&roles)),
                 text,
                 started_ms,
                 ended_ms: started_ms + seed.below(5_000),

@@ -27,8 +27,8 @@ impl Seed {
     }
 
     /// One of these.
-    pub(crate) fn pick<'l, T>(&mut self, list: &'l [T]) -> &'l T {
-        &list[self.index(list.len())]
+    pub(crate) fn pick<T: Clone>(&mut self, list: &[T]) -> T {
+        list[self.index(list.len())].clone()
     }
 
     /// True in one of `n` cases.

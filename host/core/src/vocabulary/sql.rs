@@ -134,11 +134,13 @@ impl Statement {
 
     /// All placeholders.
     pub fn placeholders(&self) -> Vec<&Placeholder> {
-        let placeholder = |piece| match piece {
-            &SqlPiece::Placeholder(ref placeholder) => Some(placeholder),
-            SqlPiece::Text(_) | SqlPiece::Bind(_) => None,
-        };
-        self.pieces.iter().filter_map(placeholder).collect()
+        let mut all = Vec::new();
+        for piece in &self.pieces {
+            if let SqlPiece::Placeholder(placeholder) = piece {
+                all.push(placeholder);
+            }
+        }
+        all
     }
 
     /// All bind parameters, in the order of their numbers.

@@ -90,9 +90,8 @@ fn quoted(rest: &str, quote: u8, escapes: bool) -> Option<usize> {
     let bytes = rest.as_bytes();
     let mut at = 1;
     while at < bytes.len() {
-        if escapes && bytes[at] == b'\\' {
-            at += 2;
-        } else if bytes[at] == quote && bytes.get(at + 1) == Some(&quote) {
+        let is_pair = (escapes && bytes[at] == b'\\') || (bytes[at] == quote && bytes.get(at + 1) == Some(&quote));
+        if is_pair {
             at += 2;
         } else if bytes[at] == quote {
             return Some(at + 1);
