@@ -60,10 +60,10 @@ impl Id {
         }
     }
 
-    fn shown(&self) -> String {
+    fn shown(&self) -> Option<String> {
         match self {
-            Self::Known(id) | Self::Captured(id) => id.clone(),
-            Self::None => "none".to_owned(),
+            Self::Known(id) | Self::Captured(id) => Some(id.clone()),
+            Self::None => None,
         }
     }
 }

@@ -121,6 +121,7 @@ fn controls() -> Vec<ControlKind> {
         can_rename: false,
         assumable: false,
         members: members.iter().map(|word| (*word).into()).collect(),
+        admits: members.iter().map(|word| (*word).into()).collect(),
         common_parent: None,
         replaced_whole: false,
     };

@@ -78,8 +78,14 @@ pub(crate) fn memberships(role: i64, user: bool, has: impl Fn(&Attribute) -> boo
 }
 
 /// Until PostgreSQL 15, CREATEROLE could make anybody a member of any role that is no superuser (manual of 15, CREATE ROLE).
-pub(crate) fn createrole_admits() -> Member {
-    Member { inherits: false, may_pass_on: true, ..plain_member(MemberKind::AccessControl, attribute_id("createrole")) }
+/// Nobody granted that: it comes with the role.
+pub(crate) fn createrole_admits(role: &str) -> Member {
+    Member {
+        inherits: false,
+        may_pass_on: true,
+        granted_by: Some(role.to_owned()),
+        ..plain_member(MemberKind::AccessControl, attribute_id("createrole"))
+    }
 }
 
 #[cfg(test)]

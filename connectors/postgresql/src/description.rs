@@ -268,11 +268,19 @@ fn controls() -> Vec<ControlKind> {
         can_rename: false,
         assumable: false,
         members: members.iter().map(|word| (*word).into()).collect(),
+        admits: vec![],
         common_parent: None,
         replaced_whole: false,
     };
     vec![
-        ControlKind { assumable: true, ..control("role", "Role", &["user", "access-control"]) },
+        ControlKind {
+            assumable: true,
+            can_create: true,
+            can_rename: true,
+            // Its own user comes with the role; everybody else is a member by way of his own role.
+            admits: vec!["access-control".into()],
+            ..control("role", "Role", &["user", "access-control"])
+        },
         control("public", "Everybody", &["special"]),
         control("attribute", "Role attribute", &["user", "acting-as"]),
         control("database-owner", "Owner of a database", &["access-control"]),

@@ -3,6 +3,7 @@
 
 mod access;
 mod attributes;
+mod changes;
 mod cluster;
 mod description;
 mod identities;
@@ -15,7 +16,7 @@ mod references;
 mod roles;
 mod walk;
 
-use raito_sdk::{Context, Fault, Reader, access_from_target, data_source, identity_store};
+use raito_sdk::{Context, Fault, Reader, access_from_target, access_to_target, data_source, identity_store};
 
 /// The connector.
 pub struct Postgresql;
@@ -48,10 +49,21 @@ impl access_from_target::Guest for Postgresql {
     }
 }
 
+impl access_to_target::Guest for Postgresql {
+    fn apply(
+        context: Context,
+        changes: Vec<access_to_target::ChangeSet>,
+    ) -> Result<Vec<access_to_target::Applied>, Fault> {
+        let carrier = changes::Carrier::new(&context)?;
+        Ok(changes.iter().map(|set| carrier.apply(set)).collect())
+    }
+}
+
 #[cfg(target_family = "wasm")]
 mod export {
     use super::Postgresql;
     raito_sdk::export_identity_store!(Postgresql);
     raito_sdk::export_data_source!(Postgresql);
     raito_sdk::export_access_from_target!(Postgresql);
+    raito_sdk::export_access_to_target!(Postgresql);
 }

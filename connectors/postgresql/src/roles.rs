@@ -77,7 +77,7 @@ impl Roles {
             who.push(Member { assumable: true, ..plain_member(MemberKind::User, id.clone()) });
         }
         if self.before_16 && !has[4] {
-            who.push(createrole_admits());
+            who.push(createrole_admits(&id));
         }
         let login = has[3].then(|| tag("login"));
         let of_role = ATTRIBUTES.iter().filter(|attribute| has[attribute.column]).map(|attribute| tag(attribute.key));

@@ -3,9 +3,10 @@
 mod captured;
 mod http;
 mod sql;
+mod writing;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -59,6 +60,8 @@ pub(crate) struct Session {
     writers: Sessions<WriteSession>,
     recorded: Mutex<Vec<RecordedCall>>,
     captured: Captured,
+    /// How many calls of the plan were sent.
+    sent: AtomicUsize,
 }
 
 /// A call that was let through: its slot and its mode.
@@ -90,6 +93,7 @@ impl Session {
             writers: Sessions::default(),
             recorded: Mutex::default(),
             captured: Captured::default(),
+            sent: AtomicUsize::new(0),
         }
     }
 
@@ -131,7 +135,7 @@ impl Session {
         let mode = *entries
             .get(call.entry.as_str())
             .ok_or("the manifest has no such entry, or the target does not grant writing")?;
-        if mode == Mode::Write && self.writes == Writes::Refused {
+        if mode == Mode::Write && matches!(self.writes, Writes::Refused) {
             return Err(format!("it changes the target, and step {} only reads", self.place.step));
         }
         Ok(Admitted { name, slot, mode })
@@ -140,7 +144,7 @@ impl Session {
     /// Records that a call is about to leave, and gives its number. Before a change, everything is on the disk.
     fn record_call(&self, call: &Call, mode: Mode, bytes: u64, secrets: &[String]) -> Result<u64, Fault> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        let planned = mode == Mode::Write && self.writes == Writes::Recorded;
+        let planned = mode == Mode::Write && self.is_plan();
         let arguments =
             serde_json::to_vec(&call.arguments).map_err(|error| Fault::new(FaultKind::Internal, error.to_string()))?;
         self.record(&Event::Call {

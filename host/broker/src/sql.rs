@@ -24,7 +24,7 @@ use raito_core::secret::Secret;
 
 pub(crate) use connect::Connected;
 pub(crate) use read::{OpenRows, ReadSession};
-pub(crate) use write::WriteSession;
+pub(crate) use write::{WriteSession, statements};
 
 /// Everything that one SQL slot of a target needs.
 pub(crate) struct SqlSlot {

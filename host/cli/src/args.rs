@@ -108,6 +108,13 @@ pub(crate) struct Run {
     /// Remove this many records although that is over the threshold; the exact number that was said
     #[arg(long, value_name = "N")]
     pub(crate) allow_removals: Option<u64>,
+    /// Take this many permissions and members away at the target although that is over the threshold; the exact number that
+    /// was said
+    #[arg(long, value_name = "N")]
+    pub(crate) allow_revokes: Option<u64>,
+    /// Change a target that was never changed before; without this, its first plan is only shown
+    #[arg(long)]
+    pub(crate) apply_first: bool,
 }
 
 #[derive(Debug, Args)]

@@ -30,6 +30,7 @@ pub(crate) const CEILING: Code = code("E-ceiling", Exit::Refused);
 pub(crate) const NOT_GRANTABLE: Code = code("E-not-grantable", Exit::Refused);
 pub(crate) const DENIED: Code = code("E-denied", Exit::Refused);
 pub(crate) const OVER_THRESHOLD: Code = code("E-over-threshold", Exit::Refused);
+pub(crate) const FIRST_APPLY: Code = code("E-first-apply", Exit::Refused);
 pub(crate) const TARGET_SETTING: Code = code("E-target-setting", Exit::Failed);
 pub(crate) const TARGET_UNAUTHORIZED: Code = code("E-target-unauthorized", Exit::Failed);
 pub(crate) const TARGET_UNAVAILABLE: Code = code("E-target-unavailable", Exit::Failed);
@@ -67,6 +68,7 @@ pub(crate) const ALL: [Code; 33] = [
     NOT_GRANTABLE,
     DENIED,
     OVER_THRESHOLD,
+    FIRST_APPLY,
     TARGET_SETTING,
     TARGET_UNAUTHORIZED,
     TARGET_UNAVAILABLE,

@@ -154,6 +154,8 @@ impl Engine<'_> {
                 reporter: Arc::clone(&self.reporter),
                 dry_run: self.asked.dry_run,
                 allow_removals: self.asked.allow_removals,
+                allow_revokes: self.asked.allow_revokes,
+                apply_first: self.asked.apply_first,
             };
             running.push(async move {
                 let name = target.name.to_string();
@@ -177,6 +179,8 @@ struct Context {
     reporter: Arc<Box<dyn Reporter>>,
     dry_run: bool,
     allow_removals: Option<u64>,
+    allow_revokes: Option<u64>,
+    apply_first: bool,
 }
 
 impl Context {
@@ -236,6 +240,8 @@ impl Context {
             stop: &self.stop,
             dry_run: self.dry_run,
             allow_removals: self.allow_removals,
+            allow_revokes: self.allow_revokes,
+            apply_first: self.apply_first,
         };
         let report = run_target(&run).await;
         let mut exit = Exit::Done;

@@ -107,6 +107,10 @@ impl From<&Failure> for CliError {
             Failure::Step(fault) => fault.into(),
             Failure::Cloud(error) => error.into(),
             Failure::Ledger(error) => Self::new(codes::AUDIT, error.to_string()),
+            Failure::OverThreshold(over) => Self::new(codes::OVER_THRESHOLD, over.to_string())
+                .help(format!("if that is meant, run again with --allow-revokes {}", over.total)),
+            Failure::FirstApply { .. } => Self::new(codes::FIRST_APPLY, failure.to_string())
+                .help("read the plan, and run again with --apply-first"),
         }
     }
 }

@@ -5,7 +5,9 @@ mod upload;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use raito_core::exchange::{CloudError, Desired, Feedback, RunClosing, RunOpened, RunOpening, UploadId, UploadRules};
+use raito_core::exchange::{
+    CloudError, DesiredState, Feedback, RunClosing, RunOpened, RunOpening, UploadId, UploadRules,
+};
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::limits;
 use raito_core::ports::{BoxFuture, Cloud, Upload};
@@ -170,7 +172,7 @@ impl Cloud for Client {
         })
     }
 
-    fn desired(&self, source: TargetName) -> BoxFuture<'_, Result<Vec<Desired>, CloudError>> {
+    fn desired(&self, source: TargetName) -> BoxFuture<'_, Result<DesiredState, CloudError>> {
         Box::pin(async move { self.json(self.request(Method::GET, &format!("/sources/{source}/desired"))).await })
     }
 

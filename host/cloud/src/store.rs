@@ -15,6 +15,7 @@ mod rows;
 mod runs;
 mod snapshots;
 mod tokens;
+mod whole;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -27,7 +28,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 use tokio::sync::Mutex;
 
-pub(crate) use controls::{ControlChange, InternalControl};
+pub(crate) use controls::{ControlChange, DriftRow, InternalControl};
 pub(crate) use ingest::{Ingest, IngestError};
 pub(crate) use lists::{ControlRow, Cursor, FactsOf, Filter, GroupRow, ObjectRow, Page, StatementRow, UserRow};
 pub(crate) use runs::{RunRow, SourceRow};

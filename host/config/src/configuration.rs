@@ -116,9 +116,10 @@ fn target(reader: &mut Reader<'_>, node: &Node) -> Option<Target> {
         Some(1) => Drift::Revert,
         _ => Drift::Report,
     };
+    let break_glass = fields.get("break-glass").map(|node| reader.all_parsed(node)).unwrap_or_default();
     let send = fields.get("send").map(|node| send(reader, node)).unwrap_or_default();
     let thresholds = fields.get("thresholds").map(|node| thresholds(reader, node)).unwrap_or_default();
-    Some(Target { name: name?, connector: connector?, settings, grants, steps, drift, send, thresholds })
+    Some(Target { name: name?, connector: connector?, settings, grants, steps, drift, break_glass, send, thresholds })
 }
 
 fn connector(reader: &mut Reader<'_>, node: &Node) -> Option<ConnectorPin> {

@@ -66,6 +66,7 @@ pub(crate) const TARGET: &[Key] = &[
     key("grants", Shape::Grants, "what the connector may reach, slot by slot"),
     key("steps", Shape::Map(STEPS), "steps to leave out"),
     key("drift", Shape::Word(DRIFT), "what happens to changes that were made at the target by hand"),
+    key("break-glass", Shape::Texts, "users and access controls, by name at the target, that step 4 never touches"),
     key("send", Shape::Map(SEND), "what may leave for the cloud"),
     key("thresholds", Shape::Map(THRESHOLDS), "when a run stops instead of removing much"),
 ];

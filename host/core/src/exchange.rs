@@ -1,11 +1,15 @@
 //! What a run and the cloud say to each other, besides the lines of uploads.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::decide::DriftItem;
 use crate::digest::Digest;
 use crate::fault::Fault;
-use crate::record::AccessControl;
+use crate::marker::Master;
+use crate::record::{AccessControl, MemberKind};
 use crate::step::Step;
 use crate::text::{ConnectorName, ExternalId, Name, Remark, RunId, TargetName};
 use crate::threshold::{OverThreshold, Thresholds};
@@ -80,6 +84,43 @@ pub struct Desired {
     /// Whether it is to be deleted.
     #[serde(default)]
     pub delete: bool,
+    /// Whether it is to be external again: it stays at the target as it is, and only the marker goes.
+    #[serde(default)]
+    pub hand_back: bool,
+    /// As the target had it after the last change that was carried out; none before the first. What differs from it was
+    /// changed by somebody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<Box<AccessControl>>,
+}
+
+/// What a source is to have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DesiredState {
+    /// Who is master of it: this cloud.
+    pub master: Master,
+    /// Whether anything was ever carried out at this source.
+    pub was_applied: bool,
+    /// The access controls.
+    pub controls: Vec<Desired>,
+}
+
+impl Default for DesiredState {
+    /// Nothing, of a master that nobody is.
+    fn default() -> Self {
+        Self { master: Master::nobody(), was_applied: false, controls: Vec::new() }
+    }
+}
+
+impl DesiredState {
+    /// The users among the members.
+    pub fn members(&self) -> BTreeSet<ExternalId> {
+        let who = self.controls.iter().flat_map(|wanted| {
+            let last = wanted.applied.iter().flat_map(|applied| &applied.who);
+            wanted.control.who.iter().chain(last)
+        });
+        who.filter(|member| member.kind == MemberKind::User).map(|member| member.id.clone()).collect()
+    }
 }
 
 /// What became of a desired access control.
@@ -108,6 +149,30 @@ pub struct Feedback {
     /// What people should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Remark>,
+    /// What somebody changed at the target by hand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<DriftItem>,
+    /// As the target has it now, where something was carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<Box<AccessControl>>,
+}
+
+impl Feedback {
+    /// Feedback that says nothing yet.
+    pub fn of(id: Name) -> Self {
+        Self {
+            id,
+            external_id: None,
+            actual_name: None,
+            creating: None,
+            synced: false,
+            deleted: false,
+            errors: Vec::new(),
+            warnings: Vec::new(),
+            drift: Vec::new(),
+            applied: None,
+        }
+    }
 }
 
 /// How a step ended.

@@ -9,7 +9,7 @@ use crate::address::AddressRange;
 use crate::digest::Digest;
 use crate::manifest::{SettingValue, SlotName};
 use crate::step::Step;
-use crate::text::{Ident, TargetName};
+use crate::text::{Ident, Name, TargetName};
 use crate::threshold::Thresholds;
 
 /// Where a secret comes from. The secret itself never stands in a configuration.
@@ -313,6 +313,8 @@ pub struct Target {
     pub steps: BTreeSet<Step>,
     /// What happens to changes that were made by hand.
     pub drift: Drift,
+    /// Users and access controls, by their names at the target, that step 4 never touches.
+    pub break_glass: BTreeSet<Name>,
     /// What may leave for the cloud.
     pub send: Send,
     /// When a run stops instead of removing much.

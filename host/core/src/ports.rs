@@ -7,15 +7,16 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::call::{Reply, Request};
+use crate::call::{Argument, Reply, Request};
 use crate::digest::Digest;
 use crate::event::Event;
-use crate::exchange::{CloudError, Desired, Feedback, RunClosing, RunOpened, RunOpening, UploadId, UploadRules};
+use crate::exchange::{CloudError, DesiredState, Feedback, RunClosing, RunOpened, RunOpening, UploadId, UploadRules};
 use crate::fault::StepFault;
 use crate::record::{AccessPage, Applied, ChangeSet, Coverage, Description, IdentityPage, ObjectPage, Page, UsagePage};
 use crate::step::Step;
 use crate::text::{ExternalId, Resume, RunId, TargetName};
 use crate::upload::Receipt;
+use crate::warrant::Warrants;
 
 /// A future that may move between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -56,14 +57,14 @@ pub trait Ledger: Send + Sync {
 }
 
 /// What becomes of write entries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Writes {
     /// They are refused: this is a step that reads.
     Refused,
-    /// They are recorded and not sent: this is a plan.
-    Recorded,
-    /// They are sent.
-    Sent,
+    /// Those that a change warrants are recorded and not sent: this is a plan.
+    Recorded(Arc<Warrants>),
+    /// Those that a change warrants are sent, as long as they are, one by one, those of the plan.
+    Sent(Arc<Warrants>, Arc<[RecordedCall]>),
 }
 
 /// What passed through a broker.
@@ -90,6 +91,8 @@ pub struct RecordedCall {
     pub entry: String,
     /// The chosen place.
     pub at: Option<String>,
+    /// The arguments, with tokens where the target will give a value.
+    pub arguments: Vec<Argument>,
     /// What would be sent, for people: a statement, or a request line with its body.
     pub shown: String,
 }
@@ -216,7 +219,7 @@ pub trait Cloud: Send + Sync {
     /// Begins the upload of a step.
     fn upload(&self, upload: UploadId, rules: UploadRules) -> BoxFuture<'_, Result<Box<dyn Upload>, CloudError>>;
     /// The access controls that the cloud is master of, for this source.
-    fn desired(&self, source: TargetName) -> BoxFuture<'_, Result<Vec<Desired>, CloudError>>;
+    fn desired(&self, source: TargetName) -> BoxFuture<'_, Result<DesiredState, CloudError>>;
     /// Says what became of them.
     fn feedback(&self, run: RunId, feedback: Vec<Feedback>) -> BoxFuture<'_, Result<(), CloudError>>;
     /// Ends a run.

@@ -197,6 +197,11 @@ impl AccessControls {
         self.kept.contains_key(id) || self.names.values().any(|other| other == id)
     }
 
+    /// Kind, technical name and external id of every control of the read.
+    pub fn all(&self) -> impl Iterator<Item = (&Kind, &Name, &ExternalId)> {
+        self.names.iter().map(|((kind, name), id)| (kind, name, id))
+    }
+
     /// All controls that were kept.
     pub fn kept(&self) -> impl Iterator<Item = &AccessControl> {
         self.kept.values()

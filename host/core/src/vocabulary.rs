@@ -85,6 +85,25 @@ pub enum Does {
     Delete,
 }
 
+impl Does {
+    /// What a write entry must be told of the change, each by one placeholder of this origin or one of its alternatives:
+    /// without it, the host could not say that the call is the change.
+    pub fn needs(self) -> &'static [&'static [Origin]] {
+        use Origin::{Control, Member, Name, Object, Permission};
+        match self {
+            Self::Create => &[&[Name, Control]],
+            Self::Rename => &[&[Control], &[Name]],
+            Self::Describe | Self::Delete => &[&[Control]],
+            Self::AddMember | Self::RemoveMember | Self::SetMemberOptions => &[&[Control], &[Member]],
+            Self::Grant | Self::Revoke | Self::RevokePassOn => &[&[Control], &[Object], &[Permission]],
+            // Where the objects are to be may be said by the place that the call is sent to.
+            Self::GrantStanding | Self::RevokeStanding => &[&[Control], &[Origin::Kind], &[Permission]],
+            Self::AddEntry | Self::RemoveEntry | Self::ReplaceEntries => &[&[Object], &[Member], &[Permission]],
+            Self::SetPolicy | Self::ClearPolicy => &[&[Control, Object]],
+        }
+    }
+}
+
 /// Why an entry needs a grant of its own: the reader of a configuration should look twice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Red {

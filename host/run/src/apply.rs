@@ -1,17 +1,23 @@
-//! Step 4: what is to be against what was just read; the changes are decided in core and carried out by the connector.
+//! Step 4: what is to be against what was just read. The changes are decided in core, planned, carried out exactly as
+//! planned, and read again.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use raito_core::decide::{Decision, decide};
+use raito_core::decide::{Decision, Protected, Situation, decide};
 use raito_core::difference::Unread;
-use raito_core::exchange::{Desired, Feedback};
-use raito_core::ports::{StepBroker, Writes};
-use raito_core::record::{Applied, Change, ChangeSet, Description};
+use raito_core::exchange::{Desired, DesiredState, Feedback};
+use raito_core::fault::{Fault, FaultKind, StepFault};
+use raito_core::grant::{Drift, Grant};
+use raito_core::ports::{RecordedCall, StepBroker, Writes};
+use raito_core::record::{AccessControl, Applied, Change, ChangeSet, Description, Identity, ObjectRef};
 use raito_core::step::Step;
 use raito_core::text::{ExternalId, Name, Remark};
+use raito_core::threshold::Removal;
+use raito_core::warrant::{Names, Warrants};
 
 use crate::event::RunEvent;
-use crate::read::Read;
+use crate::read::{Read, read_again};
 use crate::target::{Failure, TargetRun};
 
 /// What step 4 did.
@@ -22,45 +28,45 @@ pub(crate) struct Changed {
     pub(crate) calls: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) warnings: Vec<String>,
-    /// How many access controls are not as they are to be.
-    pub(crate) failed: u64,
+    /// Access controls that are not as they are to be.
+    pub(crate) failed: BTreeSet<Name>,
+}
+
+/// What step 4 goes by.
+pub(crate) struct Basis<'b> {
+    pub(crate) state: &'b DesiredState,
+    pub(crate) found: &'b Read,
+    /// Names of users, as step 1 of this run told them.
+    pub(crate) users: &'b BTreeMap<ExternalId, Name>,
+    pub(crate) description: &'b Description,
 }
 
 /// Carries out step 4 on the strength of step 3 of the same run.
-pub(crate) async fn apply_step(
-    run: &TargetRun<'_>,
-    desired: &[Desired],
-    found: &Read,
-    description: &Description,
-) -> Result<Changed, Failure> {
-    let by_external_id = |id: &ExternalId| {
-        let wanted = desired.iter().find(|wanted| wanted.external_id.as_ref() == Some(id));
-        wanted.map(|wanted| wanted.id.clone())
-    };
-    let unread = Unread::from_gaps(&found.gaps, by_external_id);
-    let decision = decide(desired, &found.controls, description, &unread, run.target.drift);
+pub(crate) async fn apply_step(run: &TargetRun<'_>, basis: &Basis<'_>) -> Result<Changed, Failure> {
+    let protected = protected(run, basis);
+    let decision = decided(basis, &basis.state.controls, basis.found, run.target.drift, &protected);
     let mut changed = Changed::default();
     let mut feedback = settled(&decision, &mut changed);
     if !decision.sets.is_empty() {
-        if !run.dry_run {
-            announce(run, &decision.sets).await?;
+        let removal = Removal { what: "permissions and members", removed: decision.removes, before: decision.held };
+        run.target.thresholds.check(&[removal], run.allow_revokes).map_err(Failure::OverThreshold)?;
+        let warrants = Arc::new(Warrants::of(&decision.sets, &names(basis)));
+        let plan = plan(run, &decision, &warrants, &mut changed).await?;
+        let is_first = !basis.state.was_applied && !run.apply_first;
+        if run.dry_run || is_first {
+            show(run, &plan);
         }
-        let writes = if run.dry_run { Writes::Recorded } else { Writes::Sent };
-        let broker = run.broker.open(Step::AccessToTarget, writes);
-        let result = carry_out(run, &decision.sets, &broker, &mut changed).await;
-        broker.close().await;
-        changed.calls = broker.used().calls;
-        let applied = result?;
         if run.dry_run {
-            planned(run, &broker);
-        } else {
-            let all = decision
-                .sets
-                .iter()
-                .zip(&applied)
-                .map(|(set, applied)| outcome(set, applied, broker.as_ref(), &mut changed));
-            feedback.extend(all.collect::<Vec<_>>());
+            return Ok(changed);
         }
+        if is_first {
+            return Err(Failure::FirstApply { calls: plan.len() as u64 });
+        }
+        announce(run, &decision.sets).await?;
+        let applied = send(run, &decision, warrants, plan, &mut changed).await?;
+        let mut told = outcomes(&decision, &applied, &mut changed);
+        verify(run, basis, &protected, &mut told, &mut changed).await?;
+        feedback.extend(told.into_values());
     }
     if !run.dry_run && !feedback.is_empty() {
         run.cloud.feedback(run.id.clone(), feedback).await?;
@@ -68,27 +74,114 @@ pub(crate) async fn apply_step(
     Ok(changed)
 }
 
+fn decided(basis: &Basis<'_>, desired: &[Desired], found: &Read, drift: Drift, protected: &Protected) -> Decision {
+    let by_external_id = |id: &ExternalId| {
+        let wanted = desired.iter().find(|wanted| wanted.external_id.as_ref() == Some(id));
+        wanted.map(|wanted| wanted.id.clone())
+    };
+    let unread = Unread::from_gaps(&found.gaps, by_external_id);
+    decide(&Situation {
+        desired,
+        actual: &found.controls,
+        description: basis.description,
+        unread: &unread,
+        drift,
+        master: &basis.state.master,
+        protected,
+    })
+}
+
+/// What is never touched: the logins of this target's grants, and what its configuration keeps for emergencies.
+fn protected(run: &TargetRun<'_>, basis: &Basis<'_>) -> Protected {
+    let names = protected_names(run);
+    let is_kept = |name: &Name| names.contains(name.as_str());
+    let users = basis.users.iter().filter(|(_, name)| is_kept(name)).map(|(id, _)| id.clone()).collect();
+    let controls =
+        basis.found.controls.all().filter(|(_, name, _)| is_kept(name)).map(|(_, _, id)| id.clone()).collect();
+    Protected { users, controls }
+}
+
+/// The names of what is never touched.
+pub(crate) fn protected_names(run: &TargetRun<'_>) -> BTreeSet<String> {
+    let logins = run.target.grants.values().flat_map(|grant| match grant {
+        Grant::Sql(grant) => {
+            let write = grant.write.as_ref().map(|login| login.user.clone());
+            std::iter::once(grant.read.user.clone()).chain(write).collect::<Vec<_>>()
+        }
+        Grant::Http(_) => Vec::new(),
+    });
+    logins.chain(run.target.break_glass.iter().map(|name| name.as_str().to_owned())).collect()
+}
+
+/// How members and grantors are called.
+fn names(basis: &Basis<'_>) -> Names {
+    let mut names = Names::default();
+    basis.users.iter().for_each(|(id, name)| names.user(id.clone(), name.as_str().to_owned()));
+    basis.found.controls.all().for_each(|(_, name, id)| names.control(id.clone(), name.as_str().to_owned()));
+    names
+}
+
+/// Has the connector carry out the changes with calls that are recorded and not sent.
+async fn plan(
+    run: &TargetRun<'_>,
+    decision: &Decision,
+    warrants: &Arc<Warrants>,
+    changed: &mut Changed,
+) -> Result<Arc<[RecordedCall]>, Failure> {
+    let broker = run.broker.open(Step::AccessToTarget, Writes::Recorded(Arc::clone(warrants)));
+    let result = carry_out(run, &decision.sets, &broker, changed).await;
+    broker.close().await;
+    changed.calls = broker.used().calls;
+    result?;
+    Ok(broker.recorded().into())
+}
+
+/// Says what would be sent.
+fn show(run: &TargetRun<'_>, plan: &[RecordedCall]) {
+    for call in plan {
+        run.observer.observe(&RunEvent::Planned {
+            target: run.target.name.to_string(),
+            slot: call.slot.clone(),
+            entry: call.entry.clone(),
+            at: call.at.clone(),
+            request: raito_core::text::escape(&call.shown).into_owned(),
+        });
+    }
+}
+
 /// Tells the cloud what is about to be created. Should the run break off before it can tell what became of it, the next one
 /// knows the entity for its own.
 async fn announce(run: &TargetRun<'_>, sets: &[ChangeSet]) -> Result<(), Failure> {
     let is_create = |change: &Change| matches!(change, Change::Create(_));
     let new = sets.iter().filter(|set| set.changes.iter().any(is_create));
-    let feedback: Vec<Feedback> = new
-        .map(|set| Feedback {
-            id: set.id.clone(),
-            external_id: None,
-            actual_name: None,
-            creating: Some(set.actual_name.clone()),
-            synced: false,
-            deleted: false,
-            errors: Vec::new(),
-            warnings: Vec::new(),
-        })
-        .collect();
+    let feedback: Vec<Feedback> =
+        new.map(|set| Feedback { creating: Some(set.actual_name.clone()), ..Feedback::of(set.id.clone()) }).collect();
     if !feedback.is_empty() {
         run.cloud.feedback(run.id.clone(), feedback).await?;
     }
     Ok(())
+}
+
+/// Sends the calls of the plan. The connector is given the same changes again, and each of its calls must be the planned one.
+async fn send(
+    run: &TargetRun<'_>,
+    decision: &Decision,
+    warrants: Arc<Warrants>,
+    plan: Arc<[RecordedCall]>,
+    changed: &mut Changed,
+) -> Result<Vec<Applied>, Failure> {
+    let broker = run.broker.open(Step::AccessToTarget, Writes::Sent(warrants, plan));
+    let result = carry_out(run, &decision.sets, &broker, changed).await;
+    broker.close().await;
+    changed.calls = broker.used().calls;
+    let given = |mut applied: Applied| {
+        // A token stands for an id that the target gave.
+        if let Some(given) = applied.external_id.as_ref().and_then(|token| broker.captured(token.as_str())) {
+            applied.external_id = ExternalId::new(given).ok();
+        }
+        applied
+    };
+    Ok(result?.into_iter().map(given).collect())
 }
 
 async fn carry_out(
@@ -99,80 +192,168 @@ async fn carry_out(
 ) -> Result<Vec<Applied>, Failure> {
     let mut guest = run.connector.start(Step::AccessToTarget, Arc::clone(broker) as _).await?;
     let applied = guest.apply(run.context(), sets.to_vec()).await;
-    changed.memory_bytes = guest.used().memory_bytes;
-    Ok(applied?)
+    changed.memory_bytes = changed.memory_bytes.max(guest.used().memory_bytes);
+    let applied = applied?;
+    if applied.len() == sets.len() {
+        return Ok(applied);
+    }
+    let message = format!("it answered {} change-sets of {}", applied.len(), sets.len());
+    Err(Failure::Step(StepFault::Fault(Fault::new(FaultKind::Internal, message))))
 }
 
 /// What is said of access controls for which nothing is to be carried out.
 fn settled(decision: &Decision, changed: &mut Changed) -> Vec<Feedback> {
-    let feedback = |id: &Name, synced, deleted, errors: Vec<Remark>| Feedback {
-        id: id.clone(),
-        external_id: None,
-        actual_name: None,
-        creating: None,
-        synced,
-        deleted,
-        errors,
-        warnings: Vec::new(),
-    };
-    let known = |(id, external_id): &(Name, ExternalId)| Feedback {
-        external_id: Some(external_id.clone()),
-        ..feedback(id, true, false, vec![])
-    };
-    let mut all: Vec<Feedback> = decision.in_sync.iter().map(known).collect();
-    all.extend(decision.gone.iter().map(|id| feedback(id, true, true, vec![])));
+    let mut all: BTreeMap<Name, Feedback> = BTreeMap::new();
+    for (id, external_id) in &decision.in_sync {
+        let feedback = Feedback { external_id: external_id.clone(), synced: true, ..Feedback::of(id.clone()) };
+        all.insert(id.clone(), feedback);
+    }
+    for id in &decision.gone {
+        all.insert(id.clone(), Feedback { synced: true, deleted: true, ..Feedback::of(id.clone()) });
+    }
     for (id, reason) in &decision.refused {
-        changed.failed += 1;
+        changed.failed.insert(id.clone());
         changed.warnings.push(reason.clone());
-        all.push(feedback(id, false, false, vec![remark(reason)]));
+        let feedback = all.entry(id.clone()).or_insert_with(|| Feedback::of(id.clone()));
+        (feedback.synced, feedback.deleted) = (false, false);
+        feedback.errors.push(remark(reason));
     }
-    all
+    for (id, item) in &decision.drift {
+        let done = if item.reverted { "reverted" } else { "left as it is" };
+        changed.warnings.push(format!("drift, {done}: {} {}", item.kind.word(), item.what));
+        let feedback = all.entry(id.clone()).or_insert_with(|| Feedback::of(id.clone()));
+        feedback.drift.push(item.clone());
+    }
+    // Those that are changed are told of later, together with what became of the change.
+    let later: BTreeSet<&Name> = decision.owners.iter().flatten().collect();
+    all.into_values().filter(|feedback| !later.contains(&feedback.id)).collect()
 }
 
-/// Says what would be sent.
-fn planned(run: &TargetRun<'_>, broker: &Arc<dyn StepBroker>) {
-    for call in broker.recorded() {
-        run.observer.observe(&RunEvent::Planned {
-            target: run.target.name.to_string(),
-            slot: call.slot,
-            entry: call.entry,
-            at: call.at,
-            request: raito_core::text::escape(&call.shown).into_owned(),
+/// What became of each access control for which something was carried out.
+fn outcomes(decision: &Decision, applied: &[Applied], changed: &mut Changed) -> BTreeMap<Name, Feedback> {
+    let mut told: BTreeMap<Name, Feedback> = BTreeMap::new();
+    for ((set, owners), applied) in decision.sets.iter().zip(&decision.owners).zip(applied) {
+        changed.changes += u64::from(applied.done);
+        changed.warnings.extend(applied.warnings.iter().map(ToString::to_string));
+        for id in owners {
+            let feedback =
+                told.entry(id.clone()).or_insert_with(|| Feedback { synced: true, ..Feedback::of(id.clone()) });
+            let is_own = set.object.is_none();
+            let deleted = set.changes.contains(&Change::Delete);
+            if is_own {
+                feedback.external_id = applied.external_id.clone();
+                feedback.actual_name = Some(applied.actual_name.clone());
+            }
+            feedback.warnings.extend(applied.warnings.iter().cloned());
+            match &applied.fault {
+                None => feedback.deleted |= deleted,
+                Some(fault) => {
+                    let reason = format!("{}: {}", set.actual_name, fault.message);
+                    feedback.synced = false;
+                    feedback.errors.push(remark(&reason));
+                    changed.failed.insert(id.clone());
+                    changed.warnings.push(reason);
+                }
+            }
+        }
+    }
+    for (id, item) in &decision.drift {
+        if let Some(feedback) = told.get_mut(id) {
+            feedback.drift.push(item.clone());
+        }
+    }
+    told
+}
+
+/// Reads the target again: what still differs is a change that failed, whatever the connector said.
+async fn verify(
+    run: &TargetRun<'_>,
+    basis: &Basis<'_>,
+    protected: &Protected,
+    told: &mut BTreeMap<Name, Feedback>,
+    changed: &mut Changed,
+) -> Result<(), Failure> {
+    let touched = basis.state.controls.iter().filter(|wanted| told.contains_key(&wanted.id));
+    let now: Vec<Desired> = touched.map(|wanted| as_applied(wanted, told, basis.description)).collect();
+    let kept = Kept::of(&now, basis.description);
+    let again = read_again(run, basis.description, &|control| kept.takes(control)).await?;
+    let left = decided(basis, &now, &again, Drift::Revert, protected);
+    let differing = left.sets.iter().zip(&left.owners).flat_map(|(set, owners)| {
+        let left: Vec<String> = set.changes.iter().flat_map(Change::lines).take(5).collect();
+        let reason = format!("{}: after the change, the target is still to {}", set.actual_name, left.join("; "));
+        owners.iter().map(move |id| (id, reason.clone()))
+    });
+    let refused = left.refused.iter().map(|(id, reason)| (id, reason.clone()));
+    for (id, reason) in differing.chain(refused) {
+        let Some(feedback) = told.get_mut(id) else { continue };
+        if feedback.errors.is_empty() {
+            feedback.errors.push(remark(&reason));
+            changed.warnings.push(reason);
+        }
+        (feedback.synced, feedback.deleted) = (false, false);
+        changed.failed.insert(id.clone());
+    }
+    for wanted in &now {
+        let Some(feedback) = told.get_mut(&wanted.id) else { continue };
+        feedback.deleted |= wanted.hand_back && feedback.errors.is_empty();
+        let by_name = || again.controls.id_of(&wanted.control.kind, &wanted.control.actual_name);
+        let id = wanted.external_id.as_ref().or_else(by_name).filter(|_| !is_list(basis.description, &wanted.control));
+        let held = id.and_then(|id| again.controls.get(id));
+        feedback.external_id = held.map(|held| held.external_id.clone()).or_else(|| feedback.external_id.take());
+        feedback.applied = match held {
+            Some(held) => Some(Box::new(held.within(&wanted.control))),
+            // Lines are looked at as a whole: what is wanted is what was put there.
+            None if is_list(basis.description, &wanted.control) => Some(Box::new(wanted.control.clone())),
+            None => None,
+        };
+    }
+    Ok(())
+}
+
+/// What is to be, to be compared with a read after the change: with the id that the target gave, and without the state before,
+/// so that every difference counts. Lists keep that state, since lines of others on them stay.
+fn as_applied(wanted: &Desired, told: &BTreeMap<Name, Feedback>, description: &Description) -> Desired {
+    let given = told.get(&wanted.id).and_then(|feedback| feedback.external_id.clone());
+    Desired {
+        external_id: given.or_else(|| wanted.external_id.clone()),
+        applied: wanted.applied.clone().filter(|_| is_list(description, &wanted.control)),
+        // Without an id, it is known by its name and marker.
+        creating: Some(wanted.control.actual_name.clone()),
+        ..wanted.clone()
+    }
+}
+
+fn is_list(description: &Description, control: &AccessControl) -> bool {
+    description.control_kind(&control.kind).is_some_and(|kind| kind.identity != Identity::Named)
+}
+
+/// Which access controls of a read are kept whole, for the decision.
+pub(crate) struct Kept {
+    ids: BTreeSet<ExternalId>,
+    creating: BTreeSet<Name>,
+    objects: BTreeSet<ObjectRef>,
+}
+
+impl Kept {
+    /// Those that something is to be done about.
+    pub(crate) fn of(desired: &[Desired], description: &Description) -> Self {
+        let of_lists = desired.iter().filter(|wanted| is_list(description, &wanted.control));
+        let objects = of_lists.flat_map(|wanted| {
+            let last = wanted.applied.iter().flat_map(|applied| &applied.what);
+            wanted.control.what.iter().chain(last).map(|what| what.object.clone())
         });
+        Self {
+            ids: desired.iter().filter_map(|wanted| wanted.external_id.clone()).collect(),
+            creating: desired.iter().filter_map(|wanted| wanted.creating.clone()).collect(),
+            objects: objects.collect(),
+        }
     }
-}
 
-/// What became of one change-set. The id that the connector gives may be a token of one that the host captured.
-fn outcome(set: &ChangeSet, applied: &Applied, broker: &dyn StepBroker, changed: &mut Changed) -> Feedback {
-    changed.changes += u64::from(applied.done);
-    let id = applied.external_id.as_str();
-    let external_id = match broker.captured(id) {
-        Some(value) => ExternalId::new(value).ok(),
-        None if applied.done == 0 && set.external_id.is_none() => None,
-        None => Some(applied.external_id.clone()),
-    };
-    let deleted = applied.fault.is_none() && set.changes.contains(&Change::Delete);
-    let errors: Vec<Remark> = applied.fault.iter().map(|fault| fault.message.clone()).collect();
-    if let Some(fault) = &applied.fault {
-        changed.failed += 1;
-        changed.warnings.push(format!(
-            "{}: {} of {} changes done: {}",
-            set.name,
-            applied.done,
-            set.changes.len(),
-            fault.message
-        ));
-    }
-    changed.warnings.extend(applied.warnings.iter().map(|warning| format!("{}: {warning}", set.name)));
-    Feedback {
-        id: set.id.clone(),
-        external_id,
-        actual_name: Some(applied.actual_name.clone()),
-        creating: None,
-        synced: applied.fault.is_none(),
-        deleted,
-        errors,
-        warnings: applied.warnings.clone(),
+    /// Whether this one is kept.
+    pub(crate) fn takes(&self, control: &AccessControl) -> bool {
+        self.ids.contains(&control.external_id)
+            || self.creating.contains(&control.actual_name)
+            || (!self.objects.is_empty() && control.what.iter().any(|what| self.objects.contains(&what.object)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The reading steps: pages are checked, put on record, and sent as they come.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,8 +10,9 @@ use raito_core::exchange::{CloudError, UploadId, UploadRules};
 use raito_core::fault::{BadRecord, StepFault};
 use raito_core::limits;
 use raito_core::ports::{AnyPage, Context, Guest, Opening, StepBroker, Upload, Writes};
-use raito_core::record::{AccessControl, Description, Gap, Standing, What};
+use raito_core::record::{AccessControl, Description, Gap, Standing, User, What};
 use raito_core::step::Step;
+use raito_core::text::{ExternalId, Name};
 use raito_core::unite::{AccessControls, AccessReading, Reading};
 use raito_core::upload::{End, Line, Receipt};
 
@@ -30,6 +32,21 @@ pub(crate) struct Read {
     pub(crate) memory_bytes: u64,
     pub(crate) calls: u64,
     pub(crate) warnings: Vec<String>,
+    /// The account names of users that are kept.
+    pub(crate) users: BTreeMap<ExternalId, Name>,
+}
+
+/// What of a read is kept for step 4.
+pub(crate) struct Keeping<'k> {
+    /// Which access controls are kept whole.
+    pub(crate) controls: &'k (dyn Fn(&AccessControl) -> bool + Send + Sync),
+    /// Which users' names are kept.
+    pub(crate) users: &'k (dyn Fn(&User) -> bool + Send + Sync),
+}
+
+impl Keeping<'_> {
+    /// Nothing.
+    pub(crate) const NONE: Keeping<'static> = Keeping { controls: &|_| false, users: &|_| false };
 }
 
 /// A reading step in progress.
@@ -39,8 +56,8 @@ struct Reader<'r> {
     reading: Reading,
     access: AccessReading,
     description: Option<&'r Description>,
-    /// Which access controls are kept whole, for the decision in step 4.
-    keep: &'r (dyn Fn(&AccessControl) -> bool + Send + Sync),
+    keep: &'r Keeping<'r>,
+    users: BTreeMap<ExternalId, Name>,
     upload: Option<Box<dyn Upload>>,
     hasher: Hasher,
     lines: u64,
@@ -52,10 +69,32 @@ pub(crate) async fn read_step(
     step: Step,
     opening: Opening,
     known: Option<&Description>,
+    keep: &Keeping<'_>,
+) -> Result<Read, Failure> {
+    read_and(run, step, opening, known, keep, !run.dry_run).await
+}
+
+/// Reads all access controls again, after a change, and sends nothing of it.
+pub(crate) async fn read_again(
+    run: &TargetRun<'_>,
+    description: &Description,
     keep: &(dyn Fn(&AccessControl) -> bool + Send + Sync),
 ) -> Result<Read, Failure> {
+    let keep = Keeping { controls: keep, users: &|_| false };
+    read_and(run, Step::AccessFromTarget, Opening::AccessFromTarget, Some(description), &keep, false).await
+}
+
+async fn read_and(
+    run: &TargetRun<'_>,
+    step: Step,
+    opening: Opening,
+    known: Option<&Description>,
+    keep: &Keeping<'_>,
+    send: bool,
+) -> Result<Read, Failure> {
     let broker = run.broker.open(step, Writes::Refused);
-    let result = tokio::time::timeout(limits::STEP_WALL, read_with(run, step, opening, known, keep, &broker)).await;
+    let result =
+        tokio::time::timeout(limits::STEP_WALL, read_with(run, step, opening, known, keep, send, &broker)).await;
     broker.close().await;
     let mut read = match result {
         Err(_) => {
@@ -79,7 +118,8 @@ async fn read_with(
     step: Step,
     opening: Opening,
     known: Option<&Description>,
-    keep: &(dyn Fn(&AccessControl) -> bool + Send + Sync),
+    keep: &Keeping<'_>,
+    send: bool,
     broker: &Arc<dyn StepBroker>,
 ) -> Result<Read, Failure> {
     let context = run.context();
@@ -91,7 +131,7 @@ async fn read_with(
         guest = Some(started);
     }
     let upload_id = UploadId { run: run.id.clone(), step };
-    let upload = if run.dry_run {
+    let upload = if !send {
         None
     } else {
         let rules = UploadRules { thresholds: run.target.thresholds, allow_removals: run.allow_removals };
@@ -104,6 +144,7 @@ async fn read_with(
         access: AccessReading::default(),
         description: described.as_ref().or(known),
         keep,
+        users: BTreeMap::new(),
         upload,
         hasher: Hasher::default(),
         lines: 0,
@@ -116,6 +157,7 @@ async fn read_with(
         reader.send(vec![Line::Coverage(coverage)]).await?;
     }
     let receipt = reader.finish(&upload_id).await?;
+    let users = std::mem::take(&mut reader.users);
     let (records, gaps, controls) = (reader.reading.records(), reader.reading.gaps().to_vec(), reader.access.finish());
     Ok(Read {
         records,
@@ -126,6 +168,7 @@ async fn read_with(
         description: described,
         calls: 0,
         warnings: Vec::new(),
+        users,
     })
 }
 
@@ -182,6 +225,8 @@ impl Reader<'_> {
                 let count = records.users.len() + records.groups.len() + records.memberships.len();
                 self.reading.page(count, page.gaps)?;
                 self.reading.identities(&records)?;
+                let kept = records.users.iter().filter(|user| (self.keep.users)(user));
+                self.users.extend(kept.map(|user| (user.external_id.clone(), user.user_name.clone())));
                 lines.extend(records.users.into_iter().map(|user| Line::User(redact::user(user, send, ledger))));
                 lines.extend(records.groups.into_iter().map(Line::Group));
                 lines.extend(records.memberships.into_iter().map(Line::Membership));
@@ -200,7 +245,7 @@ impl Reader<'_> {
                 let of_parts = records.parts.iter().map(|part| part.who.len() + facts(&part.what, &part.standing));
                 self.reading.page(of_controls.chain(of_parts).sum(), page.gaps)?;
                 let description = self.description.ok_or_else(missing)?;
-                self.access.take(&mut self.reading, &records, description, self.keep)?;
+                self.access.take(&mut self.reading, &records, description, self.keep.controls)?;
                 lines.extend(records.access_controls.into_iter().map(|control| Line::AccessControl(Box::new(control))));
                 lines.extend(records.parts.into_iter().map(Line::Part));
             }

@@ -1,21 +1,23 @@
 //! One run of one target: the five steps in their order.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use raito_core::capability::{Effective, StepState};
 use raito_core::event::{ConnectorIdentity, Event, Place};
-use raito_core::exchange::{CloudError, Desired, Outcome, RunClosing, RunOpening, StepReport};
+use raito_core::exchange::{CloudError, DesiredState, Outcome, RunClosing, RunOpening, StepReport};
 use raito_core::fault::{Fault, FaultKind, StepFault};
 use raito_core::grant::Target;
 use raito_core::ports::{Cloud, Connector, Context, Ledger, LedgerError, Opening, TargetBroker};
-use raito_core::record::Description;
+use raito_core::record::{AccessControl, Description, User};
 use raito_core::step::Step;
-use raito_core::text::{Ident, RunId};
+use raito_core::text::{ExternalId, Ident, Name, RunId};
+use raito_core::threshold::OverThreshold;
 
-use crate::apply::{apply_step, remark};
+use crate::apply::{Basis, Kept, apply_step, protected_names, remark};
 use crate::event::{Observer, RunEvent};
-use crate::read::{Read, elapsed_ms, read_step};
+use crate::read::{Keeping, Read, elapsed_ms, read_step};
 use crate::stop::Stop;
 
 /// Everything that a run of a target needs.
@@ -46,6 +48,10 @@ pub struct TargetRun<'r> {
     pub dry_run: bool,
     /// The exact number of records that a person said may be removed.
     pub allow_removals: Option<u64>,
+    /// The exact number of permissions and members that a person said may be taken away at the target.
+    pub allow_revokes: Option<u64>,
+    /// Whether a target may be changed that was never changed before.
+    pub apply_first: bool,
 }
 
 /// Why a step did not complete, or a run did not begin.
@@ -60,6 +66,15 @@ pub enum Failure {
     /// The audit log.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Step 4 would take too much away.
+    #[error(transparent)]
+    OverThreshold(OverThreshold),
+    /// Nothing was ever changed at this target, so a person has to look at the plan first.
+    #[error("this would be the first change of the target, with {calls} write calls, and nothing was sent")]
+    FirstApply {
+        /// Write calls of the plan.
+        calls: u64,
+    },
 }
 
 /// What became of a target.
@@ -77,7 +92,9 @@ pub struct TargetReport {
 #[derive(Default)]
 struct Known {
     usage_since_ms: Option<u64>,
-    desired: Vec<Desired>,
+    desired: DesiredState,
+    /// Names of users that step 4 needs; none where step 1 did not run.
+    users: Option<BTreeMap<ExternalId, Name>>,
     description: Option<Description>,
     access: Option<Read>,
 }
@@ -246,25 +263,26 @@ fn record_end(
 }
 
 async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result<StepReport, Failure> {
-    let keep_none = |_: &raito_core::record::AccessControl| false;
     match step {
         Step::IdentityStore => {
-            read_step(run, step, Opening::IdentityStore, None, &keep_none).await.map(|read| read_report(step, &read))
+            let named = protected_names(run);
+            let members = known.desired.members();
+            let keep = |user: &User| members.contains(&user.external_id) || named.contains(user.user_name.as_str());
+            let keep = Keeping { users: &keep, ..Keeping::NONE };
+            let mut read = read_step(run, step, Opening::IdentityStore, None, &keep).await?;
+            known.users = Some(std::mem::take(&mut read.users));
+            Ok(read_report(step, &read))
         }
         Step::DataSource => {
-            let read = read_step(run, step, Opening::DataSource(None), None, &keep_none).await?;
+            let read = read_step(run, step, Opening::DataSource(None), None, &Keeping::NONE).await?;
             known.description.clone_from(&read.description);
             Ok(read_report(step, &read))
         }
         Step::AccessFromTarget => {
             describe(run, known).await?;
-            let managed: std::collections::BTreeSet<_> =
-                known.desired.iter().filter_map(|desired| desired.external_id.clone()).collect();
-            let creating: std::collections::BTreeSet<_> =
-                known.desired.iter().filter_map(|desired| desired.creating.clone()).collect();
-            let keep = move |control: &raito_core::record::AccessControl| {
-                managed.contains(&control.external_id) || creating.contains(&control.actual_name)
-            };
+            let kept = known.description.as_ref().map(|description| Kept::of(&known.desired.controls, description));
+            let keep = |control: &AccessControl| kept.as_ref().is_some_and(|kept| kept.takes(control));
+            let keep = Keeping { controls: &keep, ..Keeping::NONE };
             let read = read_step(run, step, Opening::AccessFromTarget, known.description.as_ref(), &keep).await?;
             let report = read_report(step, &read);
             known.access = Some(read);
@@ -273,7 +291,7 @@ async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result
         Step::AccessToTarget => change(run, known).await,
         Step::DataUsage => {
             let opening = Opening::DataUsage(known.usage_since_ms);
-            read_step(run, step, opening, None, &keep_none).await.map(|read| read_report(step, &read))
+            read_step(run, step, opening, None, &Keeping::NONE).await.map(|read| read_report(step, &read))
         }
     }
 }
@@ -313,17 +331,24 @@ async fn describe(run: &TargetRun<'_>, known: &mut Known) -> Result<(), Failure>
 /// Step 4, on the strength of step 3 of this run.
 async fn change(run: &TargetRun<'_>, known: &Known) -> Result<StepReport, Failure> {
     let step = Step::AccessToTarget;
-    if known.desired.is_empty() {
+    let skipped = |reason| Ok(blank(step, Outcome::Skipped, Some(reason)));
+    if known.desired.controls.is_empty() {
         return Ok(blank(step, Outcome::Completed, Some("the cloud manages nothing of this target")));
     }
     let (Some(found), Some(description)) = (&known.access, &known.description) else {
-        let reason =
-            "changes are decided against a whole read of the same run, and step access-from-target is left out";
-        return Ok(blank(step, Outcome::Skipped, Some(reason)));
+        return skipped(
+            "changes are decided against a whole read of the same run, and step access-from-target is left out",
+        );
     };
-    let changed = apply_step(run, &known.desired, found, description).await?;
-    let failed = (changed.failed > 0)
-        .then(|| format!("{} of {} access controls are not as they are to be", changed.failed, known.desired.len()));
+    let nobody = BTreeMap::new();
+    let users = match &known.users {
+        Some(users) => users,
+        None if known.desired.members().is_empty() => &nobody,
+        None => return skipped("members are named as step identity-store of the same run told, and it is left out"),
+    };
+    let changed = apply_step(run, &Basis { state: &known.desired, found, users, description }).await?;
+    let (failed, all) = (changed.failed.len(), known.desired.controls.len());
+    let failed = (failed > 0).then(|| format!("{failed} of {all} access controls are not as they are to be"));
     Ok(StepReport {
         records: changed.changes,
         calls: changed.calls,

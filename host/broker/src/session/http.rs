@@ -7,10 +7,11 @@ use raito_core::call::{Call, HttpDone, HttpReply, Reply};
 use raito_core::fault::Fault;
 use raito_core::limits;
 use raito_core::manifest::SlotName;
-use raito_core::ports::{BoxFuture, RecordedCall, Writes};
+use raito_core::ports::BoxFuture;
+use raito_core::text::Ident;
 use raito_core::vocabulary::{HttpRequest, Mode, Route};
 
-use super::{Admitted, Open, Origin, Session, locked};
+use super::{Admitted, Open, Origin, Session};
 use crate::http::{Answer, Attempt, HttpSlot, captures};
 use crate::target::SlotRuntime;
 
@@ -22,6 +23,8 @@ struct Ready<'s> {
     mode: Mode,
     request: HttpRequest,
     bytes: u64,
+    /// The change-set that a write call is for.
+    set: usize,
 }
 
 impl Session {
@@ -29,14 +32,19 @@ impl Session {
         let Admitted { name, slot, mode } = self.admit(call)?;
         let SlotRuntime::Http(slot) = slot else { return Err(self.deny(call, "it is no HTTP slot")) };
         let route = slot.routes.get(call.entry.as_str()).ok_or_else(|| self.deny(call, "there is no such route"))?;
-        let arguments = self.captured.put_in(call, |_| false)?;
+        let set = match mode {
+            Mode::Read => 0,
+            Mode::Write => self.warrant(call, route.does, route.placeholders(), None)?.set,
+        };
+        let arguments =
+            self.captured.put_in(call, |_| false).map_err(|fault| self.deny(call, fault.message.as_str()))?;
         let request = route.build(&arguments).map_err(|error| self.deny(call, &error.to_string()))?;
         let headers: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         let bytes = (request.target.len() + headers + request.body.as_ref().map_or(0, Vec::len)) as u64;
         if mode == Mode::Read {
             slot.budget.upload(bytes).map_err(|fault| self.deny(call, fault.message.as_str()))?;
         }
-        Ok(Ready { name, slot, route, mode, request, bytes })
+        Ok(Ready { name, slot, route, mode, request, bytes, set })
     }
 
     fn http_origin(&self, ready: &Ready<'_>, call: u64, attempt: &Attempt, status: String, began: Instant) -> Origin {
@@ -83,8 +91,11 @@ impl Session {
     async fn http_send_one(&self, call: &Call) -> Result<HttpDone, Fault> {
         let ready = self.http_ready(call)?;
         let number = self.record_call(call, ready.mode, ready.bytes, &ready.slot.secret_names)?;
-        if ready.mode == Mode::Write && self.writes == Writes::Recorded {
-            return Ok(self.http_plan(call, &ready));
+        if ready.mode == Mode::Write {
+            if self.is_plan() {
+                return Ok(self.http_plan(call, &ready));
+            }
+            self.follows_plan(call, None)?;
         }
         let (began, mut attempt) = (Instant::now(), Attempt::default());
         match ready.slot.send_whole(&ready.request, &mut attempt).await {
@@ -92,8 +103,9 @@ impl Session {
                 let origin = self.http_origin(&ready, number, &attempt, status.to_string(), began);
                 self.record_reply(&origin, body.len() as u64)?;
                 let values = captures(ready.route, status, &headers, &body)?;
-                let captures =
-                    values.into_iter().map(|(name, value)| (name.to_string(), self.captured.keep(Some(value))));
+                let captures = values
+                    .into_iter()
+                    .map(|(name, value)| (name.to_string(), self.captured.keep(Some(value), ready.set)));
                 let captures = captures.collect();
                 Ok(HttpDone { reply: Some(HttpReply { status, headers, body }), captures })
             }
@@ -109,13 +121,9 @@ impl Session {
     fn http_plan(&self, call: &Call, ready: &Ready<'_>) -> HttpDone {
         let body = ready.request.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
         let shown = format!("{} {} {body}", ready.request.method, ready.request.target);
-        locked(&self.recorded).push(RecordedCall {
-            slot: call.slot.clone(),
-            entry: call.entry.clone(),
-            at: None,
-            shown: shown.trim_end().to_owned(),
-        });
-        let captures = ready.route.returns.keys().map(|name| (name.to_string(), self.captured.keep(None))).collect();
+        self.plan(call, None, shown.trim_end().to_owned());
+        let keep = |name: &Ident| (name.to_string(), self.captured.keep(None, ready.set));
+        let captures = ready.route.returns.keys().map(keep).collect();
         HttpDone { reply: None, captures }
     }
 }

@@ -7,11 +7,10 @@ use raito_core::call::{Call, Outcome, Reply};
 use raito_core::event::Event;
 use raito_core::fault::Fault;
 use raito_core::manifest::SlotName;
-use raito_core::ports::{RecordedCall, Writes};
 use raito_core::vocabulary::{Mode, PlaceholderType, SqlRequest};
 
-use super::{Admitted, Open, Origin, Session, locked};
-use crate::sql::{ReadSession, SqlSlot, WriteSession, size};
+use super::{Admitted, Open, Origin, Session};
+use crate::sql::{ReadSession, SqlSlot, WriteSession, size, statements};
 use crate::target::SlotRuntime;
 
 /// A call that is ready to be run.
@@ -37,8 +36,17 @@ impl Session {
         let placeholders = statement.placeholders();
         let is_name =
             |name: &str| placeholders.iter().any(|known| known.name == name && known.kind == PlaceholderType::Name);
-        let arguments = self.captured.put_in(call, is_name)?;
-        let request = statement.build(&arguments).map_err(|error| self.deny(call, &error.to_string()))?;
+        let mut arguments =
+            self.captured.put_in(call, is_name).map_err(|fault| self.deny(call, fault.message.as_str()))?;
+        let mut as_role = None;
+        if mode == Mode::Write {
+            let warranted = self.warrant(call, statement.does, placeholders, Some(&database))?;
+            arguments.extend(warranted.spliced);
+            let own = slot.grant.write.as_ref().map(|login| login.user.as_str());
+            as_role = warranted.grantor.filter(|grantor| statement.as_grantor && Some(grantor.as_str()) != own);
+        }
+        let mut request = statement.build(&arguments).map_err(|error| self.deny(call, &error.to_string()))?;
+        request.as_role = as_role;
         let bytes = size(&request);
         if mode == Mode::Read {
             slot.budget.upload(bytes).map_err(|fault| self.deny(call, fault.message.as_str()))?;
@@ -117,18 +125,14 @@ impl Session {
         if ready.iter().any(|other| other.name != first.name || other.database != first.database) {
             return Err(self.deny(first_call, "statements of one transaction are for one database"));
         }
-        if self.writes == Writes::Recorded {
+        if self.is_plan() {
             for (call, ready) in calls.iter().zip(&ready) {
                 self.record_call(call, Mode::Write, ready.bytes, &[])?;
-                locked(&self.recorded).push(RecordedCall {
-                    slot: call.slot.clone(),
-                    entry: call.entry.clone(),
-                    at: Some(ready.database.clone()),
-                    shown: ready.request.text.clone(),
-                });
+                self.plan(call, Some(ready.database.clone()), statements(&ready.request).join(";\n"));
             }
             return Ok(Reply::Executed(vec![Outcome::Planned; calls.len()]));
         }
+        calls.iter().try_for_each(|call| self.follows_plan(call, Some(&first.database)))?;
         let session = self.writer(first).await?;
         let began = Instant::now();
         let mut numbers = Vec::with_capacity(calls.len());

@@ -51,12 +51,32 @@ impl WriteSession {
         let types = parameter_types(request);
         let statement = client.prepare_typed(&request.text, &types).await.map_err(|error| fault(entry, &error))?;
         self.connected.forget_notices();
+        if let Some(role) = &request.as_role {
+            client.batch_execute(&set_role(role)).await.map_err(|error| fault(entry, &error))?;
+        }
         let rows = client.execute_raw(&statement, parameters(request)).await.map_err(|error| fault(entry, &error))?;
+        if request.as_role.is_some() {
+            client.batch_execute(RESET_ROLE).await.map_err(|error| fault(entry, &error))?;
+        }
         match self.connected.notice(&NOTHING_DONE) {
             None => Ok(rows),
             Some(message) => {
                 Err(Fault::new(FaultKind::Conflict, format!("{entry}: the server only warned: {message}")))
             }
         }
+    }
+}
+
+const RESET_ROLE: &str = "RESET ROLE";
+
+fn set_role(role: &str) -> String {
+    format!("SET LOCAL ROLE \"{}\"", role.replace('"', "\"\""))
+}
+
+/// All statements that a request becomes, in their order.
+pub(crate) fn statements(request: &SqlRequest) -> Vec<String> {
+    match &request.as_role {
+        None => vec![request.text.clone()],
+        Some(role) => vec![set_role(role), request.text.clone(), RESET_ROLE.to_owned()],
     }
 }

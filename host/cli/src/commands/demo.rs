@@ -114,7 +114,7 @@ async fn show(
         "\n2. In the cloud, somebody gives a new role to a group: the next run carries it out, and finds the rest unchanged.",
     );
     want_role(&global).await?;
-    let second = run::run(&global, &Run { parallel: 1, ..Run::default() }, bars).await?;
+    let second = run::run(&global, &Run { parallel: 1, apply_first: true, ..Run::default() }, bars).await?;
     if second != Exit::Done {
         return Ok(second);
     }

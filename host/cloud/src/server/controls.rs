@@ -1,22 +1,23 @@
 //! Internal access controls: what the cloud is master of.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{delete, get, post, put};
+use raito_core::marker::marker;
 use raito_core::record::{AccessControl, Action, Description, Lock, Member, Policy, Standing, What};
 use raito_core::text::{ExternalId, Kind, Name, Remark};
 use raito_core::unite::conforms;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::App;
 use super::answer::Refusal;
-use super::route::{Body, Route, route, schema};
+use super::route::{Body, Route, question, route, schema};
 use crate::api::Listed;
 use crate::api::scope::Scope;
-use crate::store::{ControlChange, InternalControl};
+use crate::store::{ControlChange, DriftRow, InternalControl};
 
 pub(super) fn routes() -> Vec<Route> {
     let draft = Body::Json(schema::<Draft>);
@@ -50,7 +51,107 @@ pub(super) fn routes() -> Vec<Route> {
             one,
             delete(remove),
         ),
+        route(
+            ("post", "/sources/{source}/internal-access-controls/{id}/hand-back"),
+            "Make one external again, as it is; If-Match has the version that was read",
+            Scope::Write,
+            Body::None,
+            one,
+            post(hand_back),
+        ),
+        route(
+            ("post", "/sources/{source}/access-controls/{id}/take-over"),
+            "Make an external access control internal, as it is; without confirm=true, only say what that means",
+            Scope::Write,
+            Body::None,
+            Body::Json(schema::<TakenOver>),
+            post(take_over),
+        ),
+        question(
+            "/sources/{source}/access-controls/{id}",
+            "Show an access control with its members and facts",
+            &[],
+            schema::<AccessControl>,
+            get(external),
+        ),
+        question(
+            "/sources/{source}/drift",
+            "List what was changed by hand, as the last run found it",
+            &[],
+            schema::<Listed<DriftRow>>,
+            get(drift),
+        ),
     ]
+}
+
+/// What taking over means, or that it was done.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+struct TakenOver {
+    /// The access control, as it is managed from now on.
+    control: AccessControl,
+    /// What the next run changes at the target.
+    changes: Vec<String>,
+    /// Its id among the internal ones, where it was taken over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Confirmation {
+    #[serde(default)]
+    confirm: bool,
+}
+
+async fn external(
+    State(app): State<App>,
+    Path((source, id)): Path<(String, String)>,
+) -> Result<Json<AccessControl>, Refusal> {
+    let source = app.store.source_id(&source).await?;
+    Ok(Json(app.store.external_control(source, &id).await?))
+}
+
+async fn drift(State(app): State<App>, Path(source): Path<String>) -> Result<Json<Listed<DriftRow>>, Refusal> {
+    let source = app.store.source_id(&source).await?;
+    Ok(Json(Listed { items: app.store.drift(source).await?, next_cursor: None }))
+}
+
+async fn take_over(
+    State(app): State<App>,
+    Path((source, id)): Path<(String, String)>,
+    confirmation: Result<Query<Confirmation>, QueryRejection>,
+) -> Result<Json<TakenOver>, Refusal> {
+    let Query(Confirmation { confirm }) = confirmation?;
+    let number = app.store.source_id(&source).await?;
+    let control = app.store.external_control(number, &id).await?;
+    let name = &control.name;
+    if !control.internalizable {
+        return Err(Refusal::invalid(format!("{name} cannot be managed from outside")));
+    }
+    if control.incomplete {
+        return Err(Refusal::invalid(format!("{name} could not be told whole, so something of it would be lost")));
+    }
+    if let Some(marker) = marker(&control.description) {
+        return Err(Refusal::invalid(format!("{name} belongs to {}, which has to hand it over first", marker.master)));
+    }
+    let changes = vec![format!("the description of {name} gets a marker that says who is master of it")];
+    let taken = confirm.then(|| uuid::Uuid::now_v7().to_string());
+    if let Some(id) = &taken {
+        app.store.take_over(number, id, &control, app.clock.now_ms()).await?;
+    }
+    Ok(Json(TakenOver { control, changes, id: taken }))
+}
+
+async fn hand_back(
+    State(app): State<App>,
+    Path((source, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Json<InternalControl>, Refusal> {
+    let source = app.store.source_id(&source).await?;
+    let version = version(&headers)?;
+    let change = ControlChange::HandBack;
+    Ok(Json(app.store.change_internal_control(source, &id, version, &change, app.clock.now_ms()).await?))
 }
 
 /// What an internal access control is to be.
@@ -128,8 +229,13 @@ async fn checked(app: &App, source: &str, draft: Draft, id: ExternalId) -> Resul
     let description: Description = serde_json::from_value(description)
         .map_err(|error| Refusal::invalid(format!("the source's description: {error}")))?;
     conforms(&control, &description).map_err(|bad| Refusal::invalid(bad.to_string()))?;
-    if !description.control_kind(&control.kind).is_some_and(|kind| kind.can_create) {
-        return Err(Refusal::invalid(format!("access controls of kind {} cannot be created", control.kind)));
+    let kind = description.control_kind(&control.kind).filter(|kind| kind.can_create);
+    let kind =
+        kind.ok_or_else(|| Refusal::invalid(format!("access controls of kind {} cannot be created", control.kind)))?;
+    if let Some(member) = control.who.iter().find(|member| !kind.admits.contains(&member.kind)) {
+        let words: Vec<&str> = kind.admits.iter().map(|kind| kind.word()).collect();
+        let (given, admits) = (member.kind.word(), words.join(", "));
+        return Err(Refusal::invalid(format!("a {} admits {admits}, and {} is a {given}", control.kind, member.id)));
     }
     Ok(control)
 }

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
-use raito_core::exchange::{Desired, Feedback, RunClosing, RunOpened, RunOpening, UploadId, UploadRules};
+use raito_core::exchange::{DesiredState, Feedback, RunClosing, RunOpened, RunOpening, UploadId, UploadRules};
 use raito_core::limits;
 use raito_core::step::Step;
 use raito_core::text::RunId;
@@ -44,7 +44,7 @@ fn of_runs() -> Vec<Route> {
 
 fn of_steps() -> Vec<Route> {
     let (lines, receipt) = (Body::Lines(schema::<Line>), Body::Json(schema::<Receipt>));
-    let (wanted, became) = (Body::Json(schema::<Vec<Desired>>), Body::Json(schema::<Vec<Feedback>>));
+    let (wanted, became) = (Body::Json(schema::<DesiredState>), Body::Json(schema::<Vec<Feedback>>));
     let upload_at = ("put", "/runs/{run}/uploads/{step}");
     let desired_at = ("get", "/sources/{source}/desired");
     let feedback_at = ("post", "/runs/{run}/feedback");
@@ -150,10 +150,12 @@ async fn take_lines(body: HttpBody, ingest: &mut Ingest) -> Result<(), IngestErr
 }
 
 /// A source that is not known yet is to have nothing.
-async fn desired(State(app): State<App>, Path(source): Path<String>) -> Result<Json<Vec<Desired>>, Refusal> {
+async fn desired(State(app): State<App>, Path(source): Path<String>) -> Result<Json<DesiredState>, Refusal> {
     match app.store.source_id(&source).await {
         Ok(source) => Ok(Json(app.store.desired(source).await?)),
-        Err(StoreError::NotFound(_)) => Ok(Json(Vec::new())),
+        Err(StoreError::NotFound(_)) => {
+            Ok(Json(DesiredState { master: app.store.master().await?, ..DesiredState::default() }))
+        }
         Err(error) => Err(error.into()),
     }
 }

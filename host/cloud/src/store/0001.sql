@@ -10,7 +10,14 @@ create table sources (
     connector text not null,
     connector_version text not null,
     connector_sha256 text not null,
-    created_ms integer not null
+    created_ms integer not null,
+    -- Whether anything was ever carried out at the target.
+    was_applied integer not null default 0
+) strict;
+
+-- Who this cloud is, for the markers of what it is master of.
+create table cloud (
+    id text not null
 ) strict;
 
 create table runs (
@@ -250,6 +257,12 @@ create table internal_controls (
     changed_ms integer not null,
     status text not null,
     feedback text,
+    -- As the target had it after the last change that was carried out.
+    applied text,
+    -- What somebody changed at the target by hand.
+    drift text,
+    -- Whether it is to be external again, and stays at the target as it is.
+    hand_back integer not null default 0,
     unique (source, external_id)
 ) strict;
 

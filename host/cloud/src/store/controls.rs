@@ -1,6 +1,10 @@
 //! Internal access controls: those that the cloud is master of.
 
-use raito_core::exchange::{Desired, Feedback};
+use std::collections::BTreeMap;
+
+use raito_core::decide::DriftItem;
+use raito_core::exchange::{Desired, DesiredState, Feedback};
+use raito_core::marker::{Master, NotAMaster};
 use raito_core::record::AccessControl;
 use raito_core::text::{ExternalId, Name};
 use schemars::JsonSchema;
@@ -23,6 +27,24 @@ pub(crate) struct InternalControl {
     pub(crate) changed_ms: u64,
     pub(crate) status: String,
     pub(crate) feedback: Option<Feedback>,
+    /// What somebody changed at the target by hand, as the last run found it.
+    pub(crate) drift: Vec<DriftItem>,
+    /// Whether it is to be external again.
+    pub(crate) hand_back: bool,
+}
+
+/// One thing that was changed by hand.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Drift")]
+pub(crate) struct DriftRow {
+    /// The internal access control.
+    pub(crate) id: String,
+    /// Its name for people.
+    pub(crate) name: String,
+    /// What was done.
+    #[serde(flatten)]
+    pub(crate) item: DriftItem,
 }
 
 /// What to change of one.
@@ -32,14 +54,18 @@ pub(crate) enum ControlChange {
     Record(Box<AccessControl>),
     /// That it is to go.
     Delete,
+    /// That it is to be external again, as it is.
+    HandBack,
 }
 
-type Row = (String, Option<String>, Option<String>, String, bool, i64, i64, String, Option<String>);
+type Row =
+    (String, Option<String>, Option<String>, String, bool, i64, i64, String, Option<String>, Option<String>, bool);
 
-const SELECT: &str = "select id, external_id, creating, record, delete_wanted, version, changed_ms, status, feedback from internal_controls";
+const SELECT: &str = "select id, external_id, creating, record, delete_wanted, version, changed_ms, status, feedback, drift, \
+                      hand_back from internal_controls";
 
 fn internal(row: Row) -> Result<InternalControl, StoreError> {
-    let (id, external_id, creating, record, delete_wanted, version, changed, status, feedback) = row;
+    let (id, external_id, creating, record, delete_wanted, version, changed, status, feedback, drift, hand_back) = row;
     Ok(InternalControl {
         id,
         external_id,
@@ -50,6 +76,8 @@ fn internal(row: Row) -> Result<InternalControl, StoreError> {
         changed_ms: number(changed),
         status,
         feedback: feedback.map(|text| serde_json::from_str(&text)).transpose()?,
+        drift: drift.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default(),
+        hand_back,
     })
 }
 
@@ -73,6 +101,44 @@ impl Store {
         Ok(())
     }
 
+    /// Keeps one that was external until now, as it is. What it was then is the state that drift is measured by.
+    pub(crate) async fn take_over(
+        &self,
+        source: i64,
+        id: &str,
+        control: &AccessControl,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let record = AccessControl {
+            external_id: ExternalId::new(id).map_err(|error| StoreError::Conflict(error.to_string()))?,
+            ..control.clone()
+        };
+        let inserted = sqlx::query(
+            "insert into internal_controls (id, source, external_id, record, applied, created_ms, changed_ms, status) \
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?6, 'out-of-date') on conflict do nothing",
+        )
+        .bind(id)
+        .bind(source)
+        .bind(control.external_id.as_str())
+        .bind(serde_json::to_string(&record)?)
+        .bind(serde_json::to_string(control)?)
+        .bind(integer(now_ms))
+        .execute(&self.pool)
+        .await?
+        .rows_affected();
+        if inserted == 0 { Err(StoreError::Conflict("it is managed here already".into())) } else { Ok(()) }
+    }
+
+    /// What was changed by hand at a source, as its last run found it.
+    pub(crate) async fn drift(&self, source: i64) -> Result<Vec<DriftRow>, StoreError> {
+        let mut rows = Vec::new();
+        for internal in self.internal_controls(source).await? {
+            let row = |item| DriftRow { id: internal.id.clone(), name: internal.control.name.to_string(), item };
+            rows.extend(internal.drift.iter().cloned().map(row));
+        }
+        Ok(rows)
+    }
+
     /// Changes one, if it still has this version.
     pub(crate) async fn change_internal_control(
         &self,
@@ -82,12 +148,13 @@ impl Store {
         change: &ControlChange,
         now_ms: u64,
     ) -> Result<InternalControl, StoreError> {
-        let (record, delete) = match change {
-            ControlChange::Record(control) => (Some(serde_json::to_string(control)?), false),
-            ControlChange::Delete => (None, true),
+        let (record, delete, hand_back) = match change {
+            ControlChange::Record(control) => (Some(serde_json::to_string(control)?), false, false),
+            ControlChange::Delete => (None, true, false),
+            ControlChange::HandBack => (None, false, true),
         };
         let changed = sqlx::query(
-            "update internal_controls set record = coalesce(?4, record), delete_wanted = ?5, version = version + 1, changed_ms = ?6, \
+            "update internal_controls set record = coalesce(?4, record), delete_wanted = ?5, version = version + 1, changed_ms = ?6, hand_back = ?7, \
              status = 'out-of-date' where source = ?1 and id = ?2 and version = ?3",
         )
         .bind(source)
@@ -96,6 +163,7 @@ impl Store {
         .bind(record)
         .bind(delete)
         .bind(integer(now_ms))
+        .bind(hand_back)
         .execute(&self.pool)
         .await?
         .rows_affected();
@@ -125,48 +193,87 @@ impl Store {
     }
 
     /// What the source of a run is to have.
-    pub(crate) async fn desired(&self, source: i64) -> Result<Vec<Desired>, StoreError> {
+    pub(crate) async fn desired(&self, source: i64) -> Result<DesiredState, StoreError> {
+        let was_applied: bool = sqlx::query_scalar("select was_applied from sources where id = ?1")
+            .bind(source)
+            .fetch_one(&self.pool)
+            .await?;
+        let sql = "select id, applied from internal_controls where source = ?1 and applied is not null";
+        let rows: Vec<(String, String)> = sqlx::query_as(sql).bind(source).fetch_all(&self.pool).await?;
+        let mut applied: BTreeMap<String, String> = rows.into_iter().collect();
         let unreadable = |_| StoreError::Conflict("an internal access control has an id that is none".into());
-        let desired = |internal: InternalControl| {
-            Ok(Desired {
+        let mut controls = Vec::new();
+        for internal in self.internal_controls(source).await? {
+            let last = applied.remove(&internal.id).map(|text| serde_json::from_str(&text)).transpose()?;
+            controls.push(Desired {
                 id: Name::new(internal.id).map_err(unreadable)?,
                 external_id: internal.external_id.map(ExternalId::new).transpose().map_err(unreadable)?,
                 control: internal.control,
                 creating: internal.creating.map(Name::new).transpose().map_err(unreadable)?,
                 delete: internal.delete_wanted,
-            })
-        };
-        self.internal_controls(source).await?.into_iter().map(desired).collect()
+                hand_back: internal.hand_back,
+                applied: last,
+            });
+        }
+        Ok(DesiredState { master: self.master().await?, was_applied, controls })
     }
 
-    /// Writes down what became of them. One that was deleted at the target is gone.
+    /// Who this cloud is: a name that it gives itself once.
+    pub(crate) async fn master(&self) -> Result<Master, StoreError> {
+        let id = uuid::Uuid::now_v7().to_string();
+        sqlx::query("insert into cloud select ?1 where not exists (select 1 from cloud)")
+            .bind(id)
+            .execute(&self.pool)
+            .await?;
+        let id: String = sqlx::query_scalar("select id from cloud").fetch_one(&self.pool).await?;
+        format!("cloud:{id}").parse().map_err(|error: NotAMaster| StoreError::Conflict(error.to_string()))
+    }
+
+    /// Writes down what became of them. One that was deleted at the target, or handed back, is gone.
     pub(crate) async fn take_feedback(&self, source: i64, all: &[Feedback]) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin_with("begin immediate").await?;
         for feedback in all {
             let query = if feedback.deleted {
-                sqlx::query("delete from internal_controls where source = ?1 and id = ?2 and delete_wanted")
-                    .bind(source)
-                    .bind(feedback.id.as_str())
+                sqlx::query(
+                    "delete from internal_controls where source = ?1 and id = ?2 and (delete_wanted or hand_back)",
+                )
+                .bind(source)
+                .bind(feedback.id.as_str())
             } else {
-                let status = match (&feedback.creating, feedback.synced) {
-                    (Some(_), _) => "in-progress",
-                    (None, true) => "synced",
-                    (None, false) => "failed",
-                };
+                let summary = Feedback { applied: None, drift: Vec::new(), ..feedback.clone() };
                 sqlx::query(
                     "update internal_controls set external_id = coalesce(?3, external_id), status = ?4, feedback = ?5, \
-                     creating = ?6 where source = ?1 and id = ?2",
+                     creating = ?6, applied = coalesce(?7, applied), drift = ?8 where source = ?1 and id = ?2",
                 )
                 .bind(source)
                 .bind(feedback.id.as_str())
                 .bind(feedback.external_id.as_ref().map(|id| id.as_str().to_owned()))
-                .bind(status)
-                .bind(serde_json::to_string(feedback)?)
+                .bind(status(feedback))
+                .bind(serde_json::to_string(&summary)?)
                 .bind(feedback.creating.as_ref().map(|name| name.as_str().to_owned()))
+                .bind(feedback.applied.as_ref().map(serde_json::to_string).transpose()?)
+                .bind(serde_json::to_string(&feedback.drift)?)
             };
             query.execute(&mut *transaction).await?;
         }
+        if all.iter().any(|feedback| feedback.applied.is_some() || feedback.deleted) {
+            sqlx::query("update sources set was_applied = 1 where id = ?1")
+                .bind(source)
+                .execute(&mut *transaction)
+                .await?;
+        }
         transaction.commit().await?;
         Ok(())
+    }
+}
+
+/// How an access control stands, in a word.
+fn status(feedback: &Feedback) -> &'static str {
+    let drifted = feedback.drift.iter().any(|item| !item.reverted);
+    match (&feedback.creating, feedback.errors.is_empty()) {
+        (Some(_), _) => "in-progress",
+        (None, false) => "failed",
+        (None, true) if drifted => "out-of-sync",
+        (None, true) => "synced",
     }
 }

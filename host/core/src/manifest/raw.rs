@@ -12,7 +12,7 @@ use super::{
 use crate::limits;
 use crate::text::{ConnectorName, Ident, Name};
 use crate::vocabulary::raw::{RouteText, SearchText, StatementText};
-use crate::vocabulary::{Does, Mode, Route, Scope, Search, Statement};
+use crate::vocabulary::{Does, Mode, Origin, Placeholder, PlaceholderType, Route, Scope, Search, Statement};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -94,6 +94,8 @@ struct RawSql {
 struct RawStatement {
     mode: Mode,
     does: Option<Does>,
+    #[serde(default)]
+    as_grantor: bool,
     text: String,
     #[serde(default)]
     calls: Vec<String>,
@@ -276,7 +278,8 @@ impl Reader<'_> {
                 body: route.body.as_deref(),
                 returns: &returns,
             };
-            Route::parse(&text).map_err(|error| error.to_string())
+            let route = Route::parse(&text).map_err(|error| error.to_string())?;
+            check_needs(route.does, &route.placeholders()).map(|()| route)
         });
         Some(Slot { kind: SlotKind::Http { routes, secrets }, optional: raw.optional, help: raw.help })
     }
@@ -292,17 +295,22 @@ impl Reader<'_> {
         };
         let statements = self.entries(raw.statements, &format!("{place}.statements"), |statement| {
             check_does(statement.mode, statement.does)?;
+            if statement.mode == Mode::Read && statement.as_grantor {
+                return Err("as-grantor belongs to write statements".into());
+            }
             if statement.mode == Mode::Write && !(statement.calls.is_empty() && statement.relations.is_empty()) {
                 return Err("calls and relations belong to read statements".into());
             }
             let text = StatementText {
                 mode: statement.mode,
                 does: statement.does,
+                as_grantor: statement.as_grantor,
                 text: &statement.text,
                 calls: &statement.calls,
                 relations: &statement.relations,
             };
-            Statement::parse(&text).map_err(|error| error.to_string())
+            let statement = Statement::parse(&text).map_err(|error| error.to_string())?;
+            check_needs(statement.does, &statement.placeholders()).map(|()| statement)
         });
         Some(Slot { kind: SlotKind::Sql { kind, statements }, optional: raw.optional, help: raw.help })
     }
@@ -352,6 +360,27 @@ fn check_does(mode: Mode, does: Option<Does>) -> Result<(), String> {
         (Mode::Read, Some(_)) => Err("a read entry does nothing: remove does".into()),
         (Mode::Write, None) => Err("a write entry says what it does, such as does = \"grant\"".into()),
     }
+}
+
+/// Refuses a write entry that says less of the change than the host has to compare.
+fn check_needs(does: Option<Does>, placeholders: &[&Placeholder]) -> Result<(), String> {
+    fn origins(all: &[&Placeholder], found: &mut Vec<Origin>) {
+        for placeholder in all {
+            found.extend(placeholder.origin);
+            if let PlaceholderType::Items(template) = &placeholder.kind {
+                origins(&template.placeholders(), found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    origins(placeholders, &mut found);
+    for alternatives in does.map_or(&[][..], Does::needs) {
+        if !alternatives.iter().any(|origin| found.contains(origin)) {
+            let words: Vec<String> = alternatives.iter().map(ToString::to_string).collect();
+            return Err(format!("it needs a placeholder with {}, so that the host can compare it", words.join(" or ")));
+        }
+    }
+    Ok(())
 }
 
 fn secret_scheme(raw: &RawSecret) -> Result<SecretScheme, String> {

@@ -253,3 +253,35 @@ pub struct Part {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub standing: Vec<Standing>,
 }
+
+impl AccessControl {
+    /// Of this access control only the members and facts that another one has as well, as this one holds them.
+    #[must_use]
+    pub fn within(&self, other: &Self) -> Self {
+        let has_member =
+            |member: &&Member| other.who.iter().any(|known| (known.kind, &known.id) == (member.kind, &member.id));
+        let has = |list: &[PermissionUse], used: &PermissionUse| list.iter().any(|known| known.name == used.name);
+        let what = self.what.iter().filter_map(|what| {
+            let same = |known: &&What| known.object == what.object && known.condition == what.condition;
+            let known: Vec<PermissionUse> =
+                other.what.iter().filter(same).flat_map(|known| known.permissions.clone()).collect();
+            let permissions: Vec<_> = what.permissions.iter().filter(|used| has(&known, used)).cloned().collect();
+            (!permissions.is_empty()).then(|| What { permissions, ..what.clone() })
+        });
+        let standing = self.standing.iter().filter_map(|standing| {
+            let same = |known: &&Standing| {
+                (&known.under, &known.kind, &known.creator) == (&standing.under, &standing.kind, &standing.creator)
+            };
+            let known: Vec<PermissionUse> =
+                other.standing.iter().filter(same).flat_map(|known| known.permissions.clone()).collect();
+            let permissions: Vec<_> = standing.permissions.iter().filter(|used| has(&known, used)).cloned().collect();
+            (!permissions.is_empty()).then(|| Standing { permissions, ..standing.clone() })
+        });
+        Self {
+            who: self.who.iter().filter(has_member).cloned().collect(),
+            what: what.collect(),
+            standing: standing.collect(),
+            ..self.clone()
+        }
+    }
+}

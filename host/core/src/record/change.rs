@@ -75,8 +75,8 @@ pub struct ChangeSet {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Applied {
-    /// The external id that the entity has now.
-    pub external_id: ExternalId,
+    /// The external id that the entity has now; none where only the next read can tell.
+    pub external_id: Option<ExternalId>,
     /// The technical name that it has now.
     pub actual_name: Name,
     /// How many of the changes took effect before a fault.
@@ -85,4 +85,53 @@ pub struct Applied {
     pub fault: Option<Fault>,
     /// What people should know.
     pub warnings: Vec<Remark>,
+}
+
+impl Change {
+    /// What the change is about, a line for each fact: for people, in the words of the contract.
+    pub fn lines(&self) -> Vec<String> {
+        let members = |verb: &str, list: &[Member]| -> Vec<String> {
+            list.iter().map(|member| format!("{verb} {} {}", member.kind.word(), member.id)).collect()
+        };
+        let facts = |verb: &str, list: &[What]| -> Vec<String> {
+            let of = |what: &What| {
+                let names = what.permissions.iter().map(|used| used.name.to_string()).collect::<Vec<_>>().join(", ");
+                format!("{verb} {names} on {}", what.object)
+            };
+            list.iter().map(of).collect()
+        };
+        let standings = |verb: &str, list: &[Standing]| -> Vec<String> {
+            let of = |standing: &Standing| {
+                let names =
+                    standing.permissions.iter().map(|used| used.name.to_string()).collect::<Vec<_>>().join(", ");
+                format!("{verb} {names} on later objects of kind {} below {}", standing.kind, standing.under)
+            };
+            list.iter().map(of).collect()
+        };
+        let entries = |verb: &str, list: &[AccessEntry]| -> Vec<String> {
+            let of = |entry: &AccessEntry| {
+                let names = entry.permissions.iter().map(|used| used.name.to_string()).collect::<Vec<_>>().join(", ");
+                format!("{verb} {names} of {} {}", entry.member.kind.word(), entry.member.id)
+            };
+            list.iter().map(of).collect()
+        };
+        match self {
+            Self::Create(_) => vec!["create it".to_owned()],
+            Self::Rename(name) => vec![format!("rename it to {name}")],
+            Self::Describe(_) => vec!["describe it".to_owned()],
+            Self::AddMembers(list) => members("admit", list),
+            Self::RemoveMembers(list) => members("remove", list),
+            Self::SetMemberOptions(list) => members("change the options of", list),
+            Self::Grant(list) => facts("grant", list),
+            Self::Revoke(list) => facts("revoke", list),
+            Self::RevokePassOn(list) => facts("revoke the right to grant", list),
+            Self::AddEntries(list) => entries("add", list),
+            Self::RemoveEntries(list) => entries("remove", list),
+            Self::GrantStanding(list) => standings("grant", list),
+            Self::RevokeStanding(list) => standings("revoke", list),
+            Self::SetPolicy(_) => vec!["set its rule".to_owned()],
+            Self::ClearPolicy => vec!["clear its rule".to_owned()],
+            Self::Delete => vec!["delete it".to_owned()],
+        }
+    }
 }

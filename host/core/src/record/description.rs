@@ -107,6 +107,9 @@ pub struct ControlKind {
     pub assumable: bool,
     /// Which member kinds it takes.
     pub members: Vec<super::MemberKind>,
+    /// Which of them can be admitted and removed from outside.
+    #[serde(default)]
+    pub admits: Vec<super::MemberKind>,
     /// The object kind under which all of its objects must stand.
     pub common_parent: Option<Kind>,
     /// Whether the target replaces its list as a whole.

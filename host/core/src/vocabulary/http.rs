@@ -6,7 +6,7 @@ use std::fmt;
 use super::arguments::{Arguments, EncodeError, Problem, plain_text};
 use super::json::JsonTemplate;
 use super::placeholder::{Placeholder, PlaceholderType, Position, Quoting};
-use super::template::{Piece, TemplateError, check_placeholders, pieces};
+use super::template::{Piece, TemplateError, check_origins, check_placeholders, pieces};
 use super::{Does, Mode, Red};
 use crate::call::Argument;
 use crate::limits;
@@ -173,6 +173,9 @@ impl Route {
             return Err(TemplateError::new(format!("a {method} request has no body")));
         }
         check_placeholders(route.placeholders())?;
+        if text.mode == Mode::Write {
+            check_origins(route.placeholders().into_iter())?;
+        }
         Ok(route)
     }
 

@@ -45,7 +45,7 @@ impl JsonTemplate {
     }
 
     /// All placeholders, outermost first; those inside of `items(…)` belong to the items.
-    pub(super) fn placeholders(&self) -> Vec<&Placeholder> {
+    pub(crate) fn placeholders(&self) -> Vec<&Placeholder> {
         let mut found = Vec::new();
         collect(&self.0, &mut found);
         found

@@ -18,8 +18,10 @@ pub enum Quoting {
 /// Where a value comes from in a write entry: which part of the change in hand it must equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
-    /// The access control that is changed.
+    /// The access control that is changed, as it is called now; where it is created, as it will be.
     Control,
+    /// The name that it gets.
+    Name,
     /// A member of the change.
     Member,
     /// An object of the change.
@@ -28,22 +30,57 @@ pub enum Origin {
     Permission,
     /// The description of the change.
     Description,
-    /// The policy of the change.
+    /// The rule of a mask or a filter; in SQL, the host puts it in.
     Policy,
+    /// The rule that written rows must match; in SQL, the host puts it in.
+    Check,
+    /// The argument types of a routine; in SQL, the host puts them in.
+    Signature,
     /// Who granted what the change takes.
     Grantor,
+    /// Who must create the objects that a standing grant is about.
+    Creator,
+    /// The kind of those objects.
+    Kind,
+    /// Whether it may be passed on.
+    MayPassOn,
+    /// Whether a member has the permissions without doing anything.
+    Inherits,
+    /// Whether a member can switch to the access control.
+    Assumable,
+    /// The version of the list that is replaced.
+    Version,
 }
 
 impl Origin {
-    const ALL: [(&'static str, Self); 7] = [
+    const ALL: [(&'static str, Self); 16] = [
         ("control", Self::Control),
+        ("name", Self::Name),
         ("member", Self::Member),
         ("object", Self::Object),
         ("permission", Self::Permission),
         ("description", Self::Description),
         ("policy", Self::Policy),
+        ("check", Self::Check),
+        ("signature", Self::Signature),
         ("grantor", Self::Grantor),
+        ("creator", Self::Creator),
+        ("kind", Self::Kind),
+        ("may-pass-on", Self::MayPassOn),
+        ("inherits", Self::Inherits),
+        ("assumable", Self::Assumable),
+        ("version", Self::Version),
     ];
+
+    /// Whether the host puts the value into SQL itself: it is SQL, so no connector may give it.
+    pub fn is_spliced(self) -> bool {
+        matches!(self, Self::Policy | Self::Check | Self::Signature)
+    }
+
+    /// Whether it is a flag, whose words are left out where it is not set.
+    pub fn is_flag(self) -> bool {
+        matches!(self, Self::MayPassOn | Self::Inherits | Self::Assumable)
+    }
 
     fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().find(|(name, _)| *name == word).map(|(_, origin)| *origin)

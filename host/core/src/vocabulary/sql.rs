@@ -9,7 +9,7 @@ use super::arguments::{Arguments, EncodeError, Problem, not_a_keyword, wrong_cas
 use super::placeholder::{Origin, Placeholder, PlaceholderType, Position};
 use super::read_gate::{ReadGateError, Reads, gate_read};
 use super::sql_lexer::{Stretch, Unclosed, code_of, is_name_byte, opaque};
-use super::template::{Mark, TemplateError, check_placeholders, mark};
+use super::template::{Mark, TemplateError, check_origins, check_placeholders, mark};
 use super::{Does, Mode, Red};
 use crate::call::{Argument, Value};
 use crate::limits;
@@ -70,6 +70,8 @@ pub struct SqlRequest {
     pub text: String,
     /// The parameters, each with the type in which it travels.
     pub parameters: Vec<(BindType, BindValue)>,
+    /// The role to run it in; none for that of the login.
+    pub as_role: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -86,6 +88,8 @@ pub struct Statement {
     pub mode: Mode,
     /// What a write statement does.
     pub does: Option<Does>,
+    /// Whether it runs in the role that granted what it takes, where the host knows it and it is not the host's own.
+    pub as_grantor: bool,
     /// The text as the manifest writes it, for people.
     pub shown: String,
     /// What a read statement calls and reads beyond the host's lists.
@@ -98,6 +102,7 @@ pub struct Statement {
 pub(crate) struct StatementText<'m> {
     pub(crate) mode: Mode,
     pub(crate) does: Option<Does>,
+    pub(crate) as_grantor: bool,
     pub(crate) text: &'m str,
     pub(crate) calls: &'m [String],
     pub(crate) relations: &'m [String],
@@ -118,6 +123,7 @@ impl Statement {
         let mut statement = Self {
             mode: text.mode,
             does: text.does,
+            as_grantor: text.as_grantor,
             shown: text.text.trim().to_owned(),
             reads: Reads::default(),
             pieces,
@@ -191,14 +197,17 @@ impl Statement {
                 SqlPiece::Bind(index) => text.push_str(&format!("${}", index + 1)),
                 SqlPiece::Placeholder(placeholder) => {
                     let name = &placeholder.name;
-                    let value = arguments.get(name).ok_or_else(|| EncodeError::new(name, Problem::Missing))?;
-                    text.push_str(&sql_text(placeholder, value)?);
+                    match arguments.get(name) {
+                        Some(value) => text.push_str(&sql_text(placeholder, value)?),
+                        None if placeholder.origin.is_some_and(Origin::is_flag) => {}
+                        None => return Err(EncodeError::new(name, Problem::Missing)),
+                    }
                 }
             }
         }
         let parameter = |bind: &Bind| Ok((bind.kind, bind_value(bind, arguments.get(&bind.name))?));
         let parameters = self.binds.iter().map(parameter).collect::<Result<_, EncodeError>>()?;
-        Ok(SqlRequest { text, parameters })
+        Ok(SqlRequest { text, parameters, as_role: None })
     }
 
     /// Refuses a name that is used for a placeholder and for a bind parameter.
@@ -229,6 +238,11 @@ impl Statement {
     }
 
     fn check_write(&self) -> Result<(), TemplateError> {
+        if let Some(bind) = self.binds.first() {
+            let reason = format!("${}: a write statement takes no parameters, which could say anything", bind.name);
+            return Err(TemplateError::new(reason));
+        }
+        check_origins(self.placeholders().into_iter())?;
         let sample = self.fill(&self.stand_ins()).map_err(|error| TemplateError::new(error.to_string()))?.text;
         let code = code_of(&sample).map_err(unclosed)?;
         if code.contains(';') {
@@ -251,6 +265,7 @@ impl Statement {
                 PlaceholderType::Keywords(words) => Value::Keywords(words.first().cloned().into_iter().collect()),
                 PlaceholderType::Integer => Value::Integer(1),
                 PlaceholderType::Raw => Value::Free("true".into()),
+                PlaceholderType::Text if is_spliced(placeholder) => Value::Free("true".into()),
                 _ => Value::Text("text".into()),
             };
             if !arguments.iter().any(|argument| argument.name == placeholder.name) {
@@ -259,6 +274,28 @@ impl Statement {
         }
         arguments
     }
+}
+
+/// Whether the host puts in a placeholder's value, which is SQL.
+fn is_spliced(placeholder: &Placeholder) -> bool {
+    placeholder.kind == PlaceholderType::Text && placeholder.origin.is_some_and(Origin::is_spliced)
+}
+
+/// Refuses SQL that would not stay within the parentheses around it.
+fn enclosed<'t>(name: &str, text: &'t str) -> Result<&'t str, EncodeError> {
+    let wrong = |reason: &str| EncodeError::value(name, reason.to_owned());
+    let code = code_of(text).map_err(|unclosed| wrong(&self::unclosed(unclosed).to_string()))?;
+    let mut depth = 0_i32;
+    for byte in code.bytes() {
+        depth += i32::from(byte == b'(') - i32::from(byte == b')');
+        if depth < 0 || byte == b';' {
+            return Err(wrong("it does not stay within its parentheses"));
+        }
+    }
+    if depth != 0 || text.contains("--") || text.contains("/*") {
+        return Err(wrong("a parenthesis or a comment is open"));
+    }
+    Ok(text)
 }
 
 /// The schema of a name that a call will choose.
@@ -342,8 +379,7 @@ impl Splitter {
 
     fn placeholder(&mut self, inner: &str, text: &str, end: usize) -> Result<usize, TemplateError> {
         let placeholder = Placeholder::parse(inner)?;
-        let is_policy = placeholder.kind == PlaceholderType::Text && placeholder.origin == Some(Origin::Policy);
-        if !is_policy {
+        if !is_spliced(&placeholder) {
             placeholder.check_position(Position::Sql)?;
         }
         let touches = |byte: u8| is_name_byte(byte) || matches!(byte, b'\'' | b'"' | b'$' | b'&' | b'{');
@@ -427,6 +463,8 @@ fn sql_text(placeholder: &Placeholder, value: &Value) -> Result<String, EncodeEr
         (PlaceholderType::Integer, Value::Integer(number)) => Ok(number.to_string()),
         (PlaceholderType::Literal | PlaceholderType::Text, Value::Text(text)) => literal(name, text),
         (PlaceholderType::Raw, Value::Free(text)) => Ok(text.clone()),
+        (_, Value::Free(text)) if is_spliced(placeholder) => enclosed(name, text).map(str::to_owned),
+        _ if is_spliced(placeholder) => Err(EncodeError::value(name, "the host puts it in")),
         (_, Value::Captured(_)) => {
             Err(EncodeError::value(name, "a captured value is put in by the host before the statement is built"))
         }
@@ -440,7 +478,10 @@ fn qualified(placeholder: &Placeholder, path: &[String]) -> Result<String, Encod
     if !(1..=4).contains(&path.len()) {
         return Err(EncodeError::value(name, "a name has 1 to 4 parts"));
     }
-    let names_a_role = matches!(placeholder.origin, Some(Origin::Control | Origin::Member | Origin::Grantor));
+    let names_a_role = matches!(
+        placeholder.origin,
+        Some(Origin::Control | Origin::Name | Origin::Member | Origin::Grantor | Origin::Creator)
+    );
     let quoted = path.iter().map(|part| {
         if part.is_empty() || part.len() > IDENTIFIER_BYTES || part.contains('\0') {
             return Err(EncodeError::value(

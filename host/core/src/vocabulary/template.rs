@@ -4,7 +4,7 @@
 //! brace, for the rare text that would look like a placeholder. The closing brace is the one that matches, where braces
 //! and parentheses inside (those of `items(…)`) are counted and JSON strings are passed over.
 
-use super::placeholder::{Placeholder, is_placeholder_name};
+use super::placeholder::{Placeholder, PlaceholderType, is_placeholder_name};
 use crate::limits;
 
 /// Why a template is not taken.
@@ -125,4 +125,19 @@ pub(super) fn check_placeholders<'p>(all: impl IntoIterator<Item = &'p Placehold
         return Err(TemplateError::new(format!("more than {} placeholders", limits::ENTRY_PLACEHOLDERS)));
     }
     Ok(())
+}
+
+/// Refuses a placeholder of a write entry that no part of a change says: a connector could put anything there. Free text is
+/// left to the grant that it needs.
+pub(super) fn check_origins<'p>(mut all: impl Iterator<Item = &'p Placeholder>) -> Result<(), TemplateError> {
+    all.try_for_each(|placeholder| match &placeholder.kind {
+        PlaceholderType::Items(template) => check_origins(template.placeholders().into_iter()),
+        PlaceholderType::Raw | PlaceholderType::Json => Ok(()),
+        _ if placeholder.origin.is_some() => Ok(()),
+        _ => Err(TemplateError::new(format!(
+            "{{{}:…}} stands in a write entry: say which part of the change it is, such as @control, @member, @object or \
+             @permission",
+            placeholder.name
+        ))),
+    })
 }

@@ -4,7 +4,7 @@ use raito_core::fault::BadRecord;
 use raito_core::limits;
 use raito_core::record::Applied;
 
-use super::{Lifted, text, texts};
+use super::{Lifted, optional, text, texts};
 use crate::bindings::exports::raito::connector::access_to_target as wit;
 use crate::host::host_fault;
 
@@ -19,7 +19,7 @@ pub(crate) fn applied(given: wit::Applied, changes: usize) -> Lifted<Applied> {
         return Err(BadRecord::new("done", reason));
     }
     Ok(Applied {
-        external_id: text("external-id", given.external_id)?,
+        external_id: optional("external-id", given.external_id)?,
         actual_name: text("actual-name", given.actual_name)?,
         done: given.done,
         fault: given.fault.map(host_fault),

@@ -88,6 +88,7 @@ fn control_kind(kind: wit::ControlKind) -> Lifted<ControlKind> {
         can_rename: kind.can_rename,
         assumable: kind.assumable,
         members: list("members", 6, kind.members, |word| member_kind(&word))?,
+        admits: list("admits", 6, kind.admits, |word| member_kind(&word))?,
         common_parent: optional("common-parent", kind.common_parent)?,
         replaced_whole: kind.replaced_whole,
     })

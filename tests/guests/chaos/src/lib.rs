@@ -192,6 +192,7 @@ fn description() -> Description {
             can_rename: false,
             assumable: false,
             members: vec!["user".into()],
+            admits: vec!["user".into()],
             common_parent: None,
             replaced_whole: false,
         }],

@@ -1,0 +1,172 @@
+//! Drift: what somebody changed at the target by hand, fact by fact.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::bundle::Grantors;
+use crate::difference::{Fact, FactSet, Options};
+use crate::text::Remark;
+
+/// What was changed by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DriftKind {
+    /// A permission was granted.
+    Granted,
+    /// A permission was revoked.
+    Revoked,
+    /// The right to grant a permission on was given or taken.
+    GrantOption,
+    /// Somebody else granted a permission that was granted already.
+    OtherGrantor,
+    /// A member was admitted.
+    MemberAdded,
+    /// A member was removed.
+    MemberRemoved,
+    /// The options of a membership were changed.
+    MemberOptions,
+    /// It was given another name.
+    Renamed,
+    /// Its description was changed.
+    Described,
+    /// Its rule was changed.
+    Policy,
+    /// It was deleted.
+    Deleted,
+    /// It was deleted, and another one has its name now.
+    Recreated,
+}
+
+impl DriftKind {
+    /// The word in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Granted => "granted",
+            Self::Revoked => "revoked",
+            Self::GrantOption => "grant-option",
+            Self::OtherGrantor => "other-grantor",
+            Self::MemberAdded => "member-added",
+            Self::MemberRemoved => "member-removed",
+            Self::MemberOptions => "member-options",
+            Self::Renamed => "renamed",
+            Self::Described => "described",
+            Self::Policy => "policy",
+            Self::Deleted => "deleted",
+            Self::Recreated => "recreated",
+        }
+    }
+}
+
+/// One thing that was changed by hand.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DriftItem {
+    /// What was done.
+    pub kind: DriftKind,
+    /// To what, in one line.
+    pub what: Remark,
+    /// Whether this run takes it back.
+    pub reverted: bool,
+}
+
+impl DriftItem {
+    /// An item; text that is too long is cut.
+    pub(super) fn new(kind: DriftKind, what: impl std::fmt::Display, reverted: bool) -> Self {
+        let text = crate::text::excerpt(&what.to_string(), 1_000);
+        Self { kind, what: Remark::new(text).unwrap_or_else(|_| Remark::new("").expect("may be empty")), reverted }
+    }
+}
+
+/// A fact in one line.
+pub(super) fn shown(fact: &Fact) -> String {
+    match fact {
+        Fact::Member { kind, id, .. } => format!("{} {id}", kind.word()),
+        Fact::Permission { object, permission, condition, .. } => match condition {
+            Some(condition) => format!("{permission} on {object} where {condition}"),
+            None => format!("{permission} on {object}"),
+        },
+        Fact::Standing { under, kind, creator, permission, .. } => match creator {
+            Some(creator) => format!("{permission} on every {kind} that {creator} creates below {under}"),
+            None => format!("{permission} on every later {kind} below {under}"),
+        },
+    }
+}
+
+/// What is to be changed, and what was changed by hand.
+#[derive(Debug, Default)]
+pub(super) struct Compared {
+    /// Facts to add.
+    pub(super) add: FactSet,
+    /// Facts to hold in another way.
+    pub(super) change: Vec<(Fact, Options, Options)>,
+    /// Facts to remove.
+    pub(super) remove: FactSet,
+    /// Grants of somebody else of what stays granted, to be taken from each of them.
+    pub(super) strangers: Grantors,
+    /// What was changed by hand.
+    pub(super) drift: Vec<DriftItem>,
+}
+
+/// Compares what is to be, what is, and what was after the last change. Without a last state, every difference is to be
+/// carried out.
+pub(super) fn compare(desired: &FactSet, actual: &FactSet, last: Option<&FactSet>, revert: bool) -> Compared {
+    let mut compared = Compared::default();
+    let removed = |fact: &Fact| match fact {
+        Fact::Member { .. } => DriftKind::MemberRemoved,
+        Fact::Permission { .. } | Fact::Standing { .. } => DriftKind::Revoked,
+    };
+    let added = |fact: &Fact| match fact {
+        Fact::Member { .. } => DriftKind::MemberAdded,
+        Fact::Permission { .. } | Fact::Standing { .. } => DriftKind::Granted,
+    };
+    for (fact, wanted) in desired {
+        let before = last.and_then(|last| last.get(fact));
+        match actual.get(fact) {
+            None => {
+                let by_hand = before.is_some();
+                if by_hand {
+                    compared.drift.push(DriftItem::new(removed(fact), shown(fact), revert));
+                }
+                if !by_hand || revert {
+                    compared.add.insert(fact.clone(), *wanted);
+                }
+            }
+            Some(held) if held != wanted => {
+                let by_hand = before.is_some_and(|before| before != held);
+                if by_hand {
+                    let kind = match fact {
+                        Fact::Member { .. } => DriftKind::MemberOptions,
+                        _ => DriftKind::GrantOption,
+                    };
+                    compared.drift.push(DriftItem::new(kind, shown(fact), revert));
+                }
+                if !by_hand || revert {
+                    compared.change.push((fact.clone(), *held, *wanted));
+                }
+            }
+            Some(_) => {}
+        }
+    }
+    for (fact, held) in actual.iter().filter(|(fact, _)| !desired.contains_key(*fact)) {
+        let by_hand = last.is_some_and(|last| !last.contains_key(fact));
+        if is_sibling(fact, desired) {
+            continue;
+        }
+        if by_hand {
+            compared.drift.push(DriftItem::new(added(fact), shown(fact), revert));
+        }
+        if !by_hand || revert {
+            compared.remove.insert(fact.clone(), *held);
+        }
+    }
+    compared
+}
+
+/// Whether a standing grant came together with one that is to be: a target may have one for several kinds of objects.
+fn is_sibling(fact: &Fact, desired: &FactSet) -> bool {
+    let Fact::Standing { principal, under, creator, permission, .. } = fact else { return false };
+    desired.keys().any(|other| {
+        matches!(other, Fact::Standing { principal: of, under: below, creator: by, permission: same, .. }
+            if of == principal && below == under && by == creator && same == permission)
+    })
+}

@@ -1,0 +1,271 @@
+//! Access lists of objects: several access controls may want lines of one list, and others on it are nobody's business.
+//!
+//! A list is one entity. What any access control wants is on it, what one of them put there and none wants any more goes, and
+//! every other line stays as it is. So two access controls can want the same line, and it goes with the last of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::drift::{DriftItem, compare};
+use super::{Decision, Situation};
+use crate::difference::{Fact, FactSet, Options, Principal, insert_control};
+use crate::exchange::Desired;
+use crate::grant::Drift;
+use crate::record::{
+    AccessControl, AccessEntry, Action, Change, ChangeSet, ControlKind, Member, ObjectRef, PermissionUse,
+};
+use crate::text::{ExternalId, Kind, Name, PolicyText};
+
+/// One list: the kind of access control, and the object.
+type Key = (Kind, ObjectRef);
+
+/// Decides about all lists that access controls want something of.
+pub(super) fn decide(situation: &Situation<'_>, all: &[&Desired], decision: &mut Decision) {
+    let mut lists: BTreeMap<Key, Vec<&Desired>> = BTreeMap::new();
+    for wanted in all {
+        if wanted.hand_back {
+            decision.gone.push(wanted.id.clone());
+            continue;
+        }
+        let objects: BTreeSet<&ObjectRef> =
+            objects(&wanted.control).chain(wanted.applied.iter().flat_map(|applied| objects(applied))).collect();
+        if objects.is_empty() && wanted.delete {
+            decision.gone.push(wanted.id.clone());
+        }
+        for object in objects {
+            lists.entry((wanted.control.kind.clone(), object.clone())).or_default().push(wanted);
+        }
+    }
+    let mut settled = Settled::default();
+    for ((kind, object), owners) in &lists {
+        let Some(described) = situation.description.control_kind(kind) else { continue };
+        let list = List { situation, kind: described, object, owners };
+        if let Err(reason) = list.decide(decision, &mut settled) {
+            for wanted in owners {
+                settled.refused.insert(wanted.id.clone());
+                decision.refused.push((wanted.id.clone(), reason.clone()));
+            }
+        }
+    }
+    // One that needs no change anywhere is as it is to be, and one that was to go has left nothing behind.
+    for wanted in
+        all.iter().filter(|wanted| !settled.changed.contains(&wanted.id) && !settled.refused.contains(&wanted.id))
+    {
+        if wanted.hand_back {
+            continue;
+        }
+        if wanted.delete {
+            if !decision.gone.contains(&wanted.id) {
+                decision.gone.push(wanted.id.clone());
+            }
+        } else {
+            decision.in_sync.push((wanted.id.clone(), None));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Settled {
+    changed: BTreeSet<Name>,
+    refused: BTreeSet<Name>,
+}
+
+fn objects(control: &AccessControl) -> impl Iterator<Item = &ObjectRef> {
+    control.what.iter().map(|what| &what.object)
+}
+
+/// One list, and who wants something of it.
+struct List<'d> {
+    situation: &'d Situation<'d>,
+    kind: &'d ControlKind,
+    object: &'d ObjectRef,
+    owners: &'d [&'d Desired],
+}
+
+impl List<'_> {
+    fn decide(&self, decision: &mut Decision, settled: &mut Settled) -> Result<(), String> {
+        if self.situation.unread.anything {
+            return Err(format!("the list of {} was not read whole", self.object));
+        }
+        let found: Vec<&AccessControl> = self.found().collect();
+        if let Some(incomplete) = found.iter().find(|control| control.incomplete) {
+            return Err(format!("{} could not be told whole, so it cannot be replaced", incomplete.name));
+        }
+        if self.owners.iter().any(|wanted| wanted.control.action == Action::Mask || wanted.control.policy.is_some()) {
+            return self.policy(&found, decision, settled);
+        }
+        let actual = self.union(found.iter().copied());
+        let desired = self.union(self.owners.iter().filter(|wanted| !wanted.delete).map(|wanted| &wanted.control));
+        let last = self.union(self.owners.iter().filter_map(|wanted| wanted.applied.as_deref()));
+        // Of what is on the list, only what was once put there is ours.
+        let ours: FactSet = actual
+            .iter()
+            .filter(|(fact, _)| desired.contains_key(*fact) || last.contains_key(*fact))
+            .map(|(fact, options)| (fact.clone(), *options))
+            .collect();
+        let revert = self.situation.drift == Drift::Revert;
+        let known = self.owners.iter().any(|wanted| wanted.applied.is_some()).then_some(&last);
+        let compared = compare(&desired, &ours, known, revert);
+        decision.held += ours.len() as u64;
+        decision.removes += compared.remove.len() as u64;
+        self.tell(&compared.drift, decision);
+        if compared.add.is_empty() && compared.remove.is_empty() {
+            return Ok(());
+        }
+        let mut whole = actual;
+        whole.retain(|fact, _| !compared.remove.contains_key(fact));
+        whole.extend(compared.add.iter().map(|(fact, options)| (fact.clone(), *options)));
+        let mut changes = Vec::new();
+        for (facts, change) in [
+            (&compared.add, Change::AddEntries as fn(Vec<AccessEntry>) -> Change),
+            (&compared.remove, Change::RemoveEntries as fn(Vec<AccessEntry>) -> Change),
+        ] {
+            if !facts.is_empty() {
+                changes.push(change(entries(facts)));
+            }
+        }
+        let entries = self.kind.replaced_whole.then(|| entries(&whole));
+        self.push(&found, entries, changes, decision, settled);
+        Ok(())
+    }
+
+    /// The access controls of a whole read that are about this list.
+    fn found(&self) -> impl Iterator<Item = &AccessControl> {
+        let about = move |control: &&AccessControl| {
+            control.kind == self.kind.name && objects(control).any(|object| object == self.object)
+        };
+        self.situation.actual.kept().filter(about)
+    }
+
+    /// All lines that access controls have on this list.
+    fn union<'c>(&self, controls: impl Iterator<Item = &'c AccessControl>) -> FactSet {
+        let mut facts = FactSet::new();
+        for control in controls {
+            insert_control(&mut facts, &control.name, control, self.kind.identity);
+        }
+        facts.retain(|fact, _| matches!(fact, Fact::Permission { object, .. } if object == self.object));
+        facts
+    }
+
+    /// A mask or a filter: one rule for the object, with those it does not concern.
+    fn policy(&self, found: &[&AccessControl], decision: &mut Decision, settled: &mut Settled) -> Result<(), String> {
+        let wanted: Vec<&&Desired> = self.owners.iter().filter(|wanted| !wanted.delete).collect();
+        let held = found.first();
+        let ours = self.owners.iter().any(|wanted| wanted.applied.is_some() || wanted.external_id.is_some());
+        match (wanted.as_slice(), held) {
+            ([], None) => Ok(()),
+            ([], Some(held)) => {
+                decision.removes += 1;
+                self.push(&[*held], None, vec![Change::ClearPolicy], decision, settled);
+                Ok(())
+            }
+            ([one], held) => {
+                let control = &one.control;
+                let Some(policy) = &control.policy else { return Err("it has no rule".into()) };
+                if let Some(held) = held
+                    && !ours
+                {
+                    return Err(format!(
+                        "{} has {} already, which is managed elsewhere: take it over",
+                        self.object, held.name
+                    ));
+                }
+                let same = held.is_some_and(|held| {
+                    held.policy.as_ref() == Some(policy) && members(&held.who) == members(&control.who)
+                });
+                if same {
+                    return Ok(());
+                }
+                let by_hand =
+                    one.applied.as_ref().zip(held.copied()).is_some_and(|(last, held)| {
+                        last.policy != held.policy || members(&last.who) != members(&held.who)
+                    });
+                let revert = self.situation.drift == Drift::Revert;
+                if by_hand {
+                    let item = DriftItem::new(super::DriftKind::Policy, self.object, revert);
+                    decision.drift.push((one.id.clone(), item));
+                    if !revert {
+                        return Ok(());
+                    }
+                }
+                let line =
+                    |member: &Member| AccessEntry { member: member.clone(), permissions: vec![], condition: None };
+                let entries = Some(control.who.iter().map(line).collect());
+                let found: Vec<&AccessControl> = held.into_iter().copied().collect();
+                self.push(&found, entries, vec![Change::SetPolicy(policy.clone())], decision, settled);
+                Ok(())
+            }
+            (several, _) => {
+                let names: Vec<String> = several.iter().map(|wanted| wanted.control.name.to_string()).collect();
+                Err(format!("{} can have one rule, and several want one: {}", self.object, names.join(", ")))
+            }
+        }
+    }
+
+    fn tell(&self, drift: &[DriftItem], decision: &mut Decision) {
+        for wanted in self.owners {
+            decision.drift.extend(drift.iter().map(|item| (wanted.id.clone(), item.clone())));
+        }
+    }
+
+    fn push(
+        &self,
+        found: &[&AccessControl],
+        entries: Option<Vec<AccessEntry>>,
+        changes: Vec<Change>,
+        decision: &mut Decision,
+        settled: &mut Settled,
+    ) {
+        let Some(first) = self.owners.first() else { return };
+        let held = found.first();
+        let owners: Vec<Name> = self.owners.iter().map(|wanted| wanted.id.clone()).collect();
+        settled.changed.extend(owners.iter().cloned());
+        let id: Option<ExternalId> = held.map(|held| held.external_id.clone());
+        decision.push(
+            ChangeSet {
+                id: first.id.clone(),
+                external_id: id,
+                actual_name: held.map_or_else(|| first.control.actual_name.clone(), |held| held.actual_name.clone()),
+                name: first.control.name.clone(),
+                description: first.control.description.clone(),
+                kind: self.kind.name.clone(),
+                object: Some(self.object.clone()),
+                version: held.and_then(|held| held.version.clone()),
+                entries,
+                changes,
+            },
+            owners,
+        );
+    }
+}
+
+/// Members as a set.
+fn members(list: &[Member]) -> BTreeSet<(crate::record::MemberKind, &ExternalId)> {
+    list.iter().map(|member| (member.kind, &member.id)).collect()
+}
+
+/// Facts as lines of a list, one for each member.
+fn entries(facts: &FactSet) -> Vec<AccessEntry> {
+    let mut lines: BTreeMap<_, (Vec<PermissionUse>, Options)> = BTreeMap::new();
+    for (fact, options) in facts {
+        let Fact::Permission { principal: Principal::Member(kind, id), permission, condition, .. } = fact else {
+            continue;
+        };
+        let line = lines.entry((*kind, id.clone(), condition.clone())).or_insert_with(|| (Vec::new(), *options));
+        line.0.push(PermissionUse { name: permission.clone(), may_pass_on: options.may_pass_on, granted_by: None });
+    }
+    type Key = (crate::record::MemberKind, ExternalId, Option<PolicyText>);
+    let line = |((kind, id, condition), (permissions, options)): (Key, (Vec<PermissionUse>, Options))| AccessEntry {
+        member: Member {
+            kind,
+            id,
+            inherits: true,
+            assumable: false,
+            may_pass_on: false,
+            granted_by: None,
+            expires_ms: options.expires_ms,
+        },
+        permissions,
+        condition,
+    };
+    lines.into_iter().map(line).collect()
+}

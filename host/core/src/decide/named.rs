@@ -1,0 +1,325 @@
+//! Named access controls, such as roles: one entity each.
+
+use std::collections::BTreeSet;
+
+use super::bundle::{Grantors, changes, grantors};
+use super::drift::{Compared, DriftItem, DriftKind, compare, shown};
+use super::{Decision, Situation, bare};
+use crate::difference::{Fact, FactSet, insert_control};
+use crate::exchange::Desired;
+use crate::grant::Drift;
+use crate::marker::{marked, marker, unmarked};
+use crate::record::{AccessControl, Change, ChangeSet, ControlKind, Facet, Identity, MemberKind};
+use crate::text::{ExternalId, Remark};
+
+/// Decides about one.
+pub(super) fn decide(situation: &Situation<'_>, wanted: &Desired, kind: &ControlKind, decision: &mut Decision) {
+    let one = One { situation, wanted, kind };
+    if let Err(reason) = one.decide(decision) {
+        decision.refused.push((wanted.id.clone(), reason));
+    }
+}
+
+struct One<'d> {
+    situation: &'d Situation<'d>,
+    wanted: &'d Desired,
+    kind: &'d ControlKind,
+}
+
+impl One<'_> {
+    fn decide(&self, decision: &mut Decision) -> Result<(), String> {
+        let wanted = self.wanted;
+        if wanted.hand_back {
+            return self.hand_back(decision);
+        }
+        match (&wanted.external_id, self.held()?) {
+            (Some(id), None) if self.situation.unread.anything => {
+                Err(format!("{id} was not read, and may still be there"))
+            }
+            (_, None) if wanted.delete => {
+                decision.gone.push(wanted.id.clone());
+                Ok(())
+            }
+            (_, Some(held)) if wanted.delete => self.delete(held, decision),
+            (Some(id), None) => self.gone(id, decision),
+            (None, None) => self.create(decision),
+            (_, Some(held)) => self.keep(held, decision),
+        }
+    }
+
+    /// The entity as the target has it: the one with the known id, or the one that carries our marker, which a run created
+    /// and could not tell of any more.
+    fn held(&self) -> Result<Option<&AccessControl>, String> {
+        let wanted = self.wanted;
+        let held = match (&wanted.external_id, &wanted.creating) {
+            (Some(id), _) => self.situation.actual.get(id),
+            (None, Some(name)) => {
+                let known = self.situation.actual.id_of(&wanted.control.kind, name);
+                let held = known.and_then(|id| self.situation.actual.get(id));
+                held.filter(|held| held.description == self.description())
+            }
+            (None, None) => None,
+        };
+        let Some(held) = held else { return Ok(None) };
+        if let Some(marker) = marker(&held.description)
+            && (marker.master != *self.situation.master || marker.entry != wanted.id.as_str())
+        {
+            let (master, name) = (marker.master, &held.actual_name);
+            return Err(format!("{name} belongs to {master}, which has to hand it over first"));
+        }
+        if self.situation.protected.controls.contains(&held.external_id) {
+            return Err(format!(
+                "{} is kept from changes: the host logs in with it, or it is for emergencies",
+                held.actual_name
+            ));
+        }
+        if !held.internalizable {
+            return Err(format!("{} cannot be managed from outside", held.actual_name));
+        }
+        Ok(Some(held))
+    }
+
+    /// The description as it stands at the target, with the marker.
+    fn description(&self) -> Remark {
+        marked(&self.wanted.control.description, self.situation.master, self.wanted.id.as_str())
+    }
+
+    fn is_locked(&self, facet: Facet, held: Option<&AccessControl>) -> bool {
+        let locks = held.into_iter().flat_map(|held| &held.locks).chain(&self.wanted.control.locks);
+        locks.into_iter().any(|lock| lock.facet == facet)
+    }
+
+    fn set(&self, held: Option<&AccessControl>, changes: Vec<Change>) -> ChangeSet {
+        let control = &self.wanted.control;
+        ChangeSet {
+            id: self.wanted.id.clone(),
+            external_id: held.map(|held| held.external_id.clone()),
+            actual_name: held.map_or_else(|| control.actual_name.clone(), |held| held.actual_name.clone()),
+            name: control.name.clone(),
+            description: self.description(),
+            kind: control.kind.clone(),
+            object: None,
+            version: held.and_then(|held| held.version.clone()),
+            entries: None,
+            changes,
+        }
+    }
+
+    /// The facts of a control that can be given and taken from outside. What comes with owning something cannot.
+    fn facts(&self, control: &AccessControl) -> FactSet {
+        let mut facts = FactSet::new();
+        insert_control(&mut facts, &self.wanted.id, control, Identity::Named);
+        facts.retain(|fact, _| self.is_manageable(fact));
+        facts
+    }
+
+    fn is_manageable(&self, fact: &Fact) -> bool {
+        let can_be_granted = |kind, permission| {
+            let known = self.situation.description.object_kind(kind).and_then(|kind| kind.permission(permission));
+            known.is_none_or(|known| known.can_be_granted)
+        };
+        match fact {
+            Fact::Member { kind, id, .. } => {
+                self.kind.admits.contains(kind) && !self.situation.protected.has(*kind, id)
+            }
+            Fact::Permission { object, permission, .. } => can_be_granted(&object.kind, permission),
+            Fact::Standing { kind, permission, .. } => can_be_granted(kind, permission),
+        }
+    }
+
+    /// It stays as it is, without the marker.
+    fn hand_back(&self, decision: &mut Decision) -> Result<(), String> {
+        match self.held()? {
+            Some(held) if marker(&held.description).is_some() => {
+                let changes = vec![Change::Describe(unmarked(&held.description))];
+                decision.push(self.set(Some(held), changes), vec![self.wanted.id.clone()]);
+            }
+            _ => decision.gone.push(self.wanted.id.clone()),
+        }
+        Ok(())
+    }
+
+    /// Creates it and gives it all of its facts.
+    fn create(&self, decision: &mut Decision) -> Result<(), String> {
+        let control = &self.wanted.control;
+        self.check_name()?;
+        let created = AccessControl { description: self.description(), ..bare(control) };
+        let given = Compared { add: self.facts(control), ..Compared::default() };
+        let mut list = vec![Change::Create(Box::new(created))];
+        list.extend(changes(&given, &Grantors::new(), false));
+        list.extend(control.policy.clone().map(Change::SetPolicy));
+        decision.push(self.set(None, list), vec![self.wanted.id.clone()]);
+        Ok(())
+    }
+
+    /// Refuses a name that the target would not take, or has already.
+    fn check_name(&self) -> Result<(), String> {
+        let (control, description) = (&self.wanted.control, self.situation.description);
+        let name = &control.actual_name;
+        if !self.kind.can_create {
+            return Err(format!("access controls of kind {} cannot be created at the target", control.kind));
+        }
+        if let Some(other) = self.situation.actual.id_of(&control.kind, name) {
+            return Err(format!("the name {name} belongs to {other} at the target, which is another access control"));
+        }
+        crate::naming::check(name.as_str(), description)
+    }
+
+    /// It was there, and is no longer.
+    fn gone(&self, id: &ExternalId, decision: &mut Decision) -> Result<(), String> {
+        let (wanted, control) = (self.wanted, &self.wanted.control);
+        let revert = self.situation.drift == Drift::Revert;
+        if let Some(other) = self.situation.actual.id_of(&control.kind, &control.actual_name) {
+            let item = DriftItem::new(DriftKind::Recreated, &control.actual_name, false);
+            decision.drift.push((wanted.id.clone(), item));
+            let name = &control.actual_name;
+            return Err(format!(
+                "{id} is gone, and {name} is now {other}: somebody dropped and created it again; take that one over"
+            ));
+        }
+        let locked = self.is_locked(Facet::Delete, None);
+        let item = DriftItem::new(DriftKind::Deleted, &control.actual_name, revert && !locked);
+        decision.drift.push((wanted.id.clone(), item));
+        if locked {
+            return Err(format!("{id} is gone at the target, and that it exists is locked: it is not created again"));
+        }
+        if !revert {
+            return Err(format!(
+                "{id} is gone at the target, where somebody deleted it; drift: revert would create it again"
+            ));
+        }
+        self.create(decision)
+    }
+
+    fn delete(&self, held: &AccessControl, decision: &mut Decision) -> Result<(), String> {
+        if self.is_locked(Facet::Delete, Some(held)) {
+            return Err(format!("{} is to go, and that it exists is locked", held.actual_name));
+        }
+        let facts = self.facts(held);
+        decision.held += facts.len() as u64;
+        decision.removes += facts.len() as u64 + 1;
+        // What it was granted goes first, item by item: only an entity that holds nothing can be deleted.
+        let taken = Compared { remove: facts, ..Compared::default() };
+        let mut list = changes(&taken, &grantors(held, |part| self.facts(part)), false);
+        list.push(Change::Delete);
+        decision.push(self.set(Some(held), list), vec![self.wanted.id.clone()]);
+        Ok(())
+    }
+
+    /// The changes that make it what it is to be.
+    fn keep(&self, held: &AccessControl, decision: &mut Decision) -> Result<(), String> {
+        let revert = self.situation.drift == Drift::Revert;
+        let actual = self.facts(held);
+        let by_whom = grantors(held, |part| self.facts(part));
+        decision.held += actual.len() as u64;
+        let last = self.wanted.applied.as_deref();
+        let mut compared =
+            compare(&self.facts(&self.wanted.control), &actual, last.map(|last| self.facts(last)).as_ref(), revert);
+        self.leave_locked(&mut compared, held);
+        self.leave_unread(&mut compared);
+        self.leave_own(&mut compared, held, &by_whom);
+        if let Some(last) = last {
+            self.other_grantors(&mut compared, last, &by_whom, revert);
+        }
+        let mut list = self.own_changes(held, last, revert, &mut compared.drift);
+        let clears = |fact: &Fact| matches!(fact, Fact::Permission { object, .. } if self.clears_parts(object));
+        let revoke_first = compared.remove.keys().any(clears);
+        list.extend(changes(&compared, &by_whom, revoke_first));
+        decision.removes += compared.remove.len() as u64;
+        let id = &self.wanted.id;
+        decision.drift.extend(compared.drift.into_iter().map(|item| (id.clone(), item)));
+        if list.is_empty() {
+            decision.in_sync.push((id.clone(), Some(held.external_id.clone())));
+        } else {
+            decision.push(self.set(Some(held), list), vec![id.clone()]);
+        }
+        Ok(())
+    }
+
+    fn clears_parts(&self, object: &crate::record::ObjectRef) -> bool {
+        self.situation.description.object_kind(&object.kind).is_some_and(|kind| kind.revoke_clears_parts)
+    }
+
+    /// What is locked is as the target has it.
+    fn leave_locked(&self, compared: &mut Compared, held: &AccessControl) {
+        let locked = |facet| self.is_locked(facet, Some(held));
+        let (who, inheritance, what) = (locked(Facet::Who), locked(Facet::Inheritance), locked(Facet::What));
+        let stays = |fact: &Fact| match fact {
+            Fact::Member { kind: MemberKind::AccessControl, .. } => inheritance,
+            Fact::Member { .. } => who,
+            Fact::Permission { .. } | Fact::Standing { .. } => what,
+        };
+        compared.add.retain(|fact, _| !stays(fact));
+        compared.remove.retain(|fact, _| !stays(fact));
+        compared.change.retain(|(fact, _, _)| !stays(fact));
+    }
+
+    /// What a read left open takes nothing away.
+    fn leave_unread(&self, compared: &mut Compared) {
+        if self.situation.unread.anything || self.situation.unread.controls.contains(&self.wanted.id) {
+            compared.remove.clear();
+        }
+    }
+
+    /// What an entity granted itself comes with what it is or owns, and cannot be taken from it.
+    fn leave_own(&self, compared: &mut Compared, held: &AccessControl, by_whom: &Grantors) {
+        let own = BTreeSet::from([held.external_id.clone()]);
+        let is_own = |fact: &Fact| by_whom.get(fact) == Some(&own);
+        let shown_own: Vec<String> = compared.remove.keys().filter(|fact| is_own(fact)).map(shown).collect();
+        compared.drift.retain(|item| !shown_own.iter().any(|own| item.what.as_str() == own));
+        compared.remove.retain(|fact, _| !is_own(fact));
+    }
+
+    /// Grants of somebody else of what was granted already: as long as they are there, a revoke would not take it.
+    fn other_grantors(&self, compared: &mut Compared, last: &AccessControl, by_whom: &Grantors, revert: bool) {
+        let before = grantors(last, |part| self.facts(part));
+        for fact in self.facts(&self.wanted.control).into_keys() {
+            let (Some(now), Some(then)) = (by_whom.get(&fact), before.get(&fact)) else { continue };
+            let strangers: BTreeSet<ExternalId> = now.difference(then).cloned().collect();
+            if strangers.is_empty() {
+                continue;
+            }
+            compared.drift.push(DriftItem::new(DriftKind::OtherGrantor, shown(&fact), revert));
+            if revert {
+                compared.strangers.insert(fact, strangers);
+            }
+        }
+    }
+
+    /// Name, description and rule.
+    fn own_changes(
+        &self,
+        held: &AccessControl,
+        last: Option<&AccessControl>,
+        revert: bool,
+        drift: &mut Vec<DriftItem>,
+    ) -> Vec<Change> {
+        let control = &self.wanted.control;
+        let mut list = Vec::new();
+        // What is not as it was last is somebody's change; it stays unless it is to be reverted.
+        let mut ours = |kind: DriftKind, by_hand: bool, what: &str| {
+            if by_hand {
+                drift.push(DriftItem::new(kind, crate::text::escape(what), revert));
+            }
+            !by_hand || revert
+        };
+        let renamed = last.is_some_and(|last| last.actual_name != held.actual_name);
+        let wants_name = self.kind.can_rename && !self.is_locked(Facet::Name, Some(held));
+        if held.actual_name != control.actual_name
+            && ours(DriftKind::Renamed, renamed, held.actual_name.as_str())
+            && wants_name
+        {
+            list.push(Change::Rename(control.actual_name.clone()));
+        }
+        let description = self.description();
+        let described = last.is_some_and(|last| last.description != held.description);
+        if held.description != description && ours(DriftKind::Described, described, held.description.as_str()) {
+            list.push(Change::Describe(description));
+        }
+        let policy = last.is_some_and(|last| last.policy != held.policy);
+        if held.policy != control.policy && ours(DriftKind::Policy, policy, held.actual_name.as_str()) {
+            list.push(control.policy.clone().map_or(Change::ClearPolicy, Change::SetPolicy));
+        }
+        list
+    }
+}
