@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::postgres::{ONLY_TLS, PASSWORD};
+use crate::support::postgres::{ONLY_TLS, PASSWORD, SYSTEM, Version};
 use crate::support::raito::postgresql_target;
 use crate::support::{Place, Postgres};
 
@@ -18,7 +18,11 @@ struct Managed {
 }
 
 fn managed(writer: &str) -> Managed {
-    let server = Postgres::start_with(LOGGED, ONLY_TLS);
+    managed_on(SYSTEM, writer)
+}
+
+fn managed_on(version: Version, writer: &str) -> Managed {
+    let server = Postgres::start_version(version, LOGGED, ONLY_TLS);
     server.sql("postgres", "create database shop; create database crm");
     server.sql("postgres", &format!("create role {WRITER} login {writer} password '{PASSWORD}'"));
     let schema = "create schema sales;
@@ -31,7 +35,7 @@ fn managed(writer: &str) -> Managed {
         server.sql(database, schema);
     }
     server.sql("postgres", "create role ann login; create role bob login; create role carl login; create role staff");
-    server.sql("shop", "create role untouched; comment on role untouched is 'ours'; grant select on sales.orders to untouched with grant option; grant untouched to carl");
+    server.sql("shop", "create role untouched; comment on role untouched is 'ours'; grant usage on schema sales to untouched; grant select on sales.orders to untouched with grant option; grant untouched to carl");
     if !writer.contains("superuser") {
         for database in ["shop", "crm"] {
             server.sql(database, &format!("alter schema sales owner to {WRITER}; alter table sales.orders owner to {WRITER};
@@ -74,6 +78,14 @@ impl Managed {
         made["id"].as_str().expect("an id").to_owned()
     }
 
+    /// Wants something else of a role.
+    fn change(&self, id: &str, draft: &Value) {
+        let path = format!("/sources/shop/internal-access-controls/{id}");
+        self.place.write("body.json", draft.to_string());
+        let version = self.internal(id)["version"].to_string();
+        self.place.raito(&["cloud", "put", &path, "body.json", "--version", &version]).exits(0);
+    }
+
     fn internal(&self, id: &str) -> Value {
         self.place.get(&format!("/sources/shop/internal-access-controls/{id}"))
     }
@@ -81,7 +93,7 @@ impl Managed {
     /// What the server's catalogue says of a role: memberships and privileges, in both databases.
     fn holds(&self, role: &str) -> Vec<String> {
         let members = format!(
-            "select 'member ' || m.rolname from pg_auth_members a join pg_roles r on r.oid = a.roleid \
+            "select 'member ' || m.rolname || case when a.admin_option then '*' else '' end from pg_auth_members a join pg_roles r on r.oid = a.roleid \
              join pg_roles m on m.oid = a.member where r.rolname = '{role}' and m.rolname <> '{WRITER}' order by 1"
         );
         let mut all = self.server.rows("shop", &members);
@@ -190,4 +202,224 @@ fn what_the_cloud_wants_reaches_the_server_and_stays() {
     let listed = managed.place.list("/sources/shop/access-controls?prefix=revenue");
     assert!(listed.iter().all(|control| control["managed"] == true), "{listed:#?}");
     assert_eq!(managed.holds("untouched"), before);
+}
+
+/// What somebody does by hand, the kind of drift that it is, and whether it can be taken back.
+const BY_HAND: [(&str, &str, &str); 9] = [
+    ("shop", "grant delete on sales.orders to revenue", "granted"),
+    ("shop", "revoke insert on sales.orders from revenue", "revoked"),
+    ("shop", "grant revenue to bob", "member-added"),
+    ("shop", "revoke revenue from ann", "member-removed"),
+    ("shop", "grant revenue to ann with admin option", "member-options"),
+    ("shop", "grant select on sales.orders to revenue with grant option", "grant-option"),
+    ("shop", "set role untouched; grant select on sales.orders to revenue", "other-grantor"),
+    ("shop", "grant select (region) on sales.orders to revenue", "granted"),
+    ("crm", "grant usage on schema sales to revenue", "granted"),
+];
+
+#[test]
+fn what_is_changed_by_hand_is_reported_and_reverted_only_where_that_is_configured() {
+    let managed = managed("superuser");
+    let id = managed.want(&revenue(&managed));
+    managed.place.run(&["--apply-first"]);
+    let right = managed.holds("revenue");
+    let reporting = std::fs::read_to_string(managed.place.path().join("raito.yml")).expect("readable");
+    let reverting = format!("{reporting}    drift: revert\n");
+    for (database, by_hand, kind) in BY_HAND {
+        managed.server.sql(database, by_hand);
+        let changed = managed.holds("revenue");
+        assert!(kind == "other-grantor" || changed != right, "{by_hand}");
+        managed.place.configure(&reporting);
+        let sent = managed.written().len();
+        let report = managed.place.run(&[]);
+        assert_eq!(managed.written().len(), sent, "{by_hand}: nothing is sent");
+        let warnings = report["targets"][0]["steps"][3]["warnings"].to_string();
+        assert!(warnings.contains(&format!("drift, left as it is: {kind} ")), "{by_hand}: {warnings}");
+        let drift = managed.place.list("/sources/shop/drift");
+        assert_eq!(drift.iter().map(|item| item["kind"].as_str()).collect::<Vec<_>>(), [Some(kind)], "{by_hand}");
+        assert_eq!(managed.internal(&id)["status"], "out-of-sync");
+        assert_eq!(managed.holds("revenue"), changed);
+
+        managed.place.configure(&reverting);
+        managed.place.run(&[]);
+        assert_eq!(managed.holds("revenue"), right, "{by_hand}");
+        let sent = managed.written().len();
+        managed.place.run(&[]);
+        assert_eq!(managed.written().len(), sent, "{by_hand}: once");
+        assert_eq!(managed.internal(&id)["status"], "synced");
+        assert!(managed.place.list("/sources/shop/drift").is_empty());
+    }
+}
+
+#[test]
+fn a_role_that_is_renamed_or_made_again_by_hand_is_known_by_its_id() {
+    let managed = managed("superuser");
+    let id = managed.want(&revenue(&managed));
+    managed.place.run(&["--apply-first"]);
+    let right = managed.holds("revenue");
+    managed.server.sql("shop", "alter role revenue rename to income; comment on role income is 'mine'");
+    managed.place.run(&[]);
+    let drift: Vec<String> =
+        managed.place.list("/sources/shop/drift").iter().map(|item| item["kind"].to_string()).collect();
+    assert_eq!(drift, ["\"renamed\"", "\"described\""]);
+    let reporting = std::fs::read_to_string(managed.place.path().join("raito.yml")).expect("readable");
+    managed.place.configure(&format!("{reporting}    drift: revert\n"));
+    managed.place.run(&[]);
+    assert_eq!(managed.holds("revenue"), right);
+    assert_eq!(managed.internal(&id)["status"], "synced");
+
+    for database in ["shop", "crm"] {
+        managed.server.sql(database, "drop owned by revenue");
+    }
+    managed.server.sql("shop", "drop role revenue; create role revenue");
+    managed.place.raito(&["run", "--quiet"]).exits(1).says(&["dropped and created it again", "take that one over"]);
+    assert_eq!(managed.place.list("/sources/shop/drift")[0]["kind"], "recreated");
+    assert_eq!(managed.internal(&id)["status"], "failed");
+    managed.server.sql("shop", "drop role revenue");
+    managed.place.run(&[]);
+    assert_eq!(managed.holds("revenue"), right, "what was deleted is made again");
+}
+
+#[test]
+fn a_role_is_deleted_item_by_item_and_only_when_it_owns_nothing() {
+    let managed = managed("superuser");
+    let id = managed.want(&revenue(&managed));
+    managed.place.run(&["--apply-first"]);
+    managed.server.sql(
+        "shop",
+        "create table sales.own (id bigint); insert into sales.own values (1); alter table sales.own owner to revenue",
+    );
+    let version = managed.internal(&id)["version"].to_string();
+    let path = format!("/sources/shop/internal-access-controls/{id}");
+    managed.place.raito(&["cloud", "delete", &path, "--version", &version]).exits(0);
+    let sent = managed.written().len();
+    managed.place.raito(&["run", "--quiet"]).exits(1).says(&["has 1 of its own", "OWNERSHIP on table shop.sales.own"]);
+    assert_eq!(managed.written().len(), sent);
+    managed.server.sql("shop", "alter table sales.own owner to postgres");
+    managed.place.run(&[]);
+    let sent: Vec<String> = managed.written().split_off(sent);
+    assert!(sent.last().is_some_and(|last| last.starts_with("DROP ROLE")), "{sent:#?}");
+    assert!(sent.iter().all(|statement| !statement.to_lowercase().contains("owned")), "{sent:#?}");
+    assert!(managed.holds("revenue").is_empty());
+    assert_eq!(managed.server.sql("shop", "select count(*) from sales.own"), "1");
+    managed.place.raito(&["cloud", "get", &path]).exits(6);
+}
+
+#[test]
+fn a_grant_is_narrowed_to_two_columns() {
+    let managed = managed("superuser");
+    let mut wanted =
+        json!({ "name": "narrow", "kind": "role", "what": [on("table", &["shop", "sales", "orders"], &["SELECT"])] });
+    let id = managed.want(&wanted);
+    managed.place.run(&["--apply-first"]);
+    wanted["what"] = json!([
+        on("column", &["shop", "sales", "orders", "id"], &["SELECT"]),
+        on("column", &["shop", "sales", "orders", "region"], &["SELECT"]),
+    ]);
+    managed.change(&id, &wanted);
+    managed.place.run(&[]);
+    assert_eq!(managed.holds("narrow"), ["shop sales.orders.id SELECT", "shop sales.orders.region SELECT"]);
+    assert_eq!(managed.internal(&id)["status"], "synced");
+}
+
+#[test]
+fn much_is_taken_away_only_when_the_exact_number_is_said() {
+    let managed = managed("superuser");
+    let mut wanted = revenue(&managed);
+    let id = managed.want(&wanted);
+    managed.place.run(&["--apply-first"]);
+    let right = managed.holds("revenue");
+    let configuration = std::fs::read_to_string(managed.place.path().join("raito.yml")).expect("readable");
+    managed.place.configure(&format!("{configuration}    thresholds: {{ remove-percent: 20, remove-count: 3 }}\n"));
+    wanted["what"] = json!([]);
+    wanted["who"] = json!([]);
+    managed.change(&id, &wanted);
+    managed.place.raito(&["run", "--quiet"]).exits(4).says(&["--allow-revokes 8"]);
+    assert_eq!(managed.holds("revenue"), right);
+    managed.place.raito(&["run", "--quiet", "--allow-revokes", "7"]).exits(4);
+    managed.place.run(&["--allow-revokes", "8"]);
+    assert_eq!(managed.holds("revenue"), ["shop later r sales SELECT"]);
+
+    // Where a database does not answer, nothing that could stand in it is taken away.
+    managed.change(&id, &revenue(&managed));
+    managed.place.run(&[]);
+    assert_eq!(managed.holds("revenue"), right);
+    managed.change(&id, &wanted);
+    managed.server.close("crm", true);
+    managed.place.raito(&["run", "--quiet", "--allow-revokes", "8"]);
+    managed.server.close("crm", false);
+    assert_eq!(managed.holds("revenue"), right);
+}
+
+#[test]
+fn names_are_right_or_refused() {
+    let managed = managed("superuser");
+    let names = [
+        ("a".repeat(63), true),
+        ("b".repeat(64), false),
+        ("with \"quotes\" and 'more'".to_owned(), true),
+        ("Mixed.Case.dots".to_owned(), true),
+        ("ünïcode ✓".to_owned(), true),
+        ("public".to_owned(), false),
+        ("none".to_owned(), false),
+        ("pg_mine".to_owned(), false),
+        ("staff".to_owned(), false),
+    ];
+    let what = json!([on("table", &["shop", "sales", "orders"], &["SELECT"])]);
+    for (name, _) in &names {
+        managed.want(&json!({ "name": name, "kind": "role", "what": what, "who": [managed.member("ann")] }));
+    }
+    managed.place.raito(&["run", "--quiet", "--apply-first"]).exits(1);
+    let made = managed.server.rows("shop", "select rolname from pg_roles where oid > 16384 order by oid");
+    for (name, right) in &names {
+        let told = managed.place.list("/sources/shop/internal-access-controls");
+        let told = told.iter().find(|control| control["control"]["name"] == name.as_str()).expect("told");
+        assert_eq!(told["status"] == "synced", *right, "{name}: {told:#}");
+        assert_eq!(made.contains(name), *right || name == "staff", "{name} of {made:?}");
+        if *right {
+            assert_eq!(managed.holds(&name.replace('\'', "''")), ["member ann", "shop sales.orders SELECT"]);
+        }
+    }
+}
+
+/// With the rights that `host/docs/connectors/postgresql.md` names, and no more.
+fn a_login_that_is_no_superuser_can_change_what_it_owns(version: Version) {
+    let managed = managed_on(version, "createrole");
+    let mut wanted = revenue(&managed);
+    wanted["standing"][0]["creator"] = json!(managed.oid(WRITER));
+    let id = managed.want(&wanted);
+    let before = managed.holds("untouched");
+    managed.place.run(&["--apply-first"]);
+    assert_eq!(managed.holds("revenue").len(), 9, "{:#?}", managed.holds("revenue"));
+    assert_eq!(managed.internal(&id)["status"], "synced");
+    let sent = managed.written().len();
+    managed.place.run(&[]);
+    assert_eq!(managed.written().len(), sent, "the membership of who created it stays");
+    wanted["who"] = json!([managed.member("bob")]);
+    wanted["what"] = json!([on("schema", &["shop", "sales"], &["USAGE"])]);
+    managed.change(&id, &wanted);
+    managed.place.run(&[]);
+    assert_eq!(managed.holds("revenue"), ["member bob", "shop later r sales SELECT", "shop sales USAGE"]);
+
+    // What it may not do is said, and the others go on.
+    managed.server.sql("crm", "create table sales.theirs (id bigint)");
+    managed.place.run(&[]);
+    let theirs =
+        json!({ "name": "theirs", "kind": "role", "what": [on("table", &["crm", "sales", "theirs"], &["SELECT"])] });
+    managed.want(&theirs);
+    wanted["who"] = json!([]);
+    managed.change(&id, &wanted);
+    managed.place.raito(&["run", "--quiet"]).exits(1).says(&["permission denied for table theirs"]);
+    assert_eq!(managed.holds("revenue"), ["shop later r sales SELECT", "shop sales USAGE"]);
+    assert_eq!(managed.holds("untouched"), before);
+}
+
+#[test]
+fn a_createrole_login_changes_the_systems_postgresql() {
+    a_login_that_is_no_superuser_can_change_what_it_owns(SYSTEM);
+}
+
+#[test]
+fn a_createrole_login_changes_postgresql_18() {
+    a_login_that_is_no_superuser_can_change_what_it_owns(Version(18));
 }

@@ -96,7 +96,7 @@ fn objects(version: usize, random: &mut Random) -> String {
                 writeln!(sql, "grant {} on {name} to {};", random.pick(&tables), somebody(random)).expect("a text");
             }
         }
-        for _ in 0..6 {
+        for _ in 0..9 {
             let column = ["id", "region", "note"][random.below(3)];
             let privilege = ["select", "insert", "update", "references"][random.below(4)];
             writeln!(sql, "grant {privilege} ({column}) on {name} to {};", somebody(random)).expect("a text");

@@ -236,8 +236,11 @@ pub(crate) enum Cloud {
     Post {
         /// The path below /api/v1
         path: String,
-        /// The file with the JSON
-        file: PathBuf,
+        /// The file with the JSON; none where there is nothing to say
+        file: Option<PathBuf>,
+        /// The version of it that was read
+        #[arg(long, value_name = "N")]
+        version: Option<u64>,
     },
     /// Put JSON in place of what the API has, such as "user-name" at /links/ONE/OTHER
     Put {
@@ -245,11 +248,17 @@ pub(crate) enum Cloud {
         path: String,
         /// The file with the JSON
         file: PathBuf,
+        /// The version of it that was read
+        #[arg(long, value_name = "N")]
+        version: Option<u64>,
     },
     /// Take something away, such as /tokens/NAME
     Delete {
         /// The path below /api/v1
         path: String,
+        /// The version of it that was read
+        #[arg(long, value_name = "N")]
+        version: Option<u64>,
     },
     /// Make a token for the API
     Token {

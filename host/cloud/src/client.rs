@@ -108,28 +108,43 @@ impl Client {
         self.json(self.request(Method::GET, path)).await
     }
 
-    /// Sends something and gives the answer as JSON; null where it has no body.
+    /// Sends something and gives the answer as JSON; null where it has no body. `version` is the one that was read of what is
+    /// changed.
     ///
     /// # Errors
     /// `CloudError` where there is no good answer.
-    pub async fn post<T: Serialize>(&self, path: &str, body: &T) -> Result<serde_json::Value, CloudError> {
-        self.changed(self.with_body(Method::POST, path, body)?).await
+    pub async fn post<T: Serialize>(
+        &self,
+        path: &str,
+        body: Option<&T>,
+        version: Option<u64>,
+    ) -> Result<serde_json::Value, CloudError> {
+        let request = match body {
+            Some(body) => self.with_body(Method::POST, path, body)?,
+            None => self.request(Method::POST, path),
+        };
+        self.changed(if_match(request, version)).await
     }
 
     /// Puts something in place of what is there, and gives the answer as JSON; null where it has no body.
     ///
     /// # Errors
     /// `CloudError` where there is no good answer.
-    pub async fn put<T: Serialize>(&self, path: &str, body: &T) -> Result<serde_json::Value, CloudError> {
-        self.changed(self.with_body(Method::PUT, path, body)?).await
+    pub async fn put<T: Serialize>(
+        &self,
+        path: &str,
+        body: &T,
+        version: Option<u64>,
+    ) -> Result<serde_json::Value, CloudError> {
+        self.changed(if_match(self.with_body(Method::PUT, path, body)?, version)).await
     }
 
     /// Takes something away, and gives the answer as JSON; null where it has no body.
     ///
     /// # Errors
     /// `CloudError` where there is no good answer.
-    pub async fn delete(&self, path: &str) -> Result<serde_json::Value, CloudError> {
-        self.changed(self.request(Method::DELETE, path)).await
+    pub async fn delete(&self, path: &str, version: Option<u64>) -> Result<serde_json::Value, CloudError> {
+        self.changed(if_match(self.request(Method::DELETE, path), version)).await
     }
 
     async fn changed(&self, request: RequestBuilder) -> Result<serde_json::Value, CloudError> {
@@ -186,6 +201,14 @@ impl Cloud for Client {
         Box::pin(async move {
             self.send(self.with_body(Method::POST, &format!("/runs/{run}/close"), &closing)?).await.map(|_| ())
         })
+    }
+}
+
+/// The request, to be carried out only where what it changes has this version (RFC 9110, section 13.1.1).
+fn if_match(request: RequestBuilder, version: Option<u64>) -> RequestBuilder {
+    match version {
+        Some(version) => request.header("if-match", format!("\"{version}\"")),
+        None => request,
     }
 }
 

@@ -253,7 +253,7 @@ pub enum CloudError {
     #[error("{0}")]
     OverThreshold(OverThreshold),
     /// It does not accept what it was sent.
-    #[error("the cloud refuses the upload: {0}")]
+    #[error("the cloud refuses that: {0}")]
     Refused(Fault),
     /// It failed.
     #[error("the cloud failed: {0}")]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::call::{Argument, Value};
 use crate::record::{Change, ChangeSet, Member, MemberKind, ObjectRef, PermissionUse, Policy, Standing, What};
-use crate::text::ExternalId;
+use crate::text::{ExternalId, Kind};
 use crate::vocabulary::{Does, Origin, Placeholder, PlaceholderType};
 
 /// How members, grantors and creators are called at the target, by what whole reads of the same run told.
@@ -71,6 +71,8 @@ struct Saying {
 pub struct WriteEntry<'e> {
     /// What it does.
     pub does: Does,
+    /// The kinds of objects that it is about; empty for any.
+    pub on: &'e [Kind],
     /// Its placeholders.
     pub placeholders: Vec<&'e Placeholder>,
     /// The database that it is sent to, where it is a statement. The first part of an object's path is its database.
@@ -121,14 +123,19 @@ impl Warrants {
         for (at, set) in sets.iter().enumerate() {
             let mut control = vec![set.actual_name.as_str().to_owned()];
             control.extend(set.external_id.as_ref().map(|id| id.as_str().to_owned()));
-            let base = Saying { set: at, control, object: set.object.clone(), ..Saying::default() };
+            let mut base = Saying { set: at, control, object: set.object.clone(), ..Saying::default() };
             for entry in set.entries.iter().flatten() {
                 let version = set.version.as_ref().map(|version| version.as_str().to_owned());
                 let of_entry = Saying { does: Some(Does::ReplaceEntries), version, ..base.clone() };
                 let of_entry = with_member(&of_entry, &entry.member, names);
                 sayings.extend(entry.permissions.iter().map(|used| with_permission(&of_entry, used, names)));
             }
-            set.changes.iter().for_each(|change| spell(set, change, &base, names, &mut sayings));
+            for change in &set.changes {
+                spell(set, change, &base, names, &mut sayings);
+                if let Change::Rename(to) = change {
+                    base.control.push(to.as_str().to_owned());
+                }
+            }
         }
         Self { sayings }
     }
@@ -353,7 +360,8 @@ impl Saying {
         let about = match &self.object {
             Some(object) => {
                 let path: Vec<&str> = object.path.iter().map(|part| part.as_str()).collect();
-                covers(&path, &objects, entry.database)
+                let is_kind = entry.on.is_empty() || entry.on.contains(&object.kind);
+                is_kind && covers(&path, &objects, entry.database)
             }
             None => objects.is_empty(),
         };

@@ -28,8 +28,14 @@ pub(crate) struct Changed {
     pub(crate) calls: u64,
     pub(crate) memory_bytes: u64,
     pub(crate) warnings: Vec<String>,
-    /// Access controls that are not as they are to be.
-    pub(crate) failed: BTreeSet<Name>,
+    /// Access controls that are not as they are to be, each with the first reason.
+    pub(crate) failed: BTreeMap<Name, String>,
+}
+
+impl Changed {
+    fn fail(&mut self, id: &Name, reason: &str) {
+        self.failed.entry(id.clone()).or_insert_with(|| reason.to_owned());
+    }
 }
 
 /// What step 4 goes by.
@@ -65,7 +71,7 @@ pub(crate) async fn apply_step(run: &TargetRun<'_>, basis: &Basis<'_>) -> Result
         announce(run, &decision.sets).await?;
         let applied = send(run, &decision, warrants, plan, &mut changed).await?;
         let mut told = outcomes(&decision, &applied, &mut changed);
-        verify(run, basis, &protected, &mut told, &mut changed).await?;
+        verify(run, basis, &decision, &mut told, &mut changed).await?;
         feedback.extend(told.into_values());
     }
     if !run.dry_run && !feedback.is_empty() {
@@ -212,8 +218,7 @@ fn settled(decision: &Decision, changed: &mut Changed) -> Vec<Feedback> {
         all.insert(id.clone(), Feedback { synced: true, deleted: true, ..Feedback::of(id.clone()) });
     }
     for (id, reason) in &decision.refused {
-        changed.failed.insert(id.clone());
-        changed.warnings.push(reason.clone());
+        changed.fail(id, reason);
         let feedback = all.entry(id.clone()).or_insert_with(|| Feedback::of(id.clone()));
         (feedback.synced, feedback.deleted) = (false, false);
         feedback.errors.push(remark(reason));
@@ -251,8 +256,7 @@ fn outcomes(decision: &Decision, applied: &[Applied], changed: &mut Changed) -> 
                     let reason = format!("{}: {}", set.actual_name, fault.message);
                     feedback.synced = false;
                     feedback.errors.push(remark(&reason));
-                    changed.failed.insert(id.clone());
-                    changed.warnings.push(reason);
+                    changed.fail(id, &reason);
                 }
             }
         }
@@ -269,15 +273,19 @@ fn outcomes(decision: &Decision, applied: &[Applied], changed: &mut Changed) -> 
 async fn verify(
     run: &TargetRun<'_>,
     basis: &Basis<'_>,
-    protected: &Protected,
+    decision: &Decision,
     told: &mut BTreeMap<Name, Feedback>,
     changed: &mut Changed,
 ) -> Result<(), Failure> {
+    let is_create = |set: &ChangeSet| set.changes.iter().any(|change| matches!(change, Change::Create(_)));
+    let made = decision.sets.iter().zip(&decision.owners).filter(|(set, _)| is_create(set));
+    let made: BTreeSet<&Name> = made.flat_map(|(_, owners)| owners).collect();
     let touched = basis.state.controls.iter().filter(|wanted| told.contains_key(&wanted.id));
-    let now: Vec<Desired> = touched.map(|wanted| as_applied(wanted, told, basis.description)).collect();
+    let touched = touched.map(|wanted| as_applied(wanted, made.contains(&wanted.id), told, basis.description));
+    let now: Vec<Desired> = touched.collect();
     let kept = Kept::of(&now, basis.description);
     let again = read_again(run, basis.description, &|control| kept.takes(control)).await?;
-    let left = decided(basis, &now, &again, Drift::Revert, protected);
+    let left = decided(basis, &now, &again, Drift::Revert, &protected(run, basis));
     let differing = left.sets.iter().zip(&left.owners).flat_map(|(set, owners)| {
         let left: Vec<String> = set.changes.iter().flat_map(Change::lines).take(5).collect();
         let reason = format!("{}: after the change, the target is still to {}", set.actual_name, left.join("; "));
@@ -288,10 +296,9 @@ async fn verify(
         let Some(feedback) = told.get_mut(id) else { continue };
         if feedback.errors.is_empty() {
             feedback.errors.push(remark(&reason));
-            changed.warnings.push(reason);
         }
         (feedback.synced, feedback.deleted) = (false, false);
-        changed.failed.insert(id.clone());
+        changed.fail(id, &reason);
     }
     for wanted in &now {
         let Some(feedback) = told.get_mut(&wanted.id) else { continue };
@@ -312,10 +319,11 @@ async fn verify(
 
 /// What is to be, to be compared with a read after the change: with the id that the target gave, and without the state before,
 /// so that every difference counts. Lists keep that state, since lines of others on them stay.
-fn as_applied(wanted: &Desired, told: &BTreeMap<Name, Feedback>, description: &Description) -> Desired {
+fn as_applied(wanted: &Desired, made: bool, told: &BTreeMap<Name, Feedback>, description: &Description) -> Desired {
     let given = told.get(&wanted.id).and_then(|feedback| feedback.external_id.clone());
     Desired {
-        external_id: given.or_else(|| wanted.external_id.clone()),
+        // What was made again is no longer the one with the id that is known.
+        external_id: given.or_else(|| wanted.external_id.clone().filter(|_| !made)),
         applied: wanted.applied.clone().filter(|_| is_list(description, &wanted.control)),
         // Without an id, it is known by its name and marker.
         creating: Some(wanted.control.actual_name.clone()),

@@ -328,6 +328,9 @@ async fn describe(run: &TargetRun<'_>, known: &mut Known) -> Result<(), Failure>
     Ok(())
 }
 
+/// Reasons that a failed step 4 is told with; each access control has its own in the cloud.
+const REASONS: usize = 5;
+
 /// Step 4, on the strength of step 3 of this run.
 async fn change(run: &TargetRun<'_>, known: &Known) -> Result<StepReport, Failure> {
     let step = Step::AccessToTarget;
@@ -348,7 +351,9 @@ async fn change(run: &TargetRun<'_>, known: &Known) -> Result<StepReport, Failur
     };
     let changed = apply_step(run, &Basis { state: &known.desired, found, users, description }).await?;
     let (failed, all) = (changed.failed.len(), known.desired.controls.len());
-    let failed = (failed > 0).then(|| format!("{failed} of {all} access controls are not as they are to be"));
+    let reasons: Vec<&str> = changed.failed.values().take(REASONS).map(String::as_str).collect();
+    let failed = (failed > 0)
+        .then(|| format!("{failed} of {all} access controls are not as they are to be: {}", reasons.join("; ")));
     Ok(StepReport {
         records: changed.changes,
         calls: changed.calls,

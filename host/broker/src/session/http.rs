@@ -34,7 +34,7 @@ impl Session {
         let route = slot.routes.get(call.entry.as_str()).ok_or_else(|| self.deny(call, "there is no such route"))?;
         let set = match mode {
             Mode::Read => 0,
-            Mode::Write => self.warrant(call, route.does, route.placeholders(), None)?.set,
+            Mode::Write => self.warrant(call, (route.does, &route.on), route.placeholders(), None)?.set,
         };
         let arguments =
             self.captured.put_in(call, |_| false).map_err(|fault| self.deny(call, fault.message.as_str()))?;

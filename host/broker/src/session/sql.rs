@@ -40,7 +40,7 @@ impl Session {
             self.captured.put_in(call, is_name).map_err(|fault| self.deny(call, fault.message.as_str()))?;
         let mut as_role = None;
         if mode == Mode::Write {
-            let warranted = self.warrant(call, statement.does, placeholders, Some(&database))?;
+            let warranted = self.warrant(call, (statement.does, &statement.on), placeholders, Some(&database))?;
             arguments.extend(warranted.spliced);
             let own = slot.grant.write.as_ref().map(|login| login.user.as_str());
             as_role = warranted.grantor.filter(|grantor| statement.as_grantor && Some(grantor.as_str()) != own);

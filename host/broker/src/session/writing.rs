@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use raito_core::call::Call;
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::ports::{RecordedCall, Writes};
+use raito_core::text::Kind;
 use raito_core::vocabulary::{Does, Placeholder};
 use raito_core::warrant::{Warranted, WriteEntry};
 
@@ -23,7 +24,7 @@ impl Session {
     pub(super) fn warrant(
         &self,
         call: &Call,
-        does: Option<Does>,
+        entry: (Option<Does>, &[Kind]),
         placeholders: Vec<&Placeholder>,
         database: Option<&str>,
     ) -> Result<Warranted, Fault> {
@@ -31,8 +32,9 @@ impl Session {
             Writes::Refused => return Err(self.deny(call, "this step only reads")),
             Writes::Recorded(warrants) | Writes::Sent(warrants, _) => warrants,
         };
+        let (does, on) = entry;
         let does = does.ok_or_else(|| self.deny(call, "its entry does not say what it does"))?;
-        let entry = WriteEntry { does, placeholders, database };
+        let entry = WriteEntry { does, on, placeholders, database };
         let warranted = warrants.check(&entry, &call.arguments, |token| self.captured.set_of(token));
         warranted.map_err(|reason| self.deny(call, &reason))
     }

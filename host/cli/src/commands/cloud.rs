@@ -40,23 +40,23 @@ pub(super) async fn run(global: &Global, args: &Cloud) -> Result<Exit, CliError>
             let answer = ask(&state, async |client| client.get(&rooted(path)).await).await?;
             Ok(shown(&answer))
         }
-        Cloud::Post { path, file } => {
-            let body = json_file(file)?;
-            let answer = ask(&state, async |client| client.post(&rooted(path), &body).await).await?;
+        Cloud::Post { path, file, version } => {
+            let body = file.as_deref().map(json_file).transpose()?;
+            let answer = ask(&state, async |client| client.post(&rooted(path), body.as_ref(), *version).await).await?;
             Ok(shown(&answer))
         }
-        Cloud::Put { path, file } => {
+        Cloud::Put { path, file, version } => {
             let body = json_file(file)?;
-            let answer = ask(&state, async |client| client.put(&rooted(path), &body).await).await?;
+            let answer = ask(&state, async |client| client.put(&rooted(path), &body, *version).await).await?;
             Ok(shown(&answer))
         }
-        Cloud::Delete { path } => {
-            let answer = ask(&state, async |client| client.delete(&rooted(path)).await).await?;
+        Cloud::Delete { path, version } => {
+            let answer = ask(&state, async |client| client.delete(&rooted(path), *version).await).await?;
             Ok(shown(&answer))
         }
         Cloud::Token { name, scope } => {
             let asked = serde_json::json!({ "name": name, "scopes": scope });
-            let answer = ask(&state, async |client| client.post("/tokens", &asked).await).await?;
+            let answer = ask(&state, async |client| client.post("/tokens", Some(&asked), None).await).await?;
             data(answer["token"].as_str().unwrap_or_default());
             Ok(Exit::Done)
         }

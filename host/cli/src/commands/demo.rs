@@ -162,7 +162,11 @@ async fn want_role(global: &Global) -> Result<(), CliError> {
             .collect();
         let who = json!([{ "kind": "group", "id": groups["items"][0]["external-id"], "inherits": true }]);
         let role = json!({ "name": "quarterly_report", "kind": "role", "description": "Reads for the quarterly report", "who": who, "what": what });
-        cloud.client.post(&format!("/sources/{TARGET}/internal-access-controls"), &role).await.map_err(failed)?;
+        cloud
+            .client
+            .post(&format!("/sources/{TARGET}/internal-access-controls"), Some(&role), None)
+            .await
+            .map_err(failed)?;
     }
     cloud.close().await;
     Ok(())

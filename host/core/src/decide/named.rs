@@ -195,29 +195,54 @@ impl One<'_> {
         if self.is_locked(Facet::Delete, Some(held)) {
             return Err(format!("{} is to go, and that it exists is locked", held.actual_name));
         }
-        let facts = self.facts(held);
+        let owned = self.owned(held);
+        if !owned.is_empty() {
+            let (name, some) = (&held.actual_name, owned.iter().take(5).cloned().collect::<Vec<_>>().join("; "));
+            return Err(format!(
+                "{name} is to go and has {} of its own: {some}; somebody else has to own it first",
+                owned.len()
+            ));
+        }
+        let by_whom = grantors(held, |part| self.facts(part));
+        let facts = self.actual(held, &by_whom, &FactSet::new());
         decision.held += facts.len() as u64;
         decision.removes += facts.len() as u64 + 1;
         // What it was granted goes first, item by item: only an entity that holds nothing can be deleted.
         let taken = Compared { remove: facts, ..Compared::default() };
-        let mut list = changes(&taken, &grantors(held, |part| self.facts(part)), false);
+        let mut list = changes(&taken, &by_whom, false);
         list.push(Change::Delete);
         decision.push(self.set(Some(held), list), vec![self.wanted.id.clone()]);
         Ok(())
     }
 
+    /// The facts that an entity holds. What it granted itself comes with what it is or owns and cannot be taken from it, so
+    /// it counts only where it is wanted.
+    fn actual(&self, held: &AccessControl, by_whom: &Grantors, desired: &FactSet) -> FactSet {
+        let own = BTreeSet::from([held.external_id.clone()]);
+        let mut facts = self.facts(held);
+        facts.retain(|fact, _| desired.contains_key(fact) || by_whom.get(fact) != Some(&own));
+        facts
+    }
+
+    /// What belongs to the entity and cannot be revoked: as long as there is any, it cannot go without taking data with it.
+    fn owned(&self, held: &AccessControl) -> Vec<String> {
+        let mut facts = FactSet::new();
+        insert_control(&mut facts, &self.wanted.id, held, Identity::Named);
+        let belongs = |fact: &&Fact| matches!(fact, Fact::Permission { .. }) && !self.is_manageable(fact);
+        facts.keys().filter(belongs).map(shown).collect()
+    }
+
     /// The changes that make it what it is to be.
     fn keep(&self, held: &AccessControl, decision: &mut Decision) -> Result<(), String> {
         let revert = self.situation.drift == Drift::Revert;
-        let actual = self.facts(held);
+        let desired = self.facts(&self.wanted.control);
         let by_whom = grantors(held, |part| self.facts(part));
+        let actual = self.actual(held, &by_whom, &desired);
         decision.held += actual.len() as u64;
         let last = self.wanted.applied.as_deref();
-        let mut compared =
-            compare(&self.facts(&self.wanted.control), &actual, last.map(|last| self.facts(last)).as_ref(), revert);
+        let mut compared = compare(&desired, &actual, last.map(|last| self.facts(last)).as_ref(), revert);
         self.leave_locked(&mut compared, held);
         self.leave_unread(&mut compared);
-        self.leave_own(&mut compared, held, &by_whom);
         if let Some(last) = last {
             self.other_grantors(&mut compared, last, &by_whom, revert);
         }
@@ -261,22 +286,14 @@ impl One<'_> {
         }
     }
 
-    /// What an entity granted itself comes with what it is or owns, and cannot be taken from it.
-    fn leave_own(&self, compared: &mut Compared, held: &AccessControl, by_whom: &Grantors) {
-        let own = BTreeSet::from([held.external_id.clone()]);
-        let is_own = |fact: &Fact| by_whom.get(fact) == Some(&own);
-        let shown_own: Vec<String> = compared.remove.keys().filter(|fact| is_own(fact)).map(shown).collect();
-        compared.drift.retain(|item| !shown_own.iter().any(|own| item.what.as_str() == own));
-        compared.remove.retain(|fact, _| !is_own(fact));
-    }
-
     /// Grants of somebody else of what was granted already: as long as they are there, a revoke would not take it.
     fn other_grantors(&self, compared: &mut Compared, last: &AccessControl, by_whom: &Grantors, revert: bool) {
         let before = grantors(last, |part| self.facts(part));
         for fact in self.facts(&self.wanted.control).into_keys() {
             let (Some(now), Some(then)) = (by_whom.get(&fact), before.get(&fact)) else { continue };
             let strangers: BTreeSet<ExternalId> = now.difference(then).cloned().collect();
-            if strangers.is_empty() {
+            // Where nobody of before is left, it is the same grant in another name.
+            if strangers.is_empty() || now.is_disjoint(then) {
                 continue;
             }
             compared.drift.push(DriftItem::new(DriftKind::OtherGrantor, shown(&fact), revert));

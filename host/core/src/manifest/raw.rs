@@ -10,7 +10,7 @@ use super::{
     SlotName, SqlKind,
 };
 use crate::limits;
-use crate::text::{ConnectorName, Ident, Name};
+use crate::text::{ConnectorName, Ident, Kind, Name};
 use crate::vocabulary::raw::{RouteText, SearchText, StatementText};
 use crate::vocabulary::{Does, Mode, Origin, Placeholder, PlaceholderType, Route, Scope, Search, Statement};
 
@@ -69,6 +69,8 @@ struct RawSecret {
 struct RawRoute {
     mode: Mode,
     does: Option<Does>,
+    #[serde(default)]
+    on: Vec<Kind>,
     request: String,
     #[serde(default)]
     headers: BTreeMap<String, String>,
@@ -94,6 +96,8 @@ struct RawSql {
 struct RawStatement {
     mode: Mode,
     does: Option<Does>,
+    #[serde(default)]
+    on: Vec<Kind>,
     #[serde(default)]
     as_grantor: bool,
     text: String,
@@ -273,6 +277,7 @@ impl Reader<'_> {
             let text = RouteText {
                 mode: route.mode,
                 does: route.does,
+                on: &route.on,
                 request: &route.request,
                 headers: &route.headers,
                 body: route.body.as_deref(),
@@ -304,6 +309,7 @@ impl Reader<'_> {
             let text = StatementText {
                 mode: statement.mode,
                 does: statement.does,
+                on: &statement.on,
                 as_grantor: statement.as_grantor,
                 text: &statement.text,
                 calls: &statement.calls,

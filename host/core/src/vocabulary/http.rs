@@ -10,7 +10,7 @@ use super::template::{Piece, TemplateError, check_origins, check_placeholders, p
 use super::{Does, Mode, Red};
 use crate::call::Argument;
 use crate::limits;
-use crate::text::Ident;
+use crate::text::{Ident, Kind};
 
 /// The methods that a route may have. CONNECT, TRACE and methods of one's own are not among them: the first two reach
 /// past the request or reflect credentials.
@@ -73,6 +73,8 @@ pub struct Route {
     pub mode: Mode,
     /// What a write route does.
     pub does: Option<Does>,
+    /// The kinds of objects that a write route is about; empty for any.
+    pub on: Vec<Kind>,
     /// The method.
     pub method: Method,
     /// What is captured from the answer.
@@ -89,6 +91,7 @@ pub struct Route {
 pub(crate) struct RouteText<'m> {
     pub(crate) mode: Mode,
     pub(crate) does: Option<Does>,
+    pub(crate) on: &'m [Kind],
     pub(crate) request: &'m str,
     pub(crate) headers: &'m BTreeMap<String, String>,
     pub(crate) body: Option<&'m str>,
@@ -161,6 +164,7 @@ impl Route {
         let route = Self {
             mode: text.mode,
             does: text.does,
+            on: text.on.to_vec(),
             method,
             returns: parse_returns(text.returns)?,
             shown: text.request.to_owned(),

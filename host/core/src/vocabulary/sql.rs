@@ -13,6 +13,7 @@ use super::template::{Mark, TemplateError, check_origins, check_placeholders, ma
 use super::{Does, Mode, Red};
 use crate::call::{Argument, Value};
 use crate::limits;
+use crate::text::Kind;
 
 /// The type in which a bind parameter travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,8 @@ pub struct Statement {
     pub does: Option<Does>,
     /// Whether it runs in the role that granted what it takes, where the host knows it and it is not the host's own.
     pub as_grantor: bool,
+    /// The kinds of objects that a write statement is about; empty for any.
+    pub on: Vec<Kind>,
     /// The text as the manifest writes it, for people.
     pub shown: String,
     /// What a read statement calls and reads beyond the host's lists.
@@ -103,6 +106,7 @@ pub(crate) struct StatementText<'m> {
     pub(crate) mode: Mode,
     pub(crate) does: Option<Does>,
     pub(crate) as_grantor: bool,
+    pub(crate) on: &'m [Kind],
     pub(crate) text: &'m str,
     pub(crate) calls: &'m [String],
     pub(crate) relations: &'m [String],
@@ -124,6 +128,7 @@ impl Statement {
             mode: text.mode,
             does: text.does,
             as_grantor: text.as_grantor,
+            on: text.on.to_vec(),
             shown: text.text.trim().to_owned(),
             reads: Reads::default(),
             pieces,
@@ -199,7 +204,7 @@ impl Statement {
                     let name = &placeholder.name;
                     match arguments.get(name) {
                         Some(value) => text.push_str(&sql_text(placeholder, value)?),
-                        None if placeholder.origin.is_some_and(Origin::is_flag) => {}
+                        None if may_be_absent(placeholder) => {}
                         None => return Err(EncodeError::new(name, Problem::Missing)),
                     }
                 }
@@ -279,6 +284,12 @@ impl Statement {
 /// Whether the host puts in a placeholder's value, which is SQL.
 fn is_spliced(placeholder: &Placeholder) -> bool {
     placeholder.kind == PlaceholderType::Text && placeholder.origin.is_some_and(Origin::is_spliced)
+}
+
+/// Whether a placeholder stands for words that are left out where a flag is not set. Words for both are never left out.
+fn may_be_absent(placeholder: &Placeholder) -> bool {
+    let is_flag = placeholder.origin.is_some_and(Origin::is_flag);
+    is_flag && matches!(&placeholder.kind, PlaceholderType::Keywords(words) if words.len() == 1)
 }
 
 /// Refuses SQL that would not stay within the parentheses around it.

@@ -1,0 +1,252 @@
+//! Warrants: of everything that a connector could say instead of a decided change, nothing is let through.
+
+use raito_core::call::{Argument, Value};
+use raito_core::manifest::{Manifest, SlotKind};
+use raito_core::record::{Change, ChangeSet, Member, ObjectRef, PermissionUse, Standing, What};
+use raito_core::text::ExternalId;
+use raito_core::vocabulary::{Mode, Statement};
+use raito_core::warrant::{Names, Warranted, Warrants, WriteEntry};
+use serde_json::json;
+
+const MANIFEST: &str = include_str!("../../../connectors/postgresql/connector.toml");
+
+fn record<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
+    serde_json::from_value(value).expect("a record")
+}
+
+fn statements() -> Vec<(String, Statement)> {
+    let manifest = Manifest::parse(MANIFEST).expect("a manifest");
+    let mut found = Vec::new();
+    for slot in manifest.slots.into_values() {
+        if let SlotKind::Sql { statements, .. } = slot.kind {
+            found.extend(statements.into_iter().filter(|(_, statement)| statement.mode == Mode::Write));
+        }
+    }
+    found.into_iter().map(|(name, statement)| (name.to_string(), statement)).collect()
+}
+
+fn object(kind: &str, path: &[&str]) -> ObjectRef {
+    record(json!({ "kind": kind, "path": path }))
+}
+
+fn member(id: &str, inherits: bool) -> Member {
+    record(json!({ "kind": "access-control", "id": id, "inherits": inherits, "assumable": true, "granted-by": "12" }))
+}
+
+fn used(names: &[&str], granted_by: Option<&str>) -> Vec<PermissionUse> {
+    names.iter().map(|name| record(json!({ "name": name, "granted-by": granted_by }))).collect()
+}
+
+fn what(object: ObjectRef, permissions: Vec<PermissionUse>) -> What {
+    What { object, permissions, condition: None }
+}
+
+/// One role of everything: members, grants on a table, on a column and on a routine, defaults, a new name.
+fn sets() -> Vec<ChangeSet> {
+    let set = |id: &str, oid: &str, name: &str, changes| ChangeSet {
+        changes,
+        ..record(
+            json!({ "id": id, "external-id": oid, "actual-name": name, "name": name, "description": "what it is for",
+            "kind": "role", "object": null, "version": null, "entries": null, "changes": [] }),
+        )
+    };
+    let routine: ObjectRef =
+        record(json!({ "kind": "function", "path": ["shop", "sales", "total"], "signature": "a integer" }));
+    let later: Standing = record(json!({ "under": { "kind": "schema", "path": ["shop", "sales"] }, "kind": "table",
+        "creator": "12", "permissions": [{ "name": "SELECT" }] }));
+    vec![
+        set(
+            "r1",
+            "10",
+            "readers",
+            vec![
+                Change::Rename(record(json!("income"))),
+                Change::AddMembers(vec![member("11", true)]),
+                Change::RemoveMembers(vec![member("12", true)]),
+                Change::Grant(vec![
+                    what(object("table", &["shop", "sales", "orders"]), used(&["SELECT", "INSERT"], None)),
+                    what(object("column", &["shop", "sales", "people", "name"]), used(&["SELECT"], None)),
+                    what(routine, used(&["EXECUTE"], None)),
+                ]),
+                Change::Revoke(vec![what(object("schema", &["crm", "sales"]), used(&["USAGE"], Some("12")))]),
+                Change::GrantStanding(vec![later]),
+            ],
+        ),
+        set("r2", "20", "writers", vec![Change::AddMembers(vec![member("13", true)]), Change::Delete]),
+    ]
+}
+
+fn names() -> Names {
+    let mut names = Names::default();
+    for (id, name) in [("10", "readers"), ("11", "ann"), ("12", "bob"), ("13", "carl"), ("20", "writers")] {
+        names.control(ExternalId::new(id).expect("an id"), name.to_owned());
+    }
+    names
+}
+
+/// A call: its entry, its database, its arguments.
+type Said = (String, String, Vec<Argument>);
+
+fn call(entry: &str, at: &str, arguments: &[(&str, Value)]) -> Said {
+    let argument = |(name, value): &(&str, Value)| Argument { name: (*name).to_owned(), value: value.clone() };
+    (entry.to_owned(), at.to_owned(), arguments.iter().map(argument).collect())
+}
+
+fn name(parts: &[&str]) -> Value {
+    Value::Name(parts.iter().map(|part| (*part).to_owned()).collect())
+}
+
+fn words(words: &[&str]) -> Value {
+    Value::Keywords(words.iter().map(|word| (*word).to_owned()).collect())
+}
+
+/// Every call that the changes are carried out with.
+fn right() -> Vec<Said> {
+    let (r, yes, no) = (("r", name(&["readers"])), words(&["TRUE"]), words(&["FALSE"]));
+    let orders = ("o", name(&["sales", "orders"]));
+    vec![
+        call("rename-role", "shop", &[r.clone(), ("n", name(&["income"]))]),
+        call(
+            "admit",
+            "shop",
+            &[r.clone(), ("m", name(&["ann"])), ("a", no.clone()), ("i", yes.clone()), ("s", yes.clone())],
+        ),
+        call("remove-granted-by", "shop", &[r.clone(), ("m", name(&["bob"])), ("g", name(&["bob"]))]),
+        call("grant-table", "shop", &[r.clone(), orders.clone(), ("p", words(&["SELECT", "INSERT"]))]),
+        call(
+            "grant-column",
+            "shop",
+            &[
+                r.clone(),
+                ("o", name(&["sales", "people"])),
+                ("c", Value::Names(vec![vec!["name".into()]])),
+                ("p", words(&["SELECT"])),
+            ],
+        ),
+        call("grant-function", "shop", &[r.clone(), ("o", name(&["sales", "total"])), ("p", words(&["EXECUTE"]))]),
+        call("revoke-schema", "crm", &[r.clone(), ("o", name(&["sales"])), ("p", words(&["USAGE"]))]),
+        call(
+            "grant-later-in-schema",
+            "shop",
+            &[r, ("o", name(&["sales"])), ("c", name(&["bob"])), ("p", words(&["SELECT"])), ("k", words(&["TABLES"]))],
+        ),
+        call(
+            "admit",
+            "shop",
+            &[("r", name(&["writers"])), ("m", name(&["carl"])), ("a", no), ("i", yes.clone()), ("s", yes)],
+        ),
+        call("drop-role", "shop", &[("r", name(&["writers"]))]),
+    ]
+}
+
+fn check(all: &[(String, Statement)], warrants: &Warrants, said: &Said) -> Result<Warranted, String> {
+    let (entry, at, arguments) = said;
+    let (_, statement) = all.iter().find(|(name, _)| name == entry).ok_or("there is no such entry")?;
+    let written = WriteEntry {
+        does: statement.does.ok_or("it does nothing")?,
+        on: &statement.on,
+        placeholders: statement.placeholders(),
+        database: Some(at),
+    };
+    let warranted = warrants.check(&written, arguments, |_| None)?;
+    // What is let through is built as well: an argument too many or of another type ends there.
+    let arguments = [arguments.as_slice(), &warranted.spliced].concat();
+    statement.build(&arguments).map_err(|error| error.to_string())?;
+    Ok(warranted)
+}
+
+/// Other values for one argument.
+fn other_values(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Name(path) => {
+            let mut others: Vec<Value> =
+                ["public", "PUBLIC", "none", "postgres", "carl", "readers\"; drop role ann", "Ann", ""]
+                    .iter()
+                    .map(|other| name(&[other]))
+                    .collect();
+            let last = path.last().cloned().unwrap_or_default();
+            others.push(Value::Name([path.as_slice(), &["x".to_owned()]].concat()));
+            others.push(Value::Name([&["crm".to_owned()], path.as_slice()].concat()));
+            others.push(name(&["crm", &last]));
+            others.push(name(&["pg_catalog", &last]));
+            if path.len() > 1 {
+                others.push(name(&[&last]));
+            }
+            others.push(Value::Captured("captured-1".into()));
+            others.push(Value::Free("PUBLIC".into()));
+            others.retain(|other| other != value);
+            others
+        }
+        Value::Keywords(given) if given.iter().any(|word| matches!(word.as_str(), "TRUE" | "FALSE")) => {
+            let other = if given[0] == "TRUE" { "FALSE" } else { "TRUE" };
+            vec![words(&[other]), words(&["TRUE", "FALSE"]), Value::Free("TRUE".into())]
+        }
+        Value::Keywords(given) => {
+            let more: Vec<&str> = given.iter().map(String::as_str).chain(["DELETE"]).collect();
+            vec![words(&["DELETE"]), words(&more), words(&["ALL"]), Value::Null, Value::Free("ALL".into())]
+        }
+        Value::Names(_) => vec![
+            Value::Names(vec![vec!["id".into()]]),
+            Value::Names(vec![vec!["name".into()], vec!["id".into()]]),
+            Value::Names(vec![]),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// Everything near a right call that is another one.
+fn wrong(all: &[(String, Statement)]) -> Vec<Said> {
+    let right = right();
+    let mut wrong = Vec::new();
+    for (entry, at, arguments) in &right {
+        for (index, argument) in arguments.iter().enumerate() {
+            for value in other_values(&argument.value) {
+                let mut other = arguments.clone();
+                other[index].value = value;
+                wrong.push((entry.clone(), at.clone(), other));
+            }
+            let mut fewer = arguments.clone();
+            fewer.remove(index);
+            wrong.push((entry.clone(), at.clone(), fewer));
+        }
+        // The same in another database, with the right to pass it on, with SQL of the connector's own, by another entry.
+        wrong.push((entry.clone(), if at == "shop" { "crm" } else { "shop" }.to_owned(), arguments.clone()));
+        for (name, value) in [("on", words(&["WITH GRANT OPTION"])), ("signature", Value::Free("a text".into()))] {
+            let more = [arguments.as_slice(), &[Argument { name: name.into(), value }]].concat();
+            wrong.push((entry.clone(), at.clone(), more));
+        }
+        for (other, _) in all.iter().filter(|(other, _)| other != entry) {
+            wrong.push((other.clone(), at.clone(), arguments.clone()));
+        }
+    }
+    // What is about the cluster can be sent to any database; and a member may also be admitted before 16.
+    wrong.retain(|said| {
+        !right.iter().any(|(entry, _, arguments)| *entry == said.0 && *arguments == said.2 && is_of_cluster(entry))
+    });
+    wrong
+}
+
+fn is_of_cluster(entry: &str) -> bool {
+    matches!(entry, "rename-role" | "admit" | "remove-granted-by" | "drop-role")
+}
+
+#[test]
+fn every_right_call_is_let_through() {
+    let (all, warrants) = (statements(), Warrants::of(&sets(), &names()));
+    for said in right() {
+        let warranted = check(&all, &warrants, &said).unwrap_or_else(|reason| panic!("{said:?}: {reason}"));
+        assert_eq!(warranted.set, usize::from(said.2[0].value == name(&["writers"])));
+    }
+    let routine = check(&all, &warrants, &right()[5]).expect("a grant");
+    assert_eq!(routine.spliced[0].value, Value::Free("a integer".into()), "the host gives the argument types");
+    assert_eq!(check(&all, &warrants, &right()[6]).expect("a revoke").grantor.as_deref(), Some("bob"));
+}
+
+#[test]
+fn nothing_else_is() {
+    let (all, warrants) = (statements(), Warrants::of(&sets(), &names()));
+    let wrong = wrong(&all);
+    assert!(wrong.len() >= 200, "{} cases", wrong.len());
+    let through: Vec<&Said> = wrong.iter().filter(|said| check(&all, &warrants, said).is_ok()).collect();
+    assert!(through.is_empty(), "{} of {} were let through: {through:#?}", through.len(), wrong.len());
+}
