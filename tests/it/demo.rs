@@ -118,3 +118,116 @@ fn a_list_that_shrinks_while_it_is_read_removes_nothing() {
     assert_eq!(read["receipt"]["removed"], 0, "{read:#}");
     assert!(read["receipt"]["kept"].as_u64() > Some(0), "{read:#}");
 }
+
+/// An access list of a dataset, as the cloud has it: `permission principal`.
+fn lines(place: &Place, dataset: &str) -> Vec<String> {
+    let controls = place.list("/sources/warehouse/access-controls?kind=dataset-access");
+    let begins = format!("{dataset} ");
+    let mut all = Vec::new();
+    for control in
+        controls.iter().filter(|control| control["name"].as_str().is_some_and(|name| name.starts_with(&begins)))
+    {
+        let id = control["external-id"].as_str().expect("an id").replace('/', "%2F");
+        let whole = place.get(&format!("/sources/warehouse/access-controls/{id}"));
+        for member in whole["who"].as_array().into_iter().flatten() {
+            all.push(format!("{} {}", whole["what"][0]["permissions"][0]["name"], member["id"]));
+        }
+    }
+    all.sort();
+    all
+}
+
+fn delete(place: &Place, id: &str) {
+    let path = format!("/sources/warehouse/internal-access-controls/{id}");
+    let version = place.get(&path)["version"].to_string();
+    place.raito(&["cloud", "delete", &path, "--version", &version]).exits(0);
+}
+
+fn want(place: &Place, draft: &Value) -> String {
+    place.write("body.json", draft.to_string());
+    let made = place.raito(&["cloud", "post", "/sources/warehouse/internal-access-controls", "body.json"]).exits(0);
+    made.value()["id"].as_str().expect("an id").to_owned()
+}
+
+/// Write calls that left so far.
+fn writes(place: &Place) -> usize {
+    place.events().iter().filter(|event| event["mode"] == "write" && event["planned"] != true).count()
+}
+
+#[test]
+fn two_access_controls_can_want_one_line_and_it_goes_with_the_last() {
+    let warehouse = Warehouse::serve(&["--seed", "7", "--tables", "20"]);
+    let place = warehouse.place("");
+    place.run(&[]);
+    let datasets = place.list("/sources/warehouse/objects?kind=dataset");
+    let dataset = datasets[0]["path"][0].as_str().expect("a name").to_owned();
+    let people = place.list("/sources/warehouse/users");
+    let before = lines(&place, &dataset);
+    let mut ids = people.iter().map(|person| person["external-id"].clone());
+    let person = ids.find(|id| !before.iter().any(|line| line.ends_with(&id.to_string()))).expect("somebody else");
+    let draft = |name: &str| {
+        serde_json::json!({ "name": name, "kind": "dataset-access", "who": [{ "kind": "user", "id": person, "inherits": true }],
+            "what": [{ "object": { "kind": "dataset", "path": [dataset] }, "permissions": [{ "name": "read" }] }] })
+    };
+    let (one, other) = (want(&place, &draft("one")), want(&place, &draft("other")));
+    place.run(&["--apply-first"]);
+    place.run(&[]);
+    let mut with = before.clone();
+    with.push(format!("\"read\" {person}"));
+    with.sort();
+    assert_eq!(lines(&place, &dataset), with, "the others on the list stay");
+    let sent = writes(&place);
+    delete(&place, &one);
+    place.run(&[]);
+    assert_eq!(writes(&place), sent, "the other one still wants it");
+    assert_eq!(place.list("/sources/warehouse/internal-access-controls").len(), 1);
+    delete(&place, &other);
+    place.run(&[]);
+    place.run(&[]);
+    assert_eq!(lines(&place, &dataset), before);
+    assert!(place.list("/sources/warehouse/internal-access-controls").is_empty());
+}
+
+#[test]
+fn a_mask_is_set_changed_and_cleared() {
+    let warehouse = Warehouse::serve(&["--seed", "8", "--tables", "20"]);
+    let place = warehouse.place("");
+    place.run(&[]);
+    let masked: Vec<Value> = place.list("/sources/warehouse/access-controls?kind=mask");
+    let name = |column: &Value| -> String {
+        let path = column["path"].as_array().expect("a path").iter();
+        path.map(|part| part.as_str().expect("a text")).collect::<Vec<_>>().join(".")
+    };
+    let columns = place.list("/sources/warehouse/objects?kind=column");
+    let is_free = |column: &&Value| masked.iter().all(|mask| mask["name"] != name(column));
+    let free = columns.iter().find(is_free).expect("a column without a mask");
+    let people = place.list("/sources/warehouse/users");
+    let clear = |at: usize| serde_json::json!({ "kind": "user", "id": people[at]["external-id"], "inherits": true });
+    let draft = |kind: &str, who: Value| {
+        serde_json::json!({ "name": "mask", "kind": "mask", "action": "mask", "who": who,
+            "policy": { "kind": kind, "columns": [free["path"][2]], "enabled": true },
+            "what": [{ "object": { "kind": "column", "path": free["path"] }, "permissions": [{ "name": "clear" }] }] })
+    };
+    let id = want(&place, &draft("hide", serde_json::json!([])));
+    place.run(&["--apply-first"]);
+    place.run(&[]);
+    let mask = || -> Option<Value> {
+        let all = place.list("/sources/warehouse/access-controls?kind=mask");
+        let mask = all.iter().find(|mask| mask["name"] == name(free))?;
+        let id = mask["external-id"].as_str()?.to_owned();
+        Some(place.get(&format!("/sources/warehouse/access-controls/{id}")))
+    };
+    let shown = |mask: &Value| (mask["policy"]["kind"].clone(), mask["who"].as_array().map_or(0, Vec::len));
+    assert_eq!(shown(&mask().expect("a mask")), ("hide".into(), 0));
+    let path = format!("/sources/warehouse/internal-access-controls/{id}");
+    let version = place.get(&path)["version"].to_string();
+    place.write("body.json", draft("sha256", serde_json::json!([clear(0), clear(1)])).to_string());
+    place.raito(&["cloud", "put", &path, "body.json", "--version", &version]).exits(0);
+    place.run(&[]);
+    place.run(&[]);
+    assert_eq!(shown(&mask().expect("a mask")), ("sha256".into(), 2));
+    delete(&place, &id);
+    place.run(&[]);
+    place.run(&[]);
+    assert!(mask().is_none());
+}

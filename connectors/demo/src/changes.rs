@@ -14,7 +14,7 @@ pub(crate) fn apply(set: &ChangeSet) -> Applied {
     let mut id = Id::of(set);
     let mut done = 0;
     let mut failed = None;
-    if let Some(entries) = &set.entries {
+    if let (Some(entries), "dataset-access") = (&set.entries, set.kind.as_str()) {
         // The list is replaced as a whole, so all of its changes are done at once or not at all.
         match send(&replace_entries(set, entries)) {
             Ok(_) => done = set.changes.len(),
@@ -112,8 +112,27 @@ fn calls(set: &ChangeSet, id: &Id, change: &Change) -> Result<Vec<types::Call>, 
         Change::Grant(facts) => on_tables(&of_role("grant")?, facts),
         Change::Revoke(facts) => on_tables(&of_role("revoke")?, facts),
         Change::Delete => vec![of_role("delete-role")?.build()],
+        Change::SetPolicy(policy) => {
+            let clear_for = set.entries.iter().flatten();
+            let members = clear_for.map(|entry| vec![("member".to_owned(), entry.member.id.clone())]).collect();
+            let call = on_column(set, "set-mask")?.value("kind", Value::Keywords(vec![policy.kind.clone()]));
+            vec![call.value("members", Value::Items(members)).build()]
+        }
+        Change::ClearPolicy => vec![on_column(set, "clear-mask")?.build()],
         _ => return Err(fault(FaultKind::Internal, "the demo warehouse has no such change")),
     })
+}
+
+/// A call about the column of a mask.
+fn on_column(set: &ChangeSet, entry: &str) -> Result<Call, Fault> {
+    let path = set.object.as_ref().map(|object| object.path.as_slice());
+    let Some([dataset, table, column]) = path else {
+        return Err(fault(FaultKind::Internal, "a mask is of a column"));
+    };
+    Ok(Call::new(API, entry)
+        .text("dataset", dataset.as_str())
+        .text("table", table.as_str())
+        .text("column", column.as_str()))
 }
 
 /// One call for each permission on each table.

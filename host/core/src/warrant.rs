@@ -80,6 +80,16 @@ pub struct WriteEntry<'e> {
 }
 
 impl WriteEntry<'_> {
+    /// Whether a placeholder, or one within items, has this origin.
+    fn names(&self, origin: Origin) -> bool {
+        self.placeholders.iter().any(|placeholder| match &placeholder.kind {
+            PlaceholderType::Items(template) => {
+                template.placeholders().iter().any(|inner| inner.origin == Some(origin))
+            }
+            _ => placeholder.origin == Some(origin),
+        })
+    }
+
     /// Whether the host puts in the value of a placeholder, because it is SQL.
     fn splices(&self, placeholder: &Placeholder) -> bool {
         self.database.is_some()
@@ -124,7 +134,12 @@ impl Warrants {
             let mut control = vec![set.actual_name.as_str().to_owned()];
             control.extend(set.external_id.as_ref().map(|id| id.as_str().to_owned()));
             let mut base = Saying { set: at, control, object: set.object.clone(), ..Saying::default() };
-            for entry in set.entries.iter().flatten() {
+            let replaces = |change: &Change| matches!(change, Change::AddEntries(_) | Change::RemoveEntries(_));
+            if set.entries.as_ref().is_some_and(Vec::is_empty) && set.changes.iter().any(replaces) {
+                let version = set.version.as_ref().map(|version| version.as_str().to_owned());
+                sayings.push(Saying { does: Some(Does::ReplaceEntries), version, ..base.clone() });
+            }
+            for entry in set.entries.iter().flatten().filter(|_| set.changes.iter().any(replaces)) {
                 let version = set.version.as_ref().map(|version| version.as_str().to_owned());
                 let of_entry = Saying { does: Some(Does::ReplaceEntries), version, ..base.clone() };
                 let of_entry = with_member(&of_entry, &entry.member, names);
@@ -284,6 +299,10 @@ fn read(entry: &WriteEntry<'_>, arguments: &[Argument]) -> Result<ReadCall, Stri
         }
         let each = said(placeholder, &argument.value)?;
         call.is_list |= matches!(placeholder.kind, PlaceholderType::Items(_));
+        if each.is_empty() {
+            // An empty list says that there is nobody.
+            continue;
+        }
         let joined = call.lines.iter().flat_map(|line| each.iter().map(|more| [line.as_slice(), more].concat()));
         call.lines = joined.collect();
         if call.lines.len() > crate::limits::ARGUMENT_ITEMS {
@@ -365,7 +384,11 @@ impl Saying {
             }
             None => objects.is_empty(),
         };
-        about && self.flags_fit(line, entry) && line.iter().all(|(origin, said)| self.part_fits(*origin, said, set_of))
+        let says_member = line.iter().any(|(origin, _)| *origin == Origin::Member);
+        about
+            && (!entry.names(Origin::Member) || says_member != self.member.is_empty())
+            && self.flags_fit(line, entry)
+            && line.iter().all(|(origin, said)| self.part_fits(*origin, said, set_of))
     }
 
     fn part_fits(&self, origin: Origin, said: &Said, set_of: &impl Fn(&str) -> Option<usize>) -> bool {

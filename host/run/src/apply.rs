@@ -318,13 +318,14 @@ async fn verify(
 }
 
 /// What is to be, to be compared with a read after the change: with the id that the target gave, and without the state before,
-/// so that every difference counts. Lists keep that state, since lines of others on them stay.
+/// so that every difference counts. Lists keep that state, since lines of others on them stay; and what is wanted is ours.
 fn as_applied(wanted: &Desired, made: bool, told: &BTreeMap<Name, Feedback>, description: &Description) -> Desired {
     let given = told.get(&wanted.id).and_then(|feedback| feedback.external_id.clone());
     Desired {
         // What was made again is no longer the one with the id that is known.
         external_id: given.or_else(|| wanted.external_id.clone().filter(|_| !made)),
-        applied: wanted.applied.clone().filter(|_| is_list(description, &wanted.control)),
+        applied: is_list(description, &wanted.control)
+            .then(|| wanted.applied.clone().unwrap_or_else(|| Box::new(wanted.control.clone()))),
         // Without an id, it is known by its name and marker.
         creating: Some(wanted.control.actual_name.clone()),
         ..wanted.clone()
