@@ -53,7 +53,7 @@ pub(crate) const INTERRUPTED: Code = code("E-interrupted", Exit::Interrupted);
 
 /// All codes.
 #[cfg(test)]
-pub(crate) const ALL: [Code; 33] = [
+pub(crate) const ALL: [Code; 34] = [
     USAGE,
     FILE,
     CONFIGURATION,
