@@ -2,22 +2,23 @@
 
 use serde_json::{Value, json};
 
+use crate::kill::{kill_at, lines_of};
 use crate::support::postgres::{ONLY_TLS, PASSWORD, SYSTEM, Version};
 use crate::support::raito::postgresql_target;
-use crate::support::{Place, Postgres};
+use crate::support::{Place, Postgres, Random};
 
 /// The login that changes things.
 const WRITER: &str = "raito_write";
 /// Everything that statements are sent with is on record at the server.
-const LOGGED: &str = "log_statement = all\nlog_line_prefix = 'user=%u '\n";
+const LOGGED: &str = "log_statement = all\nlog_line_prefix = 'user=%u %p '\n";
 
 /// A server with two databases, a few people and tables, and a place that may change it.
-struct Managed {
-    server: Postgres,
-    place: Place,
+pub(crate) struct Managed {
+    pub(crate) server: Postgres,
+    pub(crate) place: Place,
 }
 
-fn managed(writer: &str) -> Managed {
+pub(crate) fn managed(writer: &str) -> Managed {
     managed_on(SYSTEM, writer)
 }
 
@@ -54,7 +55,7 @@ fn permissions(names: &[&str]) -> Value {
     names.iter().map(|name| json!({ "name": name })).collect()
 }
 
-fn on(kind: &str, path: &[&str], names: &[&str]) -> Value {
+pub(crate) fn on(kind: &str, path: &[&str], names: &[&str]) -> Value {
     json!({ "object": { "kind": kind, "path": path }, "permissions": permissions(names) })
 }
 
@@ -63,7 +64,7 @@ impl Managed {
         self.server.sql("postgres", &format!("select oid from pg_roles where rolname = '{role}'"))
     }
 
-    fn member(&self, role: &str) -> Value {
+    pub(crate) fn member(&self, role: &str) -> Value {
         json!({ "kind": "access-control", "id": self.oid(role), "inherits": true, "assumable": true })
     }
 
@@ -73,13 +74,13 @@ impl Managed {
     }
 
     /// Wants a role, and gives its id in the cloud.
-    fn want(&self, draft: &Value) -> String {
+    pub(crate) fn want(&self, draft: &Value) -> String {
         let made = self.send("post", "/sources/shop/internal-access-controls", draft);
         made["id"].as_str().expect("an id").to_owned()
     }
 
     /// Wants something else of a role.
-    fn change(&self, id: &str, draft: &Value) {
+    pub(crate) fn change(&self, id: &str, draft: &Value) {
         let path = format!("/sources/shop/internal-access-controls/{id}");
         self.place.write("body.json", draft.to_string());
         let version = self.internal(id)["version"].to_string();
@@ -91,7 +92,7 @@ impl Managed {
     }
 
     /// What the server's catalogue says of a role: memberships and privileges, in both databases.
-    fn holds(&self, role: &str) -> Vec<String> {
+    pub(crate) fn holds(&self, role: &str) -> Vec<String> {
         let members = format!(
             "select 'member ' || m.rolname || case when a.admin_option then '*' else '' end from pg_auth_members a join pg_roles r on r.oid = a.roleid \
              join pg_roles m on m.oid = a.member where r.rolname = '{role}' and m.rolname <> '{WRITER}' order by 1"
@@ -115,28 +116,45 @@ impl Managed {
         all
     }
 
-    /// The statements of the writer that the server has logged so far, without those that only open a session.
-    fn written(&self) -> Vec<String> {
+    /// What the writer sent so far, each with the server process that took it: statements in their order.
+    fn log(&self) -> Vec<(String, String)> {
         let log = self.server.log();
         let mut statements = Vec::new();
         let mut lines = log.lines().peekable();
         while let Some(line) = lines.next() {
-            let Some(rest) = line.strip_prefix(&format!("user={WRITER} LOG:  ")) else { continue };
-            let text = rest
-                .strip_prefix("statement: ")
-                .or_else(|| rest.split_once(": ").filter(|(how, _)| how.starts_with("execute")).map(|(_, text)| text));
-            let Some(text) = text else { continue };
+            let Some(rest) = line.strip_prefix(&format!("user={WRITER} ")) else { continue };
+            let Some((process, rest)) = rest.split_once(" LOG:  ") else { continue };
+            let executed = || rest.split_once(": ").filter(|(how, _)| how.starts_with("execute")).map(|(_, text)| text);
+            let Some(text) = rest.strip_prefix("statement: ").or_else(executed) else { continue };
             let mut text = text.to_owned();
             while let Some(more) = lines.next_if(|line| line.starts_with('\t')) {
                 text.push('\n');
                 text.push_str(&more[1..]);
             }
-            let opens = ["set ", "select ", "begin", "commit", "rollback", "show "];
-            if !opens.iter().any(|word| text.to_lowercase().starts_with(word)) || text.starts_with("SET LOCAL ROLE") {
-                statements.push(text);
-            }
+            statements.push((process.to_owned(), text));
         }
         statements
+    }
+
+    /// The statements that change something.
+    pub(crate) fn written(&self) -> Vec<String> {
+        let opens = ["set ", "select ", "begin", "commit", "rollback", "show "];
+        let changes = |text: &String| !opens.iter().any(|word| text.to_lowercase().starts_with(word));
+        self.log().into_iter().map(|(_, text)| text).filter(changes).collect()
+    }
+
+    /// The statements that were committed.
+    fn committed(&self) -> Vec<String> {
+        let mut open: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
+        let mut committed = Vec::new();
+        for (process, text) in self.log() {
+            match text.as_str() {
+                "BEGIN" | "ROLLBACK" => drop(open.insert(process, Vec::new())),
+                "COMMIT" => committed.extend(open.remove(&process).unwrap_or_default()),
+                _ => open.entry(process).or_default().push(text),
+            }
+        }
+        committed
     }
 }
 
@@ -422,4 +440,40 @@ fn a_createrole_login_changes_the_systems_postgresql() {
 #[test]
 fn a_createrole_login_changes_postgresql_18() {
     a_login_that_is_no_superuser_can_change_what_it_owns(Version(18));
+}
+
+/// Runs that are killed while they change something.
+const KILLS: usize = 10;
+
+#[test]
+fn a_change_that_is_killed_anywhere_is_made_good_and_nothing_is_committed_twice() {
+    let mut random = Random::from_environment("a_change_that_is_killed_anywhere");
+    let managed = managed("superuser");
+    let wanted = |name: &str| {
+        let mut wanted = revenue(&managed);
+        wanted["name"] = json!(name);
+        wanted
+    };
+    managed.want(&wanted("undisturbed"));
+    managed.place.run(&["--apply-first"]);
+    let right = managed.holds("undisturbed");
+    let lines = lines_of(&managed.place, "access-to-target");
+    let mut killed = 0;
+    for number in 0..KILLS {
+        let name = format!("disturbed{number}");
+        managed.want(&wanted(&name));
+        let before = crate::kill::lines(&managed.place);
+        let mut child = managed.place.spawn(&["run", "--quiet"]);
+        killed += usize::from(kill_at(&managed.place, &mut child, before, *random.pick(&lines)));
+        managed.place.raito(&["audit", "verify"]).exits(0);
+        managed.place.run(&[]);
+        assert_eq!(managed.holds(&name), right);
+    }
+    assert!(killed >= KILLS - 2, "only {killed} runs were caught while they ran");
+    let mut committed = managed.committed();
+    let all = committed.len();
+    committed.sort();
+    committed.dedup();
+    assert_eq!(committed.len(), all, "no statement was committed twice");
+    assert_eq!(committed.iter().filter(|statement| statement.starts_with("CREATE ROLE")).count(), KILLS + 1);
 }

@@ -35,7 +35,7 @@ fn want(place: &Place) -> Value {
 }
 
 /// The numbers of the log's lines that belong to a step of the last run.
-fn lines_of(place: &Place, step: &str) -> Vec<u64> {
+pub(crate) fn lines_of(place: &Place, step: &str) -> Vec<u64> {
     let events = place.events();
     let last = events.last().expect("events")["run"].clone();
     let of_step = |event: &&Value| event["run"] == last && event["step"] == step;
@@ -44,7 +44,7 @@ fn lines_of(place: &Place, step: &str) -> Vec<u64> {
 }
 
 /// Kills a run as soon as its line with this number, counted from its first, is in the log.
-fn kill_at(place: &Place, child: &mut Child, before: u64, line: u64) -> bool {
+pub(crate) fn kill_at(place: &Place, child: &mut Child, before: u64, line: u64) -> bool {
     let began = Instant::now();
     let mut seen = 0;
     let mut reader = None;
@@ -83,7 +83,7 @@ fn state(place: &Place) -> String {
     text
 }
 
-fn lines(place: &Place) -> u64 {
+pub(crate) fn lines(place: &Place) -> u64 {
     std::fs::read_to_string(place.audit_log()).map_or(0, |text| text.lines().count() as u64)
 }
 

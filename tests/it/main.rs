@@ -5,6 +5,7 @@
 mod support;
 
 mod changes;
+mod changes_random;
 mod demo;
 mod hostile;
 mod kill;

@@ -35,6 +35,7 @@ targets:
         token: { command: [pass, show, demo] }
     steps: { identity-store: true, data-source: true, access-from-target: true, access-to-target: true, data-usage: false }
     drift: revert
+    break-glass: [postgres, oncall]
     send: { email: hash, display-name: keep, query-text: drop }
     thresholds: { remove-percent: 10, remove-count: 5 }
 "#;

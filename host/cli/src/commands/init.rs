@@ -34,6 +34,7 @@ const EXAMPLE: &str = "\
         password: { env: SHOP_PASSWORD }
     # steps: { data-usage: false }
     # drift: report                      # or revert: what happens to changes that were made at the target by hand
+    # break-glass: [postgres]            # users and access controls, by name, that step 4 never touches
     # send: { email: keep, query-text: drop }
     # thresholds: { remove-percent: 20, remove-count: 50 }
 ";

@@ -59,14 +59,17 @@ pub(super) fn routes() -> Vec<Route> {
             one,
             post(hand_back),
         ),
-        route(
-            ("post", "/sources/{source}/access-controls/{id}/take-over"),
-            "Make an external access control internal, as it is; without confirm=true, only say what that means",
-            Scope::Write,
-            Body::None,
-            Body::Json(schema::<TakenOver>),
-            post(take_over),
-        ),
+        Route {
+            query: &[("confirm", "true to do it; without it, the answer only says what it means")],
+            ..route(
+                ("post", "/sources/{source}/access-controls/{id}/take-over"),
+                "Make an external access control internal, as it is",
+                Scope::Write,
+                Body::None,
+                Body::Json(schema::<TakenOver>),
+                post(take_over),
+            )
+        },
         question(
             "/sources/{source}/access-controls/{id}",
             "Show an access control with its members and facts",
