@@ -81,10 +81,15 @@ impl Managed {
 
     /// Wants something else of a role.
     pub(crate) fn change(&self, id: &str, draft: &Value) {
+        let version = self.internal(id)["version"].as_u64().expect("a number");
+        self.change_version(id, version as usize, draft);
+    }
+
+    /// Wants something else of a role that has this version.
+    pub(crate) fn change_version(&self, id: &str, version: usize, draft: &Value) {
         let path = format!("/sources/shop/internal-access-controls/{id}");
         self.place.write("body.json", draft.to_string());
-        let version = self.internal(id)["version"].to_string();
-        self.place.raito(&["cloud", "put", &path, "body.json", "--version", &version]).exits(0);
+        self.place.raito(&["cloud", "put", &path, "body.json", "--version", &version.to_string()]).exits(0);
     }
 
     fn internal(&self, id: &str) -> Value {

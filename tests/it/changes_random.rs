@@ -8,8 +8,8 @@ use crate::changes::{Managed, managed, on};
 use crate::support::Random;
 
 /// Roles, and how often each of them is wanted in another way: 200 states.
-const ROLES: usize = 10;
-const ROUNDS: usize = 20;
+const ROLES: usize = 20;
+const ROUNDS: usize = 10;
 const PEOPLE: [&str; 4] = ["ann", "bob", "carl", "staff"];
 
 /// Something that can be granted: what the catalogue calls it, the draft of it, and the statement's words for it.
@@ -140,7 +140,8 @@ fn whatever_is_wanted_and_changed_by_hand_the_server_has_what_it_is_to_have() {
             if locked[1] {
                 locks.push("what");
             }
-            managed.change(&ids[name], &wanted.draft(&managed, name, &locks, &grantables));
+            let draft = wanted.draft(&managed, name, &locks, &grantables);
+            managed.change_version(&ids[name], round + 1, &draft);
             // A locked side is as the target has it.
             let held = is.get_mut(name).expect("a role");
             if !locked[0] {

@@ -7,7 +7,7 @@ use raito_sdk::access_to_target::{Applied, Change, ChangeSet};
 use raito_sdk::types::{self, Value};
 use raito_sdk::{Call, Context, Fault, FaultKind, fault, sql};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, places};
 use crate::keyset::{Keyset, Listing, MAIN};
 
 /// The version from which a membership has options of its own, and a grantor that can be named (release notes of 16).
@@ -19,6 +19,8 @@ pub(crate) struct Carrier {
     cluster: Option<String>,
     /// Names of roles by oid.
     names: HashMap<String, String>,
+    /// The granted databases; none where there is only one.
+    places: Vec<String>,
     with_options: bool,
 }
 
@@ -41,7 +43,8 @@ impl Carrier {
             version = row.integer(2).unwrap_or_default();
             names.insert(row.text(0), row.text(1));
         }
-        Ok(Self { cluster: database.at, names, with_options: version >= WITH_OPTIONS })
+        let places = places(context).into_iter().flatten().collect();
+        Ok(Self { cluster: database.at, names, places, with_options: version >= WITH_OPTIONS })
     }
 
     /// Carries out one change-set. Where a transaction fails, the ones before it stay, and the host learns how many changes
@@ -54,6 +57,10 @@ impl Carrier {
             fault: None,
             warnings: vec![],
         };
+        let deletes = set.changes.iter().any(|change| matches!(change, Change::Delete));
+        if let Err(fault) = if deletes { self.check_dependents(set) } else { Ok(()) } {
+            return Applied { fault: Some(fault), ..applied };
+        }
         let batches = match self.batches(set) {
             Ok(batches) => batches,
             Err(fault) => return Applied { fault: Some(fault), ..applied },
@@ -69,6 +76,30 @@ impl Carrier {
             applied.done = u32::try_from(done).unwrap_or(u32::MAX);
         }
         applied
+    }
+
+    /// Refuses to begin with a role that cannot be dropped in the end: it owns something anywhere, or has privileges in a
+    /// database that is not granted.
+    fn check_dependents(&self, set: &ChangeSet) -> Result<(), Fault> {
+        let Some(oid) = set.external_id.as_ref().and_then(|id| id.parse().ok()) else { return Ok(()) };
+        let call = Call::new(MAIN, "dependents").integer("role", oid);
+        let mut rows = match &self.cluster {
+            Some(at) => call.at(at).query()?,
+            None => call.query()?,
+        };
+        let mut left = Vec::new();
+        while let Some(mut row) = rows.next_row()? {
+            let (database, kind, count) = (row.text(0), row.text(1), row.text(2));
+            let is_reached = database.is_empty() || self.places.is_empty() || self.places.contains(&database);
+            match kind.as_str() {
+                "o" => left.push(format!("it owns {count} objects of database {database}")),
+                _ if !is_reached => {
+                    left.push(format!("database {database}, which is not granted, names it {count} times"))
+                }
+                _ => {}
+            }
+        }
+        if left.is_empty() { Ok(()) } else { Err(fault(FaultKind::Conflict, left.join("; "))) }
     }
 
     /// What is about the cluster comes first, then each database; a role is dropped when nothing is left of it anywhere.
@@ -141,6 +172,11 @@ impl Carrier {
         if self.with_options {
             let call = of(entry).value("m", name).value("a", flag(member.may_pass_on));
             return Ok((None, call.value("i", flag(member.inherits)).value("s", flag(member.assumable))));
+        }
+        if !member.inherits || !member.assumable {
+            let message =
+                "until PostgreSQL 15 every member can switch, and whether he inherits is his own role's property";
+            return Err(fault(FaultKind::InvalidSetting, format!("{message}: want both inherits and assumable")));
         }
         let with = Value::Keywords(vec!["WITH ADMIN OPTION".to_owned()]);
         Ok((
@@ -294,7 +330,7 @@ mod tests {
 
     fn carrier(with_options: bool) -> Carrier {
         let names = [("7", "alice"), ("8", "owner")].map(|(oid, name)| (oid.to_owned(), name.to_owned()));
-        Carrier { cluster: Some("shop".into()), names: names.into(), with_options }
+        Carrier { cluster: Some("shop".into()), names: names.into(), places: vec![], with_options }
     }
 
     fn used(name: &str, may_pass_on: bool) -> PermissionUse {
@@ -348,7 +384,7 @@ mod tests {
             kind: MemberKind::User,
             id: "7".into(),
             inherits: true,
-            assumable: false,
+            assumable: true,
             may_pass_on: false,
             granted_by: Some("8".into()),
             expires_ms: None,

@@ -19,6 +19,7 @@ use raito_core::ports::{BoxFuture, Broker, BrokerUse, RecordedCall, StepBroker, 
 use raito_core::step::Step;
 use raito_core::text;
 use raito_core::vocabulary::Mode;
+use raito_core::warrant::Used;
 
 use self::captured::Captured;
 use crate::http::OpenBody;
@@ -62,6 +63,8 @@ pub(crate) struct Session {
     captured: Captured,
     /// How many calls of the plan were sent.
     sent: AtomicUsize,
+    /// What was said of the changes in hand.
+    said: Mutex<Used>,
 }
 
 /// A call that was let through: its slot and its mode.
@@ -94,6 +97,7 @@ impl Session {
             recorded: Mutex::default(),
             captured: Captured::default(),
             sent: AtomicUsize::new(0),
+            said: Mutex::default(),
         }
     }
 

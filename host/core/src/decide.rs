@@ -60,6 +60,17 @@ pub struct Situation<'s> {
     pub protected: &'s Protected,
 }
 
+/// An access control that is as it is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InSync {
+    /// The cloud's id of it.
+    pub id: Name,
+    /// The id that the target gave it.
+    pub external_id: Option<ExternalId>,
+    /// As the target has it, where nobody knew that yet: a run that broke off could not tell.
+    pub applied: Option<Box<AccessControl>>,
+}
+
 /// What was decided.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Decision {
@@ -67,8 +78,8 @@ pub struct Decision {
     pub sets: Vec<ChangeSet>,
     /// For each of them the access controls that it is for. An object's list may be made by several.
     pub owners: Vec<Vec<Name>>,
-    /// Access controls that are as they are to be, with the id that the target gave them.
-    pub in_sync: Vec<(Name, Option<ExternalId>)>,
+    /// Access controls that are as they are to be.
+    pub in_sync: Vec<InSync>,
     /// Access controls that were to go and are gone.
     pub gone: Vec<Name>,
     /// Access controls that nothing is done for, each with the reason.

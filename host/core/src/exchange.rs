@@ -73,6 +73,9 @@ pub struct UploadRules {
 pub struct Desired {
     /// The cloud's id of it.
     pub id: Name,
+    /// The version of what it is to be.
+    #[serde(default)]
+    pub version: u64,
     /// The id that the target gave it; none before it was created there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<ExternalId>,
@@ -129,6 +132,9 @@ impl DesiredState {
 pub struct Feedback {
     /// The cloud's id of it.
     pub id: Name,
+    /// The version of what it was to be.
+    #[serde(default)]
+    pub version: u64,
     /// The id that the target gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<ExternalId>,
@@ -162,6 +168,7 @@ impl Feedback {
     pub fn of(id: Name) -> Self {
         Self {
             id,
+            version: 0,
             external_id: None,
             actual_name: None,
             creating: None,

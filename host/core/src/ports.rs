@@ -93,6 +93,8 @@ pub struct RecordedCall {
     pub at: Option<String>,
     /// The arguments, with tokens where the target will give a value.
     pub arguments: Vec<Argument>,
+    /// The position of the change-set that it is for.
+    pub set: usize,
     /// What would be sent, for people: a statement, or a request line with its body.
     pub shown: String,
 }

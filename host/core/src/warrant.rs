@@ -4,13 +4,15 @@
 //! has become, must not matter: `add Ann to readers` cannot become `GRANT readers TO PUBLIC`. So the changes are spelled out
 //! as sayings, the smallest things that a call can say, and every call is taken apart and looked up among them.
 
+use std::collections::BTreeSet;
+
 mod said;
 mod saying;
 
 pub use saying::Names;
 
 use self::said::{Said, SaidLine, read};
-use self::saying::Saying;
+use self::saying::{Called, Saying};
 use crate::call::{Argument, Value};
 use crate::record::ChangeSet;
 use crate::text::Kind;
@@ -72,7 +74,8 @@ impl Warrants {
         Self { sayings }
     }
 
-    /// Says for which change a call is let through. `set_of` gives the change-set for which a captured token was given.
+    /// Says for which change a call is let through. `set_of` gives the change-set for which a captured token was given; `used`
+    /// is what was said before, so that two sayings that look alike from outside are said one after the other.
     ///
     /// # Errors
     /// A sentence, where no change in hand says what the call says.
@@ -81,22 +84,30 @@ impl Warrants {
         entry: &WriteEntry<'_>,
         arguments: &[Argument],
         set_of: impl Fn(&str) -> Option<usize>,
+        used: &mut Used,
     ) -> Result<Warranted, String> {
         let call = read(entry, arguments)?;
-        let mut found: Vec<&Saying> = Vec::new();
+        let mut found: Vec<usize> = Vec::new();
         for line in &call.lines {
-            let matching = self.sayings.iter().find(|saying| {
+            let first = found.first().map(|at| &self.sayings[*at]);
+            let fits = |(_, saying): &(usize, &Saying)| {
                 saying.does == Some(entry.does)
-                    && found.first().is_none_or(|first| first.set == saying.set)
+                    && first.is_none_or(|first| first.goes_with(saying))
                     && saying.accepts(line, entry, &set_of)
-            });
-            found.push(matching.ok_or_else(|| format!("no change in hand says {}", shown(entry.does, line)))?);
+            };
+            let all: Vec<usize> = self.sayings.iter().enumerate().filter(fits).map(|(at, _)| at).collect();
+            let fresh = all.iter().find(|at| !used.0.contains(at) && !found.contains(at));
+            let at =
+                fresh.or(all.first()).ok_or_else(|| format!("no change in hand says {}", shown(entry.does, line)))?;
+            found.push(*at);
         }
-        let Some(first) = found.first() else { return Err("it says nothing".into()) };
+        let Some(first) = found.first().map(|at| &self.sayings[*at]) else { return Err("it says nothing".into()) };
         if call.is_list {
-            let whole = self.sayings.iter().filter(|saying| saying.set == first.set && saying.does == Some(entry.does));
-            let distinct = call.lines.iter().enumerate().filter(|(at, line)| !call.lines[..*at].contains(line)).count();
-            if whole.count() != distinct {
+            let is_whole = |(_, saying): &(usize, &Saying)| {
+                saying.set == first.set && saying.does == Some(entry.does) && saying.object == first.object
+            };
+            let whole: BTreeSet<usize> = self.sayings.iter().enumerate().filter(is_whole).map(|(at, _)| at).collect();
+            if whole != found.iter().copied().collect() {
                 return Err("it does not give the whole list as it is to be".into());
             }
         }
@@ -106,16 +117,27 @@ impl Warrants {
                 spliced.push(first.splice(placeholder)?);
             }
         }
-        Ok(Warranted { set: first.set, spliced, grantor: first.grantor.get(1).cloned() })
+        used.0.extend(found.iter().copied());
+        Ok(Warranted { set: first.set, spliced, grantor: first.grantor.as_ref().and_then(Called::name) })
     }
 }
 
+/// What was said in a step so far.
+#[derive(Debug, Clone, Default)]
+pub struct Used(BTreeSet<usize>);
+
 impl Saying {
+    /// Whether one call can say both: it is for one change-set, runs in one role, and has one list of argument types.
+    fn goes_with(&self, other: &Self) -> bool {
+        let signature = |saying: &Self| saying.object.as_ref().and_then(|object| object.signature.clone());
+        self.set == other.set && self.grantor == other.grantor && signature(self) == signature(other)
+    }
+
     /// Whether everything that a line says is what this says.
     fn accepts(&self, line: &SaidLine, entry: &WriteEntry<'_>, set_of: &impl Fn(&str) -> Option<usize>) -> bool {
-        let objects: Option<Vec<Vec<&str>>> =
-            line.iter().filter(|(origin, _)| *origin == Origin::Object).map(|(_, said)| said.parts()).collect();
-        let Some(objects) = objects else { return false };
+        let of_object = line.iter().filter(|(origin, _)| *origin == Origin::Object);
+        let objects: Option<Vec<Vec<&str>>> = of_object.map(|(_, said)| said.parts()).collect();
+        let Some(objects) = objects.map(|parts| parts.concat()) else { return false };
         let about = match &self.object {
             Some(object) => {
                 let path: Vec<&str> = object.path.iter().map(|part| part.as_str()).collect();
@@ -124,27 +146,34 @@ impl Saying {
             }
             None => objects.is_empty(),
         };
-        let says_member = line.iter().any(|(origin, _)| *origin == Origin::Member);
+        let says = |wanted: Origin| line.iter().any(|(origin, _)| *origin == wanted);
+        let says_member = says(Origin::Member);
+        // A list is replaced only under the version that it was read with.
+        let under_version = self.version.is_none() || says(Origin::Version) || entry.does != Does::ReplaceEntries;
         about
-            && (!entry.names(Origin::Member) || says_member != self.member.is_empty())
+            && under_version
+            && (!entry.names(Origin::Member) || says_member == self.member.is_some())
             && self.flags_fit(line, entry)
-            && line.iter().all(|(origin, said)| self.part_fits(*origin, said, set_of))
+            && line.iter().all(|(origin, said)| self.part_fits(*origin, said, entry.database.is_some(), set_of))
     }
 
-    fn part_fits(&self, origin: Origin, said: &Said, set_of: &impl Fn(&str) -> Option<usize>) -> bool {
+    fn part_fits(&self, origin: Origin, said: &Said, in_sql: bool, set_of: &impl Fn(&str) -> Option<usize>) -> bool {
+        let calls = |called: &Option<Called>| {
+            called.as_ref().zip(said.text()).is_some_and(|(called, text)| called.is(text, in_sql))
+        };
         let equals = |known: &Option<String>| known.is_some() && said.text() == known.as_deref();
         match origin {
             Origin::Control => match said {
                 Said::Token(token) => set_of(token) == Some(self.set),
-                _ => said.is_one_of(&self.control),
+                _ => said.text().is_some_and(|text| self.control.iter().any(|called| called.is(text, in_sql))),
             },
             Origin::Name => equals(&self.name),
-            Origin::Member => said.is_one_of(&self.member),
+            Origin::Member => calls(&self.member),
             Origin::Permission => equals(&self.permission),
             Origin::Description => equals(&self.description),
             Origin::Version => equals(&self.version),
-            Origin::Grantor => said.is_one_of(&self.grantor),
-            Origin::Creator => said.is_one_of(&self.creator),
+            Origin::Grantor => calls(&self.grantor),
+            Origin::Creator => calls(&self.creator),
             Origin::Kind => said.text().zip(self.kind.as_deref()).is_some_and(|(word, kind)| is_plural(word, kind)),
             Origin::Policy => {
                 let policy = self.policy.as_ref();
@@ -167,6 +196,7 @@ impl Saying {
     /// does so, and an absent flag is one that is not set.
     fn flags_fit(&self, line: &SaidLine, entry: &WriteEntry<'_>) -> bool {
         let gives = matches!(entry.does, Does::Grant | Does::GrantStanding | Does::AddMember | Does::SetMemberOptions);
+        let is_membership = matches!(entry.does, Does::AddMember | Does::SetMemberOptions);
         let flags = [
             (Origin::MayPassOn, self.may_pass_on),
             (Origin::Inherits, self.inherits),
@@ -177,7 +207,9 @@ impl Saying {
             let has_place = entry.placeholders.iter().any(|placeholder| placeholder.origin == Some(origin));
             match is_said {
                 Some((_, said)) => said.text().is_some_and(|word| is_yes(word) == wanted),
-                None => !gives || !wanted || (!has_place && origin != Origin::MayPassOn),
+                None if !gives || has_place || origin == Origin::MayPassOn => !gives || !wanted,
+                // A server of databases that is told nothing has a member inherit, and lets him switch.
+                None => wanted || entry.database.is_none() || !is_membership,
             }
         })
     }
@@ -206,30 +238,15 @@ fn is_plural(word: &str, kind: &str) -> bool {
     word == kind || word.strip_suffix('s') == Some(kind)
 }
 
-/// Whether values name an object: side by side they are its whole path, or the path below the database that the call is sent
-/// to. Nothing of it may be left to how the target looks up names.
-fn covers(path: &[&str], values: &[Vec<&str>], database: Option<&str>) -> bool {
-    fn tile(path: &[&str], values: &[Vec<&str>], used: &mut Vec<bool>) -> bool {
-        if path.is_empty() {
-            return used.iter().all(|used| *used);
-        }
-        for at in 0..values.len() {
-            if !used[at] && !values[at].is_empty() && path.starts_with(&values[at]) {
-                used[at] = true;
-                if tile(&path[values[at].len()..], values, used) {
-                    return true;
-                }
-                used[at] = false;
-            }
-        }
-        false
-    }
-    let whole = |path: &[&str]| !path.is_empty() && tile(path, values, &mut vec![false; values.len()]);
+/// Whether values name an object: side by side, in their order, they are its whole path, or the path below the database that the
+/// call is sent to. Nothing of it may be left to how the target looks up names.
+fn covers(path: &[&str], values: &[&str], database: Option<&str>) -> bool {
     match database {
-        None => whole(path),
+        None => values == path,
         // In a database, its own objects, and those that no database has above it.
-        Some(database) if path == [database] && values.is_empty() => true,
-        Some(database) => (path.len() == 1 && whole(path)) || (path.first() == Some(&database) && whole(&path[1..])),
+        Some(database) => {
+            (path.len() == 1 && values == path) || (path.first() == Some(&database) && values == &path[1..])
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use raito_core::manifest::{Manifest, SlotKind};
 use raito_core::record::{Change, ChangeSet, Member, ObjectRef, PermissionUse, Standing, What};
 use raito_core::text::ExternalId;
 use raito_core::vocabulary::{Mode, Statement};
-use raito_core::warrant::{Names, Warranted, Warrants, WriteEntry};
+use raito_core::warrant::{Names, Used, Warranted, Warrants, WriteEntry};
 use serde_json::json;
 
 const MANIFEST: &str = include_str!("../../../connectors/postgresql/connector.toml");
@@ -102,10 +102,12 @@ fn words(words: &[&str]) -> Value {
 
 /// Every call that the changes are carried out with.
 fn right() -> Vec<Said> {
-    let (r, yes, no) = (("r", name(&["readers"])), words(&["TRUE"]), words(&["FALSE"]));
+    // Behind the change of its name, it has the new one.
+    let (old, r) = (("r", name(&["readers"])), ("r", name(&["income"])));
+    let (yes, no) = (words(&["TRUE"]), words(&["FALSE"]));
     let orders = ("o", name(&["sales", "orders"]));
     vec![
-        call("rename-role", "shop", &[r.clone(), ("n", name(&["income"]))]),
+        call("rename-role", "shop", &[old, ("n", name(&["income"]))]),
         call(
             "admit",
             "shop",
@@ -148,7 +150,7 @@ fn check(all: &[(String, Statement)], warrants: &Warrants, said: &Said) -> Resul
         placeholders: statement.placeholders(),
         database: Some(at),
     };
-    let warranted = warrants.check(&written, arguments, |_| None)?;
+    let warranted = warrants.check(&written, arguments, |_| None, &mut Used::default())?;
     // What is let through is built as well: an argument too many or of another type ends there.
     let arguments = [arguments.as_slice(), &warranted.spliced].concat();
     statement.build(&arguments).map_err(|error| error.to_string())?;
@@ -160,7 +162,7 @@ fn other_values(value: &Value) -> Vec<Value> {
     match value {
         Value::Name(path) => {
             let mut others: Vec<Value> =
-                ["public", "PUBLIC", "none", "postgres", "carl", "readers\"; drop role ann", "Ann", ""]
+                ["public", "PUBLIC", "none", "postgres", "carl", "readers", "readers\"; drop role ann", "Ann", ""]
                     .iter()
                     .map(|other| name(&[other]))
                     .collect();

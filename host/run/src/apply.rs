@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use raito_core::decide::{Decision, Protected, Situation, decide};
+use raito_core::decide::{Decision, DriftItem, DriftKind, Protected, Situation, decide};
 use raito_core::difference::Unread;
 use raito_core::exchange::{Desired, DesiredState, Feedback};
 use raito_core::fault::{Fault, FaultKind, StepFault};
@@ -68,16 +68,25 @@ pub(crate) async fn apply_step(run: &TargetRun<'_>, basis: &Basis<'_>) -> Result
         if is_first {
             return Err(Failure::FirstApply { calls: plan.len() as u64 });
         }
-        announce(run, &decision.sets).await?;
+        announce(run, basis.state, &decision.sets).await?;
         let applied = send(run, &decision, warrants, plan, &mut changed).await?;
         let mut told = outcomes(&decision, &applied, &mut changed);
         verify(run, basis, &decision, &mut told, &mut changed).await?;
         feedback.extend(told.into_values());
     }
     if !run.dry_run && !feedback.is_empty() {
-        run.cloud.feedback(run.id.clone(), feedback).await?;
+        tell(run, basis.state, feedback).await?;
     }
     Ok(changed)
+}
+
+/// Tells the cloud, with the version that each was to be.
+async fn tell(run: &TargetRun<'_>, state: &DesiredState, mut feedback: Vec<Feedback>) -> Result<(), Failure> {
+    for one in &mut feedback {
+        let wanted = state.controls.iter().find(|wanted| wanted.id == one.id);
+        one.version = wanted.map_or(0, |wanted| wanted.version);
+    }
+    Ok(run.cloud.feedback(run.id.clone(), feedback).await?)
 }
 
 fn decided(basis: &Basis<'_>, desired: &[Desired], found: &Read, drift: Drift, protected: &Protected) -> Decision {
@@ -157,15 +166,12 @@ fn show(run: &TargetRun<'_>, plan: &[RecordedCall]) {
 
 /// Tells the cloud what is about to be created. Should the run break off before it can tell what became of it, the next one
 /// knows the entity for its own.
-async fn announce(run: &TargetRun<'_>, sets: &[ChangeSet]) -> Result<(), Failure> {
+async fn announce(run: &TargetRun<'_>, state: &DesiredState, sets: &[ChangeSet]) -> Result<(), Failure> {
     let is_create = |change: &Change| matches!(change, Change::Create(_));
     let new = sets.iter().filter(|set| set.changes.iter().any(is_create));
     let feedback: Vec<Feedback> =
         new.map(|set| Feedback { creating: Some(set.actual_name.clone()), ..Feedback::of(set.id.clone()) }).collect();
-    if !feedback.is_empty() {
-        run.cloud.feedback(run.id.clone(), feedback).await?;
-    }
-    Ok(())
+    if feedback.is_empty() { Ok(()) } else { tell(run, state, feedback).await }
 }
 
 /// Sends the calls of the plan. The connector is given the same changes again, and each of its calls must be the planned one.
@@ -180,14 +186,16 @@ async fn send(
     let result = carry_out(run, &decision.sets, &broker, changed).await;
     broker.close().await;
     changed.calls = broker.used().calls;
-    let given = |mut applied: Applied| {
-        // A token stands for an id that the target gave.
-        if let Some(given) = applied.external_id.as_ref().and_then(|token| broker.captured(token.as_str())) {
-            applied.external_id = ExternalId::new(given).ok();
-        }
+    // The id is the known one, or one that the target gave to the host: which entity is ours is not for the connector to say.
+    let given = |(set, mut applied): (&ChangeSet, Applied)| {
+        let captured = || {
+            let value = applied.external_id.as_ref().and_then(|token| broker.captured(token.as_str()));
+            value.and_then(|value| ExternalId::new(value).ok())
+        };
+        applied.external_id = set.external_id.clone().or_else(captured);
         applied
     };
-    Ok(result?.into_iter().map(given).collect())
+    Ok(decision.sets.iter().zip(result?).map(given).collect())
 }
 
 async fn carry_out(
@@ -210,9 +218,14 @@ async fn carry_out(
 /// What is said of access controls for which nothing is to be carried out.
 fn settled(decision: &Decision, changed: &mut Changed) -> Vec<Feedback> {
     let mut all: BTreeMap<Name, Feedback> = BTreeMap::new();
-    for (id, external_id) in &decision.in_sync {
-        let feedback = Feedback { external_id: external_id.clone(), synced: true, ..Feedback::of(id.clone()) };
-        all.insert(id.clone(), feedback);
+    for known in &decision.in_sync {
+        let feedback = Feedback {
+            external_id: known.external_id.clone(),
+            applied: known.applied.clone(),
+            synced: true,
+            ..Feedback::of(known.id.clone())
+        };
+        all.insert(known.id.clone(), feedback);
     }
     for id in &decision.gone {
         all.insert(id.clone(), Feedback { synced: true, deleted: true, ..Feedback::of(id.clone()) });
@@ -285,7 +298,14 @@ async fn verify(
     let now: Vec<Desired> = touched.collect();
     let kept = Kept::of(&now, basis.description);
     let again = read_again(run, basis.description, &|control| kept.takes(control)).await?;
-    let left = decided(basis, &now, &again, Drift::Revert, &protected(run, basis));
+    let left = decided(basis, &now, &again, run.target.drift, &protected(run, basis));
+    if !again.gaps.is_empty() {
+        for (id, feedback) in told.iter_mut().filter(|(_, feedback)| feedback.errors.is_empty()) {
+            let reason = "after the change, not everything could be read again, so nobody knows whether it took effect";
+            feedback.errors.push(remark(reason));
+            changed.fail(id, reason);
+        }
+    }
     let differing = left.sets.iter().zip(&left.owners).flat_map(|(set, owners)| {
         let left: Vec<String> = set.changes.iter().flat_map(Change::lines).take(5).collect();
         let reason = format!("{}: after the change, the target is still to {}", set.actual_name, left.join("; "));
@@ -307,29 +327,60 @@ async fn verify(
         let id = wanted.external_id.as_ref().or_else(by_name).filter(|_| !is_list(basis.description, &wanted.control));
         let held = id.and_then(|id| again.controls.get(id));
         feedback.external_id = held.map(|held| held.external_id.clone()).or_else(|| feedback.external_id.take());
+        let before = basis.state.controls.iter().find(|other| other.id == wanted.id);
+        let before = before.and_then(|before| before.applied.as_deref());
         feedback.applied = match held {
-            Some(held) => Some(Box::new(held.within(&wanted.control))),
+            Some(held) => Some(Box::new(as_left(held, before, &wanted.control, &feedback.drift))),
             // Lines are looked at as a whole: what is wanted is what was put there.
-            None if is_list(basis.description, &wanted.control) => Some(Box::new(wanted.control.clone())),
+            None if is_list(basis.description, &wanted.control) && feedback.errors.is_empty() => {
+                Some(Box::new(wanted.control.clone()))
+            }
             None => None,
         };
     }
     Ok(())
 }
 
+/// The state that drift is measured by from now on: what the target has of what is wanted. What somebody changed by hand and was
+/// left so stays as it was before him, or it would pass for ours.
+fn as_left(
+    held: &AccessControl,
+    before: Option<&AccessControl>,
+    wanted: &AccessControl,
+    drift: &[DriftItem],
+) -> AccessControl {
+    let now = held.within(wanted);
+    let left: Vec<DriftKind> = drift.iter().filter(|item| !item.reverted).map(|item| item.kind).collect();
+    let Some(before) = before.filter(|_| !left.is_empty()) else { return now };
+    let is = |kind: DriftKind| left.contains(&kind);
+    let mut kept = before.within(wanted).with(&now);
+    kept.actual_name = if is(DriftKind::Renamed) { before.actual_name.clone() } else { now.actual_name };
+    kept.description = if is(DriftKind::Described) { before.description.clone() } else { now.description };
+    kept.policy = if is(DriftKind::Policy) { before.policy.clone() } else { now.policy };
+    kept
+}
+
 /// What is to be, to be compared with a read after the change: with the id that the target gave, and without the state before,
-/// so that every difference counts. Lists keep that state, since lines of others on them stay; and what is wanted is ours.
+/// so that every difference counts but those that were left. Lists keep that state, since lines of others on them stay; and what is wanted is ours.
 fn as_applied(wanted: &Desired, made: bool, told: &BTreeMap<Name, Feedback>, description: &Description) -> Desired {
     let given = told.get(&wanted.id).and_then(|feedback| feedback.external_id.clone());
     Desired {
         // What was made again is no longer the one with the id that is known.
         external_id: given.or_else(|| wanted.external_id.clone().filter(|_| !made)),
-        applied: is_list(description, &wanted.control)
-            .then(|| wanted.applied.clone().unwrap_or_else(|| Box::new(wanted.control.clone()))),
-        // Without an id, it is known by its name and marker.
-        creating: Some(wanted.control.actual_name.clone()),
+        applied: if is_list(description, &wanted.control) {
+            Some(wanted.applied.clone().unwrap_or_else(|| Box::new(wanted.control.clone())))
+        } else {
+            wanted.applied.clone().filter(|_| !made && is_drifted(told, &wanted.id))
+        },
+        // What was made is known by its name and its marker.
+        creating: made.then(|| wanted.control.actual_name.clone()),
         ..wanted.clone()
     }
+}
+
+/// Whether something that was changed by hand was left as it is.
+fn is_drifted(told: &BTreeMap<Name, Feedback>, id: &Name) -> bool {
+    told.get(id).is_some_and(|feedback| feedback.drift.iter().any(|item| !item.reverted))
 }
 
 fn is_list(description: &Description, control: &AccessControl) -> bool {

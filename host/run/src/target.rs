@@ -346,7 +346,7 @@ async fn change(run: &TargetRun<'_>, known: &Known) -> Result<StepReport, Failur
     let nobody = BTreeMap::new();
     let users = match &known.users {
         Some(users) => users,
-        None if known.desired.members().is_empty() => &nobody,
+        None if known.desired.members().is_empty() && run.target.break_glass.is_empty() => &nobody,
         None => return skipped("members are named as step identity-store of the same run told, and it is left out"),
     };
     let changed = apply_step(run, &Basis { state: &known.desired, found, users, description }).await?;

@@ -95,7 +95,7 @@ impl Session {
             if self.is_plan() {
                 return Ok(self.http_plan(call, &ready));
             }
-            self.follows_plan(call, None)?;
+            self.follows_plan(call, ready.set, None)?;
         }
         let (began, mut attempt) = (Instant::now(), Attempt::default());
         match ready.slot.send_whole(&ready.request, &mut attempt).await {
@@ -121,7 +121,7 @@ impl Session {
     fn http_plan(&self, call: &Call, ready: &Ready<'_>) -> HttpDone {
         let body = ready.request.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
         let shown = format!("{} {} {body}", ready.request.method, ready.request.target);
-        self.plan(call, None, shown.trim_end().to_owned());
+        self.plan(call, ready.set, None, shown.trim_end().to_owned());
         let keep = |name: &Ident| (name.to_string(), self.captured.keep(None, ready.set));
         let captures = ready.route.returns.keys().map(keep).collect();
         HttpDone { reply: None, captures }

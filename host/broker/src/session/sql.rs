@@ -21,6 +21,8 @@ struct Ready<'s> {
     mode: Mode,
     request: SqlRequest,
     bytes: u64,
+    /// The change-set that a write call is for.
+    set: usize,
 }
 
 impl Session {
@@ -38,9 +40,10 @@ impl Session {
             |name: &str| placeholders.iter().any(|known| known.name == name && known.kind == PlaceholderType::Name);
         let mut arguments =
             self.captured.put_in(call, is_name).map_err(|fault| self.deny(call, fault.message.as_str()))?;
-        let mut as_role = None;
+        let (mut as_role, mut set) = (None, 0);
         if mode == Mode::Write {
             let warranted = self.warrant(call, (statement.does, &statement.on), placeholders, Some(&database))?;
+            set = warranted.set;
             arguments.extend(warranted.spliced);
             let own = slot.grant.write.as_ref().map(|login| login.user.as_str());
             as_role = warranted.grantor.filter(|grantor| statement.as_grantor && Some(grantor.as_str()) != own);
@@ -51,7 +54,7 @@ impl Session {
         if mode == Mode::Read {
             slot.budget.upload(bytes).map_err(|fault| self.deny(call, fault.message.as_str()))?;
         }
-        Ok(Ready { name, slot, database, mode, request, bytes })
+        Ok(Ready { name, slot, database, mode, request, bytes, set })
     }
 
     /// Records that the host logged in.
@@ -128,11 +131,13 @@ impl Session {
         if self.is_plan() {
             for (call, ready) in calls.iter().zip(&ready) {
                 self.record_call(call, Mode::Write, ready.bytes, &[])?;
-                self.plan(call, Some(ready.database.clone()), statements(&ready.request).join(";\n"));
+                self.plan(call, ready.set, Some(ready.database.clone()), statements(&ready.request).join(";\n"));
             }
             return Ok(Reply::Executed(vec![Outcome::Planned; calls.len()]));
         }
-        calls.iter().try_for_each(|call| self.follows_plan(call, Some(&first.database)))?;
+        for (call, ready) in calls.iter().zip(&ready) {
+            self.follows_plan(call, ready.set, Some(&first.database))?;
+        }
         let session = self.writer(first).await?;
         let began = Instant::now();
         let mut numbers = Vec::with_capacity(calls.len());

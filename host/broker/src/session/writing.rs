@@ -35,41 +35,56 @@ impl Session {
         let (does, on) = entry;
         let does = does.ok_or_else(|| self.deny(call, "its entry does not say what it does"))?;
         let entry = WriteEntry { does, on, placeholders, database };
-        let warranted = warrants.check(&entry, &call.arguments, |token| self.captured.set_of(token));
+        let mut said = locked(&self.said);
+        let warranted = warrants.check(&entry, &call.arguments, |token| self.captured.set_of(token), &mut said);
+        drop(said);
         warranted.map_err(|reason| self.deny(call, &reason))
     }
 
     /// Records a call of a plan.
-    pub(super) fn plan(&self, call: &Call, at: Option<String>, shown: String) {
+    pub(super) fn plan(&self, call: &Call, set: usize, at: Option<String>, shown: String) {
         locked(&self.recorded).push(RecordedCall {
             slot: call.slot.clone(),
             entry: call.entry.clone(),
             at,
             arguments: call.arguments.clone(),
+            set,
             shown,
         });
     }
 
-    /// Refuses a call that is not the next one of the plan.
+    /// Refuses a call that is not the next one of the plan. Where a change-set failed, the plan goes on with the first call of a
+    /// later one.
     ///
     /// # Errors
     /// A fault, put on record, where it differs.
-    pub(super) fn follows_plan(&self, call: &Call, at: Option<&str>) -> Result<(), Fault> {
+    pub(super) fn follows_plan(&self, call: &Call, set: usize, at: Option<&str>) -> Result<(), Fault> {
         let Writes::Sent(_, plan) = &self.writes else { return Ok(()) };
-        let number = self.sent.fetch_add(1, Ordering::Relaxed);
-        let planned = plan.get(number);
-        let same = planned.is_some_and(|planned| {
+        let next = self.sent.load(Ordering::Relaxed);
+        let is_planned = |planned: &RecordedCall| {
             planned.slot == call.slot
                 && planned.entry == call.entry
                 && planned.at.as_deref() == at
                 && planned.arguments == call.arguments
-        });
-        if same {
+        };
+        let of_set = |planned: &RecordedCall| planned.set == set;
+        let left_behind = plan.get(next).is_some_and(|planned| !of_set(planned));
+        let number = match plan.get(next) {
+            Some(planned) if is_planned(planned) => Some(next),
+            Some(_) if left_behind => {
+                let first = plan.iter().position(of_set).filter(|first| *first >= next);
+                first.filter(|first| is_planned(&plan[*first]))
+            }
+            _ => None,
+        };
+        if let Some(number) = number {
+            self.sent.store(number + 1, Ordering::Relaxed);
             return Ok(());
         }
-        let was = planned
+        let was = plan
+            .get(next)
             .map_or_else(|| "the plan has no more".to_owned(), |planned| format!("the plan says {}", planned.shown));
-        let fault = self.deny(call, &format!("write call {} is not the planned one: {was}", number + 1));
+        let fault = self.deny(call, &format!("write call {} is not the planned one: {was}", next + 1));
         Err(Fault { kind: FaultKind::Denied, ..fault })
     }
 }

@@ -207,6 +207,7 @@ impl Store {
             let last = applied.remove(&internal.id).map(|text| serde_json::from_str(&text)).transpose()?;
             controls.push(Desired {
                 id: Name::new(internal.id).map_err(unreadable)?,
+                version: internal.version,
                 external_id: internal.external_id.map(ExternalId::new).transpose().map_err(unreadable)?,
                 control: internal.control,
                 creating: internal.creating.map(Name::new).transpose().map_err(unreadable)?,
@@ -242,8 +243,8 @@ impl Store {
             } else {
                 let summary = Feedback { applied: None, drift: Vec::new(), ..feedback.clone() };
                 sqlx::query(
-                    "update internal_controls set external_id = coalesce(?3, external_id), status = ?4, feedback = ?5, \
-                     creating = ?6, applied = coalesce(?7, applied), drift = ?8 where source = ?1 and id = ?2",
+                    "update internal_controls set external_id = coalesce(?3, external_id), \
+                     status = iif(version = ?9, ?4, 'out-of-date'), feedback = ?5, creating = ?6, applied = coalesce(?7, applied), drift = ?8 where source = ?1 and id = ?2",
                 )
                 .bind(source)
                 .bind(feedback.id.as_str())
@@ -253,10 +254,11 @@ impl Store {
                 .bind(feedback.creating.as_ref().map(|name| name.as_str().to_owned()))
                 .bind(feedback.applied.as_ref().map(serde_json::to_string).transpose()?)
                 .bind(serde_json::to_string(&feedback.drift)?)
+                .bind(integer(feedback.version))
             };
             query.execute(&mut *transaction).await?;
         }
-        if all.iter().any(|feedback| feedback.applied.is_some() || feedback.deleted) {
+        if all.iter().any(|feedback| feedback.applied.is_some()) {
             sqlx::query("update sources set was_applied = 1 where id = ?1")
                 .bind(source)
                 .execute(&mut *transaction)

@@ -100,15 +100,17 @@ pub(super) fn changes(compared: &Compared, grantors: &Grantors, revoke_first: bo
     push(&mut given, add.members.clone(), Change::AddMembers);
     push(&mut given, options, Change::SetMemberOptions);
     push(&mut given, [add.what(), more.what()].concat(), Change::Grant);
-    push(&mut given, [add.standing(), more.standing()].concat(), Change::GrantStanding);
+    // A standing grant is taken as a whole and given again, where it loses the right to be passed on.
+    let again = changed(true, None).standing();
+    push(&mut given, [add.standing(), more.standing(), again.clone()].concat(), Change::GrantStanding);
     let no_options = Options::default();
     let strangers = Bundle::of(compared.strangers.keys().map(|fact| (fact, no_options)), Some(&compared.strangers));
     let mut taken = Vec::new();
     push(&mut taken, [remove.members.clone(), strangers.members.clone()].concat(), Change::RemoveMembers);
     push(&mut taken, less.what(), Change::RevokePassOn);
     push(&mut taken, [remove.what(), strangers.what()].concat(), Change::Revoke);
-    push(&mut taken, [remove.standing(), strangers.standing()].concat(), Change::RevokeStanding);
-    if revoke_first { [taken, given].concat() } else { [given, taken].concat() }
+    push(&mut taken, [remove.standing(), strangers.standing(), less.standing()].concat(), Change::RevokeStanding);
+    if revoke_first || !again.is_empty() { [taken, given].concat() } else { [given, taken].concat() }
 }
 
 /// Adds a change unless it is about nothing.

@@ -1,10 +1,13 @@
 //! Drift: what somebody changed at the target by hand, fact by fact.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bundle::Grantors;
 use crate::difference::{Fact, FactSet, Options};
+use crate::record::Description;
 use crate::text::Remark;
 
 /// What was changed by hand.
@@ -109,7 +112,13 @@ pub(super) struct Compared {
 
 /// Compares what is to be, what is, and what was after the last change. Without a last state, every difference is to be
 /// carried out.
-pub(super) fn compare(desired: &FactSet, actual: &FactSet, last: Option<&FactSet>, revert: bool) -> Compared {
+pub(super) fn compare(
+    desired: &FactSet,
+    actual: &FactSet,
+    last: Option<&FactSet>,
+    revert: bool,
+    description: &Description,
+) -> Compared {
     let mut compared = Compared::default();
     let removed = |fact: &Fact| match fact {
         Fact::Member { .. } => DriftKind::MemberRemoved,
@@ -149,7 +158,7 @@ pub(super) fn compare(desired: &FactSet, actual: &FactSet, last: Option<&FactSet
     }
     for (fact, held) in actual.iter().filter(|(fact, _)| !desired.contains_key(*fact)) {
         let by_hand = last.is_some_and(|last| !last.contains_key(fact));
-        if is_sibling(fact, desired) {
+        if is_sibling(fact, desired, description) {
             continue;
         }
         if by_hand {
@@ -162,11 +171,17 @@ pub(super) fn compare(desired: &FactSet, actual: &FactSet, last: Option<&FactSet
     compared
 }
 
-/// Whether a standing grant came together with one that is to be: a target may have one for several kinds of objects.
-fn is_sibling(fact: &Fact, desired: &FactSet) -> bool {
-    let Fact::Standing { principal, under, creator, permission, .. } = fact else { return false };
+/// Whether a standing grant came together with one that is to be: a target has one for all kinds on which the same can be held,
+/// such as tables and views.
+fn is_sibling(fact: &Fact, desired: &FactSet, description: &Description) -> bool {
+    let Fact::Standing { principal, under, kind, creator, permission } = fact else { return false };
+    let permissions = |kind| {
+        let known = description.object_kind(kind);
+        known.map(|kind| kind.permissions.iter().map(|permission| &permission.name).collect::<BTreeSet<_>>())
+    };
     desired.keys().any(|other| {
-        matches!(other, Fact::Standing { principal: of, under: below, creator: by, permission: same, .. }
-            if of == principal && below == under && by == creator && same == permission)
+        matches!(other, Fact::Standing { principal: of, under: below, kind: with, creator: by, permission: same }
+            if of == principal && below == under && by == creator && same == permission
+                && permissions(with) == permissions(kind))
     })
 }

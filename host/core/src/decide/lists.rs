@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::drift::{DriftItem, compare};
-use super::{Decision, Situation};
+use super::{Decision, InSync, Situation};
 use crate::difference::{Fact, FactSet, Options, Principal, insert_control};
 use crate::exchange::Desired;
 use crate::grant::Drift;
@@ -58,7 +58,10 @@ pub(super) fn decide(situation: &Situation<'_>, all: &[&Desired], decision: &mut
                 decision.gone.push(wanted.id.clone());
             }
         } else {
-            decision.in_sync.push((wanted.id.clone(), None));
+            let is_known = wanted.applied.as_deref() == Some(&wanted.control);
+            let drifted = decision.drift.iter().any(|(id, _)| *id == wanted.id);
+            let applied = (!is_known && !drifted).then(|| Box::new(wanted.control.clone()));
+            decision.in_sync.push(InSync { id: wanted.id.clone(), external_id: None, applied });
         }
     }
 }
@@ -104,7 +107,7 @@ impl List<'_> {
             .collect();
         let revert = self.situation.drift == Drift::Revert;
         let known = self.owners.iter().any(|wanted| wanted.applied.is_some()).then_some(&last);
-        let compared = compare(&desired, &ours, known, revert);
+        let compared = compare(&desired, &ours, known, revert, self.situation.description);
         decision.held += ours.len() as u64;
         decision.removes += compared.remove.len() as u64;
         self.tell(&compared.drift, decision);
@@ -148,11 +151,14 @@ impl List<'_> {
 
     /// A mask or a filter: one rule for the object, with those it does not concern.
     fn policy(&self, found: &[&AccessControl], decision: &mut Decision, settled: &mut Settled) -> Result<(), String> {
-        let wanted: Vec<&&Desired> = self.owners.iter().filter(|wanted| !wanted.delete).collect();
+        let is_here = |wanted: &&&Desired| objects(&wanted.control).any(|object| object == self.object);
+        let wanted: Vec<&&Desired> = self.owners.iter().filter(|wanted| !wanted.delete).filter(is_here).collect();
         let held = found.first();
         let ours = self.owners.iter().any(|wanted| wanted.applied.is_some() || wanted.external_id.is_some());
         match (wanted.as_slice(), held) {
             ([], None) => Ok(()),
+            // What was never ours stays, whoever once wanted something here.
+            ([], Some(_)) if !ours => Ok(()),
             ([], Some(held)) => {
                 decision.removes += 1;
                 self.push(&[*held], None, vec![Change::ClearPolicy], decision, settled);

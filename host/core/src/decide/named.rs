@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use super::bundle::{Grantors, changes, grantors};
 use super::drift::{Compared, DriftItem, DriftKind, compare, shown};
-use super::{Decision, Situation, bare};
+use super::{Decision, InSync, Situation, bare};
 use crate::difference::{Fact, FactSet, insert_control};
 use crate::exchange::Desired;
 use crate::grant::Drift;
 use crate::marker::{marked, marker, unmarked};
 use crate::record::{AccessControl, Change, ChangeSet, ControlKind, Facet, Identity, MemberKind};
-use crate::text::{ExternalId, Remark};
+use crate::text::{ExternalId, PathPart, PermissionName, Remark};
 
 /// Decides about one.
 pub(super) fn decide(situation: &Situation<'_>, wanted: &Desired, kind: &ControlKind, decision: &mut Decision) {
@@ -32,7 +32,14 @@ impl One<'_> {
         if wanted.hand_back {
             return self.hand_back(decision);
         }
+        let unread = self.situation.unread.anything || self.situation.unread.controls.contains(&wanted.id);
         match (&wanted.external_id, self.held()?) {
+            (_, _) if wanted.delete && unread => {
+                Err("it is to go, and not everything was read that may depend on it".into())
+            }
+            (None, None) if wanted.creating.is_some() && unread => {
+                Err("it may have been created, and was not read".into())
+            }
             (Some(id), None) if self.situation.unread.anything => {
                 Err(format!("{id} was not read, and may still be there"))
             }
@@ -51,18 +58,17 @@ impl One<'_> {
     /// and could not tell of any more.
     fn held(&self) -> Result<Option<&AccessControl>, String> {
         let wanted = self.wanted;
-        let held = match (&wanted.external_id, &wanted.creating) {
-            (Some(id), _) => self.situation.actual.get(id),
-            (None, Some(name)) => {
-                let known = self.situation.actual.id_of(&wanted.control.kind, name);
-                let held = known.and_then(|id| self.situation.actual.get(id));
-                held.filter(|held| held.description == self.description())
-            }
-            (None, None) => None,
+        let actual = self.situation.actual;
+        let by_id = wanted.external_id.as_ref().and_then(|id| actual.get(id));
+        // One that a run was about to create is known by its name and by the marker that it was given.
+        let by_name = || {
+            let known = wanted.creating.as_ref().and_then(|name| actual.id_of(&wanted.control.kind, name));
+            known.and_then(|id| actual.get(id)).filter(|held| self.is_ours(held))
         };
+        let held = by_id.or_else(by_name);
         let Some(held) = held else { return Ok(None) };
         if let Some(marker) = marker(&held.description)
-            && (marker.master != *self.situation.master || marker.entry != wanted.id.as_str())
+            && !self.is_ours(held)
         {
             let (master, name) = (marker.master, &held.actual_name);
             return Err(format!("{name} belongs to {master}, which has to hand it over first"));
@@ -73,10 +79,19 @@ impl One<'_> {
                 held.actual_name
             ));
         }
+        if wanted.creating.is_some() && !self.is_ours(held) {
+            return Err(format!("{} is not the one that was created: it has no marker", held.actual_name));
+        }
         if !held.internalizable {
             return Err(format!("{} cannot be managed from outside", held.actual_name));
         }
         Ok(Some(held))
+    }
+
+    /// Whether the marker says that it is this one of this master.
+    fn is_ours(&self, held: &AccessControl) -> bool {
+        let marker = marker(&held.description);
+        marker.is_some_and(|marker| marker.master == *self.situation.master && marker.entry == self.wanted.id.as_str())
     }
 
     /// The description as it stands at the target, with the marker.
@@ -143,6 +158,7 @@ impl One<'_> {
     fn create(&self, decision: &mut Decision) -> Result<(), String> {
         let control = &self.wanted.control;
         self.check_name()?;
+        self.check_wanted(None)?;
         let created = AccessControl { description: self.description(), ..bare(control) };
         let given = Compared { add: self.facts(control), ..Compared::default() };
         let mut list = vec![Change::Create(Box::new(created))];
@@ -150,6 +166,21 @@ impl One<'_> {
         list.extend(control.policy.clone().map(Change::SetPolicy));
         decision.push(self.set(None, list), vec![self.wanted.id.clone()]);
         Ok(())
+    }
+
+    /// Refuses what is wanted and cannot be given, unless it is there anyway.
+    fn check_wanted(&self, held: Option<&AccessControl>) -> Result<(), String> {
+        let all = |control: &AccessControl| {
+            let mut facts = FactSet::new();
+            insert_control(&mut facts, &self.wanted.id, control, Identity::Named);
+            facts
+        };
+        let there = held.map(all).unwrap_or_default();
+        let impossible =
+            all(&self.wanted.control).into_keys().find(|fact| !self.is_manageable(fact) && !there.contains_key(fact));
+        impossible.map_or(Ok(()), |fact| {
+            Err(format!("{} cannot be given from outside, or is kept from changes", shown(&fact)))
+        })
     }
 
     /// Refuses a name that the target would not take, or has already.
@@ -192,6 +223,9 @@ impl One<'_> {
     }
 
     fn delete(&self, held: &AccessControl, decision: &mut Decision) -> Result<(), String> {
+        if held.incomplete {
+            return Err(format!("{} is to go, and could not be told whole", held.actual_name));
+        }
         if self.is_locked(Facet::Delete, Some(held)) {
             return Err(format!("{} is to go, and that it exists is locked", held.actual_name));
         }
@@ -239,26 +273,62 @@ impl One<'_> {
         let by_whom = grantors(held, |part| self.facts(part));
         let actual = self.actual(held, &by_whom, &desired);
         decision.held += actual.len() as u64;
+        self.check_wanted(Some(held))?;
         let last = self.wanted.applied.as_deref();
-        let mut compared = compare(&desired, &actual, last.map(|last| self.facts(last)).as_ref(), revert);
-        self.leave_locked(&mut compared, held);
-        self.leave_unread(&mut compared);
+        let before = last.map(|last| self.facts(last));
+        let mut compared = compare(&desired, &actual, before.as_ref(), revert, self.situation.description);
         if let Some(last) = last {
             self.other_grantors(&mut compared, last, &by_whom, revert);
         }
-        let mut list = self.own_changes(held, last, revert, &mut compared.drift);
-        let clears = |fact: &Fact| matches!(fact, Fact::Permission { object, .. } if self.clears_parts(object));
-        let revoke_first = compared.remove.keys().any(clears);
-        list.extend(changes(&compared, &by_whom, revoke_first));
+        self.leave_unread(&mut compared, before.as_ref(), held);
+        self.leave_locked(&mut compared, held);
+        self.grant_parts_again(&mut compared, &desired, &actual);
+        let mut list = self.own_changes(held, last, revert, &mut compared.drift)?;
+        list.extend(changes(&compared, &by_whom, self.takes_from_parts(&compared)));
         decision.removes += compared.remove.len() as u64;
-        let id = &self.wanted.id;
+        let (id, external_id) = (self.wanted.id.clone(), Some(held.external_id.clone()));
+        let drifted = !compared.drift.is_empty();
         decision.drift.extend(compared.drift.into_iter().map(|item| (id.clone(), item)));
         if list.is_empty() {
-            decision.in_sync.push((id.clone(), Some(held.external_id.clone())));
+            let now = held.within(&self.wanted.control);
+            let applied = (!drifted && last != Some(&now)).then(|| Box::new(now));
+            decision.in_sync.push(InSync { id, external_id, applied });
         } else {
-            decision.push(self.set(Some(held), list), vec![id.clone()]);
+            decision.push(self.set(Some(held), list), vec![id]);
         }
         Ok(())
+    }
+
+    /// Whether something is taken of whose parts the target takes it as well.
+    fn takes_from_parts(&self, compared: &Compared) -> bool {
+        let clears = |fact: &Fact| matches!(fact, Fact::Permission { object, .. } if self.clears_parts(object));
+        let narrowed = compared.change.iter().filter(|(_, from, to)| from.may_pass_on && !to.may_pass_on);
+        compared.remove.keys().chain(compared.strangers.keys()).chain(narrowed.map(|(fact, _, _)| fact)).any(clears)
+    }
+
+    /// A revoke on a table takes what was granted on its columns along: what is to stay there is granted again, behind it.
+    fn grant_parts_again(&self, compared: &mut Compared, desired: &FactSet, actual: &FactSet) {
+        let taken: Vec<(Vec<PathPart>, PermissionName)> = compared
+            .remove
+            .keys()
+            .chain(compared.strangers.keys())
+            .chain(compared.change.iter().map(|(fact, _, _)| fact))
+            .filter_map(|fact| match fact {
+                Fact::Permission { object, permission, .. } if self.clears_parts(object) => {
+                    Some((object.path.clone(), permission.clone()))
+                }
+                _ => None,
+            })
+            .collect();
+        for (fact, options) in desired.iter().filter(|(fact, _)| actual.contains_key(*fact)) {
+            let Fact::Permission { object, permission, .. } = fact else { continue };
+            let is_part = |(path, name): &(Vec<PathPart>, PermissionName)| {
+                name == permission && object.path.len() > path.len() && object.path.starts_with(path)
+            };
+            if taken.iter().any(is_part) {
+                compared.add.insert(fact.clone(), *options);
+            }
+        }
     }
 
     fn clears_parts(&self, object: &crate::record::ObjectRef) -> bool {
@@ -277,12 +347,17 @@ impl One<'_> {
         compared.add.retain(|fact, _| !stays(fact));
         compared.remove.retain(|fact, _| !stays(fact));
         compared.change.retain(|(fact, _, _)| !stays(fact));
+        compared.strangers.retain(|fact, _| !stays(fact));
     }
 
-    /// What a read left open takes nothing away.
-    fn leave_unread(&self, compared: &mut Compared) {
-        if self.situation.unread.anything || self.situation.unread.controls.contains(&self.wanted.id) {
-            compared.remove.clear();
+    /// What a read left open takes nothing away, and is no drift. Only what was never there before is given.
+    fn leave_unread(&self, compared: &mut Compared, before: Option<&FactSet>, held: &AccessControl) {
+        let unread = self.situation.unread;
+        if unread.anything || held.incomplete || unread.controls.contains(&self.wanted.id) {
+            let add = std::mem::take(&mut compared.add);
+            *compared = Compared::default();
+            compared.add = add;
+            compared.add.retain(|fact, _| before.is_none_or(|before| !before.contains_key(fact)));
         }
     }
 
@@ -310,7 +385,7 @@ impl One<'_> {
         last: Option<&AccessControl>,
         revert: bool,
         drift: &mut Vec<DriftItem>,
-    ) -> Vec<Change> {
+    ) -> Result<Vec<Change>, String> {
         let control = &self.wanted.control;
         let mut list = Vec::new();
         // What is not as it was last is somebody's change; it stays unless it is to be reverted.
@@ -326,6 +401,7 @@ impl One<'_> {
             && ours(DriftKind::Renamed, renamed, held.actual_name.as_str())
             && wants_name
         {
+            self.check_new_name()?;
             list.push(Change::Rename(control.actual_name.clone()));
         }
         let description = self.description();
@@ -337,6 +413,15 @@ impl One<'_> {
         if held.policy != control.policy && ours(DriftKind::Policy, policy, held.actual_name.as_str()) {
             list.push(control.policy.clone().map_or(Change::ClearPolicy, Change::SetPolicy));
         }
-        list
+        Ok(list)
+    }
+
+    /// Refuses to rename to what the target would not take, or has already.
+    fn check_new_name(&self) -> Result<(), String> {
+        let control = &self.wanted.control;
+        match self.situation.actual.id_of(&control.kind, &control.actual_name) {
+            Some(other) => Err(format!("the name {} belongs to {other} at the target", control.actual_name)),
+            None => crate::naming::check(control.actual_name.as_str(), self.situation.description),
+        }
     }
 }

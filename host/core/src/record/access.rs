@@ -284,4 +284,40 @@ impl AccessControl {
             ..self.clone()
         }
     }
+
+    /// This access control, with the members and facts of another one that it does not have.
+    #[must_use]
+    pub fn with(mut self, other: &Self) -> Self {
+        let known = self.clone();
+        let has_member =
+            |member: &&Member| known.who.iter().any(|had| (had.kind, &had.id) == (member.kind, &member.id));
+        self.who.extend(other.who.iter().filter(|member| !has_member(member)).cloned());
+        for what in &other.what {
+            let same = |had: &&What| had.object == what.object && had.condition == what.condition;
+            let has = |used: &&PermissionUse| {
+                known.what.iter().filter(same).any(|had| had.permissions.iter().any(|known| known.name == used.name))
+            };
+            let permissions: Vec<_> = what.permissions.iter().filter(|used| !has(used)).cloned().collect();
+            if !permissions.is_empty() {
+                self.what.push(What { permissions, ..what.clone() });
+            }
+        }
+        for standing in &other.standing {
+            let same = |had: &&Standing| {
+                (&had.under, &had.kind, &had.creator) == (&standing.under, &standing.kind, &standing.creator)
+            };
+            let has = |used: &&PermissionUse| {
+                known
+                    .standing
+                    .iter()
+                    .filter(same)
+                    .any(|had| had.permissions.iter().any(|known| known.name == used.name))
+            };
+            let permissions: Vec<_> = standing.permissions.iter().filter(|used| !has(used)).cloned().collect();
+            if !permissions.is_empty() {
+                self.standing.push(Standing { permissions, ..standing.clone() });
+            }
+        }
+        self
+    }
 }

@@ -26,7 +26,10 @@ pub(super) struct ReadCall {
 pub(super) fn read(entry: &WriteEntry<'_>, arguments: &[Argument]) -> Result<ReadCall, String> {
     let mut call = ReadCall { lines: vec![Vec::new()], is_list: false };
     let mut seen: Vec<&str> = Vec::new();
-    for placeholder in &entry.placeholders {
+    // Parts of an object, such as columns, stand behind the object, wherever the statement names them.
+    let is_part = |placeholder: &&&Placeholder| placeholder.kind == PlaceholderType::Names;
+    let first = entry.placeholders.iter().filter(|placeholder| !is_part(placeholder));
+    for placeholder in first.chain(entry.placeholders.iter().filter(is_part)) {
         if seen.contains(&placeholder.name.as_str()) {
             continue;
         }

@@ -24,19 +24,50 @@ impl Names {
         self.controls.insert(id, name);
     }
 
-    /// What a member may be called: its id, and its name.
-    fn of(&self, kind: MemberKind, id: &ExternalId) -> Vec<String> {
+    /// What a member may be called: its id, and its name where it cannot be taken for somebody else's id.
+    fn of(&self, kind: MemberKind, id: &ExternalId) -> Called {
         let name = match kind {
             MemberKind::User => self.users.get(id),
             MemberKind::AccessControl | MemberKind::ActingAs => self.controls.get(id),
             MemberKind::Group | MemberKind::Special | MemberKind::Recipient => None,
         };
-        std::iter::once(id.as_str().to_owned()).chain(name.cloned()).collect()
+        Called::new(Some(id), name.cloned(), self)
     }
 
     /// What a grantor or a creator may be called: access controls grant and create.
-    fn of_control(&self, id: Option<&ExternalId>) -> Vec<String> {
-        id.map(|id| self.of(MemberKind::AccessControl, id)).unwrap_or_default()
+    fn of_control(&self, id: Option<&ExternalId>) -> Option<Called> {
+        id.map(|id| self.of(MemberKind::AccessControl, id))
+    }
+
+    fn is_id(&self, text: &str) -> bool {
+        self.users.contains_key(text) || self.controls.contains_key(text)
+    }
+}
+
+/// How somebody is called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Called {
+    id: Option<String>,
+    name: Option<String>,
+    /// Whether the name is somebody's id as well.
+    ambiguous: bool,
+}
+
+impl Called {
+    fn new(id: Option<&ExternalId>, name: Option<String>, names: &Names) -> Self {
+        let ambiguous = name.as_ref().is_some_and(|name| names.is_id(name));
+        Self { id: id.map(|id| id.as_str().to_owned()), name, ambiguous }
+    }
+
+    /// The technical name.
+    pub(super) fn name(&self) -> Option<String> {
+        self.name.clone()
+    }
+
+    /// Whether a text means him. SQL names by name alone; elsewhere an id counts, and a name that is nobody's id.
+    pub(super) fn is(&self, text: &str, in_sql: bool) -> bool {
+        let by_name = self.name.as_deref() == Some(text);
+        if in_sql { by_name } else { self.id.as_deref() == Some(text) || (by_name && !self.ambiguous) }
     }
 }
 
@@ -45,13 +76,13 @@ impl Names {
 pub(super) struct Saying {
     pub(super) set: usize,
     pub(super) does: Option<Does>,
-    pub(super) control: Vec<String>,
+    pub(super) control: Vec<Called>,
     pub(super) name: Option<String>,
-    pub(super) member: Vec<String>,
+    pub(super) member: Option<Called>,
     pub(super) object: Option<ObjectRef>,
     pub(super) permission: Option<String>,
-    pub(super) grantor: Vec<String>,
-    pub(super) creator: Vec<String>,
+    pub(super) grantor: Option<Called>,
+    pub(super) creator: Option<Called>,
     pub(super) kind: Option<String>,
     pub(super) inherits: bool,
     pub(super) assumable: bool,
@@ -64,8 +95,8 @@ pub(super) struct Saying {
 /// Everything that the changes of a set say; `at` is the set's position.
 pub(super) fn spell(at: usize, set: &ChangeSet, names: &Names) -> Vec<Saying> {
     let mut sayings = Vec::new();
-    let mut control = vec![set.actual_name.as_str().to_owned()];
-    control.extend(set.external_id.as_ref().map(|id| id.as_str().to_owned()));
+    let called = |name: &str| Called::new(set.external_id.as_ref(), Some(name.to_owned()), names);
+    let control = vec![called(set.actual_name.as_str())];
     let mut base = Saying { set: at, control, object: set.object.clone(), ..Saying::default() };
     let replaces = |change: &Change| matches!(change, Change::AddEntries(_) | Change::RemoveEntries(_));
     if set.entries.as_ref().is_some_and(Vec::is_empty) && set.changes.iter().any(replaces) {
@@ -81,7 +112,8 @@ pub(super) fn spell(at: usize, set: &ChangeSet, names: &Names) -> Vec<Saying> {
     for change in &set.changes {
         spell_change(set, change, &base, names, &mut sayings);
         if let Change::Rename(to) = change {
-            base.control.push(to.as_str().to_owned());
+            // From here on it has its new name, and no longer the old one.
+            base.control = vec![called(to.as_str())];
         }
     }
     sayings
@@ -89,7 +121,7 @@ pub(super) fn spell(at: usize, set: &ChangeSet, names: &Names) -> Vec<Saying> {
 
 fn with_member(base: &Saying, member: &Member, names: &Names) -> Saying {
     Saying {
-        member: names.of(member.kind, &member.id),
+        member: Some(names.of(member.kind, &member.id)),
         inherits: member.inherits,
         assumable: member.assumable,
         may_pass_on: member.may_pass_on,
