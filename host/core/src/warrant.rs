@@ -149,7 +149,7 @@ impl Saying {
         let says = |wanted: Origin| line.iter().any(|(origin, _)| *origin == wanted);
         let says_member = says(Origin::Member);
         // A list is replaced only under the version that it was read with.
-        let under_version = self.version.is_none() || says(Origin::Version) || entry.does != Does::ReplaceEntries;
+        let under_version = self.version.is_none() || says(Origin::Version);
         about
             && under_version
             && (!entry.names(Origin::Member) || says_member == self.member.is_some())
@@ -165,7 +165,7 @@ impl Saying {
         match origin {
             Origin::Control => match said {
                 Said::Token(token) => set_of(token) == Some(self.set),
-                _ => said.text().is_some_and(|text| self.control.iter().any(|called| called.is(text, in_sql))),
+                _ => said.text().is_some_and(|text| self.control.is(text, in_sql)),
             },
             Origin::Name => equals(&self.name),
             Origin::Member => calls(&self.member),

@@ -252,3 +252,64 @@ fn nothing_else_is() {
     let through: Vec<&Said> = wrong.iter().filter(|said| check(&all, &warrants, said).is_ok()).collect();
     assert!(through.is_empty(), "{} of {} were let through: {through:#?}", through.len(), wrong.len());
 }
+
+const OVER_HTTP: &str = r#"
+name = "test"
+version = "1.0.0"
+summary = "A write over HTTP"
+
+[http.api.routes.grant]
+mode = "write"
+does = "grant"
+request = "POST /grants"
+body = '{"role":{role:id@control},"object":{object:text@object},"permission":{permission:keywords(read,write)@permission}}'
+"#;
+
+#[test]
+fn what_a_call_leaves_out_is_not_said() {
+    let manifest = Manifest::parse(OVER_HTTP).expect("a manifest");
+    let Some(SlotKind::Http { routes, .. }) = manifest.slots.into_values().map(|slot| slot.kind).next() else {
+        panic!("a slot")
+    };
+    let route = routes.values().next().expect("a route");
+    let set: ChangeSet = record(json!({ "id": "r1", "external-id": "10", "actual-name": "readers", "name": "readers",
+        "description": "", "kind": "role", "object": null, "version": null, "entries": null,
+        "changes": [{ "grant": [{ "object": { "kind": "table", "path": ["orders"] }, "permissions": [{ "name": "read" }] }] }] }));
+    let warrants = Warrants::of(&[set], &names());
+    let said = |arguments: &[Argument]| {
+        let does = route.does.expect("it writes");
+        let entry = WriteEntry { does, on: &route.on, placeholders: route.placeholders(), database: None };
+        warrants.check(&entry, arguments, |_| None, &mut Used::default())
+    };
+    let text = |text: &str| Value::Text(text.to_owned());
+    let (_, _, whole) =
+        call("grant", "", &[("role", text("10")), ("object", text("orders")), ("permission", words(&["read"]))]);
+    assert!(said(&whole).is_ok());
+    for at in 0..whole.len() {
+        // An absent member of a body, and one that is null: the target might take either for everything.
+        let mut fewer = whole.clone();
+        fewer.remove(at);
+        assert!(said(&fewer).is_err(), "{fewer:?}");
+        let mut null = whole.clone();
+        null[at].value = Value::Null;
+        assert!(said(&null).is_err(), "{null:?}");
+    }
+}
+
+#[test]
+fn a_call_that_says_very_much_is_refused_before_it_is_spelled_out() {
+    let (all, warrants) = (statements(), Warrants::of(&sets(), &names()));
+    let many = 10_000;
+    let columns = Value::Names(vec![vec!["name".to_owned()]; many]);
+    let said = call(
+        "grant-column",
+        "shop",
+        &[
+            ("r", name(&["income"])),
+            ("o", name(&["sales", "people"])),
+            ("c", columns),
+            ("p", Value::Keywords(vec!["SELECT".to_owned(); many])),
+        ],
+    );
+    assert_eq!(check(&all, &warrants, &said), Err("it says too much at once".to_owned()));
+}

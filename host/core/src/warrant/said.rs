@@ -34,7 +34,15 @@ pub(super) fn read(entry: &WriteEntry<'_>, arguments: &[Argument]) -> Result<Rea
             continue;
         }
         seen.push(&placeholder.name);
-        let Some(argument) = arguments.iter().find(|argument| argument.name == placeholder.name) else { continue };
+        let argument = arguments.iter().find(|argument| argument.name == placeholder.name);
+        let argument = argument.filter(|argument| argument.value != Value::Null);
+        let Some(argument) = argument else {
+            if may_be_absent(entry, placeholder) {
+                continue;
+            }
+            // A target may take what is absent for everything.
+            return Err(format!("{}: it is left out", placeholder.name));
+        };
         if entry.splices(placeholder) {
             return Err(format!("{}: the host puts it in", placeholder.name));
         }
@@ -44,13 +52,21 @@ pub(super) fn read(entry: &WriteEntry<'_>, arguments: &[Argument]) -> Result<Rea
             // An empty list says that there is nobody.
             continue;
         }
-        let joined = call.lines.iter().flat_map(|line| each.iter().map(|more| [line.as_slice(), more].concat()));
-        call.lines = joined.collect();
-        if call.lines.len() > crate::limits::ARGUMENT_ITEMS {
+        if call.lines.len().saturating_mul(each.len()) > crate::limits::ARGUMENT_ITEMS {
             return Err("it says too much at once".into());
         }
+        let joined = call.lines.iter().flat_map(|line| each.iter().map(|more| [line.as_slice(), more].concat()));
+        call.lines = joined.collect();
     }
     Ok(call)
+}
+
+/// Whether a call may leave out the value of a placeholder: what the host puts in, a flag that is not set, and the version of a
+/// list that has none.
+fn may_be_absent(entry: &WriteEntry<'_>, placeholder: &Placeholder) -> bool {
+    entry.splices(placeholder)
+        || placeholder.origin.is_none_or(|origin| origin.is_flag() || origin == Origin::Version)
+            && !matches!(placeholder.kind, PlaceholderType::Items(_))
 }
 
 /// What the value of a placeholder says: one piece for each of several.
@@ -78,8 +94,7 @@ fn said(placeholder: &Placeholder, value: &Value) -> Result<Vec<SaidLine>, Strin
         Value::Names(paths) => paths.iter().map(|path| one(Said::Path(path.clone()))).collect(),
         Value::Keywords(words) => words.iter().map(|word| one(Said::Text(word.clone()))).collect(),
         Value::Captured(token) => vec![one(Said::Token(token.clone()))],
-        Value::Null => vec![Vec::new()],
-        Value::Texts(_) | Value::Items(_) | Value::Free(_) => {
+        Value::Null | Value::Texts(_) | Value::Items(_) | Value::Free(_) => {
             return Err(format!("{}: it cannot be compared with a change", placeholder.name));
         }
     })

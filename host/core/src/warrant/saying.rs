@@ -76,7 +76,7 @@ impl Called {
 pub(super) struct Saying {
     pub(super) set: usize,
     pub(super) does: Option<Does>,
-    pub(super) control: Vec<Called>,
+    pub(super) control: Called,
     pub(super) name: Option<String>,
     pub(super) member: Option<Called>,
     pub(super) object: Option<ObjectRef>,
@@ -96,8 +96,8 @@ pub(super) struct Saying {
 pub(super) fn spell(at: usize, set: &ChangeSet, names: &Names) -> Vec<Saying> {
     let mut sayings = Vec::new();
     let called = |name: &str| Called::new(set.external_id.as_ref(), Some(name.to_owned()), names);
-    let control = vec![called(set.actual_name.as_str())];
-    let mut base = Saying { set: at, control, object: set.object.clone(), ..Saying::default() };
+    let mut base =
+        Saying { set: at, control: called(set.actual_name.as_str()), object: set.object.clone(), ..Saying::default() };
     let replaces = |change: &Change| matches!(change, Change::AddEntries(_) | Change::RemoveEntries(_));
     if set.entries.as_ref().is_some_and(Vec::is_empty) && set.changes.iter().any(replaces) {
         let version = set.version.as_ref().map(|version| version.as_str().to_owned());
@@ -113,7 +113,7 @@ pub(super) fn spell(at: usize, set: &ChangeSet, names: &Names) -> Vec<Saying> {
         spell_change(set, change, &base, names, &mut sayings);
         if let Change::Rename(to) = change {
             // From here on it has its new name, and no longer the old one.
-            base.control = vec![called(to.as_str())];
+            base.control = called(to.as_str());
         }
     }
     sayings
