@@ -6,7 +6,7 @@ mod sql;
 mod writing;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -15,7 +15,8 @@ use raito_core::event::{Event, Place};
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::limits;
 use raito_core::manifest::SlotName;
-use raito_core::ports::{BoxFuture, Broker, BrokerUse, RecordedCall, StepBroker, Writes};
+use raito_core::plan::{Following, RecordedCall};
+use raito_core::ports::{BoxFuture, Broker, BrokerUse, StepBroker, Writes};
 use raito_core::step::Step;
 use raito_core::text;
 use raito_core::vocabulary::Mode;
@@ -61,8 +62,8 @@ pub(crate) struct Session {
     writers: Sessions<WriteSession>,
     recorded: Mutex<Vec<RecordedCall>>,
     captured: Captured,
-    /// How many calls of the plan were sent.
-    sent: AtomicUsize,
+    /// The plan, where calls are sent.
+    following: Mutex<Option<Following>>,
     /// What was said of the changes in hand.
     said: Mutex<Used>,
 }
@@ -81,6 +82,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Session {
     pub(crate) fn new(shared: Arc<Shared>, step: Step, writes: Writes) -> Self {
         let place = Place { target: shared.target.to_string(), step };
+        let following = match &writes {
+            Writes::Sent(_, plan) => Some(Following::new(Arc::clone(plan))),
+            Writes::Recorded(_) | Writes::Refused => None,
+        };
         Self {
             shared,
             place,
@@ -96,7 +101,7 @@ impl Session {
             writers: Sessions::default(),
             recorded: Mutex::default(),
             captured: Captured::default(),
-            sent: AtomicUsize::new(0),
+            following: Mutex::new(following),
             said: Mutex::default(),
         }
     }

@@ -21,6 +21,7 @@ pub mod linking;
 pub mod manifest;
 pub mod marker;
 pub mod naming;
+pub mod plan;
 pub mod ports;
 pub mod record;
 pub mod secret;

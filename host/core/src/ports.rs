@@ -7,11 +7,12 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::call::{Argument, Reply, Request};
+use crate::call::{Reply, Request};
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::exchange::{CloudError, DesiredState, Feedback, RunClosing, RunOpened, RunOpening, UploadId, UploadRules};
 use crate::fault::StepFault;
+use crate::plan::RecordedCall;
 use crate::record::{AccessPage, Applied, ChangeSet, Coverage, Description, IdentityPage, ObjectPage, Page, UsagePage};
 use crate::step::Step;
 use crate::text::{ExternalId, Resume, RunId, TargetName};
@@ -80,23 +81,6 @@ pub struct BrokerUse {
     pub received_bytes: u64,
     /// Log messages beyond the bound, which were dropped.
     pub log_dropped: u64,
-}
-
-/// A write call that was recorded instead of sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordedCall {
-    /// The slot.
-    pub slot: String,
-    /// The entry.
-    pub entry: String,
-    /// The chosen place.
-    pub at: Option<String>,
-    /// The arguments, with tokens where the target will give a value.
-    pub arguments: Vec<Argument>,
-    /// The position of the change-set that it is for.
-    pub set: usize,
-    /// What would be sent, for people: a statement, or a request line with its body.
-    pub shown: String,
 }
 
 /// The broker of one step.
