@@ -408,7 +408,8 @@ fn names_are_right_or_refused() {
     ];
     let what = json!([on("table", &["shop", "sales", "orders"], &["SELECT"])]);
     for (name, _) in &names {
-        managed.want(&json!({ "name": name, "kind": "role", "what": what, "who": [managed.member("ann")] }));
+        let who = [managed.member("ann")];
+        managed.want(&json!({ "name": name, "actual-name": name, "kind": "role", "what": what, "who": who }));
     }
     managed.place.raito(&["run", "--quiet", "--apply-first"]).exits(1);
     let made = managed.server.rows("shop", "select rolname from pg_roles where oid > 16384 order by oid");
@@ -423,7 +424,22 @@ fn names_are_right_or_refused() {
     }
 }
 
-/// With the rights that `host/docs/connectors/postgresql.md` names, and no more.
+#[test]
+fn a_technical_name_that_is_taken_is_not_given_again_and_stays_once_it_is_given() {
+    let managed = managed("superuser");
+    let draft = json!({ "name": "staff", "kind": "role", "what": [], "who": [managed.member("ann")] });
+    let ids = [managed.want(&draft), managed.want(&draft)];
+    let names = ids.each_ref().map(|id| managed.internal(id)["control"]["actual-name"].clone());
+    assert_eq!(names, ["staff__0", "staff__1"]);
+    let renamed = json!({ "name": "all staff", "kind": "role", "what": [], "who": [managed.member("bob")] });
+    managed.change(&ids[0], &renamed);
+    assert_eq!(managed.internal(&ids[0])["control"]["actual-name"], "staff__0");
+    managed.place.run(&["--apply-first"]);
+    let made = managed.server.rows("shop", "select rolname from pg_roles where rolname like 'staff%' order by 1");
+    assert_eq!(made, ["staff", "staff__0", "staff__1"]);
+}
+
+/// With the rights that `host/docs/postgresql.md` names, and no more.
 fn a_login_that_is_no_superuser_can_change_what_it_owns(version: Version) {
     let managed = managed_on(version, "createrole");
     let mut wanted = revenue(&managed);

@@ -189,6 +189,16 @@ fn two_access_controls_can_want_one_line_and_it_goes_with_the_last() {
 }
 
 #[test]
+fn a_name_for_people_becomes_one_that_the_warehouse_takes() {
+    let warehouse = Warehouse::serve(&["--seed", "9", "--tables", "20"]);
+    let place = warehouse.place("");
+    place.run(&[]);
+    let id = want(&place, &serde_json::json!({ "name": "Quarterly Report (EU)", "kind": "role" }));
+    let made = place.get(&format!("/sources/warehouse/internal-access-controls/{id}"));
+    assert_eq!(made["control"]["actual-name"], "quarterly_report_eu");
+}
+
+#[test]
 fn a_mask_is_set_changed_and_cleared() {
     let warehouse = Warehouse::serve(&["--seed", "8", "--tables", "20"]);
     let place = warehouse.place("");

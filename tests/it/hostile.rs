@@ -3,7 +3,7 @@
 use crate::support::{Outcome, Place, Postgres, connector};
 
 /// A target for the connector that misbehaves; `grants` are its grants, line by line.
-fn chaos(scenario: &str, step: &str, grants: &str) -> String {
+pub(crate) fn chaos(scenario: &str, step: &str, grants: &str) -> String {
     let grants: String = grants.lines().map(|line| format!("      {line}\n")).collect();
     let grants = if grants.is_empty() { "    grants: {}\n".to_owned() } else { format!("    grants:\n{grants}") };
     format!(
@@ -12,7 +12,7 @@ fn chaos(scenario: &str, step: &str, grants: &str) -> String {
     )
 }
 
-fn configuration(targets: &[String]) -> String {
+pub(crate) fn configuration(targets: &[String]) -> String {
     format!("cloud: embedded\ntargets:\n{}", targets.concat())
 }
 

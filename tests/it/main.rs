@@ -8,6 +8,7 @@ mod changes;
 mod changes_random;
 mod demo;
 mod hostile;
+mod hostile_changes;
 mod kill;
 mod mistakes;
 mod people;

@@ -62,6 +62,8 @@ pub(crate) struct Session {
     writers: Sessions<WriteSession>,
     recorded: Mutex<Vec<RecordedCall>>,
     captured: Captured,
+    /// The first refusal.
+    refusal: Mutex<Option<Fault>>,
     /// The plan, where calls are sent.
     following: Mutex<Option<Following>>,
     /// What was said of the changes in hand.
@@ -101,6 +103,7 @@ impl Session {
             writers: Sessions::default(),
             recorded: Mutex::default(),
             captured: Captured::default(),
+            refusal: Mutex::default(),
             following: Mutex::new(following),
             said: Mutex::default(),
         }
@@ -119,18 +122,11 @@ impl Session {
     /// A refusal, on record.
     fn deny(&self, call: &Call, reason: &str) -> Fault {
         self.denied.fetch_add(1, Ordering::Relaxed);
-        let denied = Event::Denied {
-            place: self.place.clone(),
-            slot: text::excerpt(&call.slot, 64),
-            entry: text::excerpt(&call.entry, 64),
-            reason: reason.to_owned(),
-        };
-        match self.record(&denied) {
-            Ok(()) => {
-                Fault::denied(format!("{}.{}: {reason}", text::excerpt(&call.slot, 64), text::excerpt(&call.entry, 64)))
-            }
-            Err(fault) => fault,
-        }
+        let (slot, entry) = (text::excerpt(&call.slot, 64), text::excerpt(&call.entry, 64));
+        let fault = Fault::denied(format!("{slot}.{entry}: {reason}"));
+        locked(&self.refusal).get_or_insert_with(|| fault.clone());
+        let denied = Event::Denied { place: self.place.clone(), slot, entry, reason: reason.to_owned() };
+        self.record(&denied).map_or_else(|unrecorded| unrecorded, |()| fault)
     }
 
     fn check(&self, call: &Call) -> Result<Admitted<'_>, String> {
@@ -311,6 +307,10 @@ impl Broker for Session {
 }
 
 impl StepBroker for Session {
+    fn refusal(&self) -> Option<Fault> {
+        locked(&self.refusal).clone()
+    }
+
     fn used(&self) -> BrokerUse {
         BrokerUse {
             calls: self.calls.load(Ordering::Relaxed),

@@ -3,6 +3,7 @@
 mod answer;
 mod auth;
 mod controls;
+mod draft;
 mod effective;
 mod export;
 mod naming;

@@ -101,6 +101,11 @@ pub fn marker(description: &Remark) -> Option<Marker> {
     Some(Marker { master: master.parse().ok()?, entry: entry.to_owned() })
 }
 
+/// Whether the marker at the end of a description says that it is this entry of this master.
+pub fn is_of(description: &Remark, master: &Master, entry: &str) -> bool {
+    marker(description).is_some_and(|marker| marker.master == *master && marker.entry == entry)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

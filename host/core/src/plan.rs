@@ -3,6 +3,7 @@
 //! A connector carries out the same changes twice: first its write calls are recorded, then they are sent. What is sent must be
 //! what was recorded, so nothing happens that a plan has not shown.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::call::{Argument, Call};
@@ -38,6 +39,13 @@ impl RecordedCall {
             && self.at.as_deref() == at
             && self.arguments == call.arguments
     }
+}
+
+/// A plan without the calls for change-sets that could not be planned whole. The sets behind them move up, as they do when
+/// only the others are carried out.
+pub fn without(calls: Vec<RecordedCall>, failed: &BTreeSet<usize>) -> Vec<RecordedCall> {
+    let kept = calls.into_iter().filter(|call| !failed.contains(&call.set));
+    kept.map(|call| RecordedCall { set: call.set - failed.range(..call.set).count(), ..call }).collect()
 }
 
 /// A plan, and how much of it was sent.
@@ -88,10 +96,20 @@ mod tests {
         Call { slot: "sql.main".into(), entry: entry.into(), at: None, arguments: Vec::new() }
     }
 
-    /// A plan of these calls, each with its set.
+    /// Recorded calls, each with its set.
+    fn recorded(calls: &[(&str, usize)]) -> Vec<RecordedCall> {
+        let one = |(entry, set): &(&str, usize)| RecordedCall::new(&call(entry), None, *set, (*entry).to_owned());
+        calls.iter().map(one).collect()
+    }
+
     fn plan(calls: &[(&str, usize)]) -> Following {
-        let recorded = |(entry, set): &(&str, usize)| RecordedCall::new(&call(entry), None, *set, (*entry).to_owned());
-        Following::new(calls.iter().map(recorded).collect())
+        Following::new(recorded(calls).into())
+    }
+
+    #[test]
+    fn a_set_that_could_not_be_planned_takes_its_calls_along() {
+        let calls = recorded(&[("a", 0), ("b", 1), ("c", 1), ("d", 2), ("e", 4)]);
+        assert_eq!(without(calls, &BTreeSet::from([1, 3])), recorded(&[("a", 0), ("d", 1), ("e", 2)]));
     }
 
     #[test]

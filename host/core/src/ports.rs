@@ -11,7 +11,7 @@ use crate::call::{Reply, Request};
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::exchange::{CloudError, DesiredState, Feedback, RunClosing, RunOpened, RunOpening, UploadId, UploadRules};
-use crate::fault::StepFault;
+use crate::fault::{Fault, StepFault};
 use crate::plan::RecordedCall;
 use crate::record::{AccessPage, Applied, ChangeSet, Coverage, Description, IdentityPage, ObjectPage, Page, UsagePage};
 use crate::step::Step;
@@ -87,6 +87,8 @@ pub struct BrokerUse {
 pub trait StepBroker: Broker {
     /// What passed through so far.
     fn used(&self) -> BrokerUse;
+    /// The first call that was refused.
+    fn refusal(&self) -> Option<Fault>;
     /// The write calls that were recorded.
     fn recorded(&self) -> Vec<RecordedCall>;
     /// The value that the target gave for a captured token.
@@ -148,6 +150,18 @@ pub enum Opening {
     AccessFromTarget,
     /// Step 5, from a time on.
     DataUsage(Option<u64>),
+}
+
+impl Opening {
+    /// The step that is opened.
+    pub fn step(&self) -> Step {
+        match self {
+            Self::IdentityStore => Step::IdentityStore,
+            Self::DataSource(_) => Step::DataSource,
+            Self::AccessFromTarget => Step::AccessFromTarget,
+            Self::DataUsage(_) => Step::DataUsage,
+        }
+    }
 }
 
 /// A page of any reading step.

@@ -3,11 +3,14 @@
 
 mod apply;
 mod event;
+mod kept;
+mod outcome;
 mod pump;
 mod read;
 mod redact;
 mod stop;
 mod target;
+mod verify;
 
 pub use event::{Observer, RunEvent};
 pub use stop::Stop;

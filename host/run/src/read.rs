@@ -7,7 +7,7 @@ use std::time::Instant;
 use raito_core::digest::{Digest, Hasher};
 use raito_core::event::{Event, Place};
 use raito_core::exchange::{CloudError, UploadId, UploadRules};
-use raito_core::fault::{BadRecord, StepFault};
+use raito_core::fault::{BadRecord, LimitHit, StepFault};
 use raito_core::limits;
 use raito_core::ports::{AnyPage, Context, Guest, Opening, StepBroker, Upload, Writes};
 use raito_core::record::{AccessControl, Description, Gap, Standing, User, What};
@@ -49,6 +49,16 @@ impl Keeping<'_> {
     pub(crate) const NONE: Keeping<'static> = Keeping { controls: &|_| false, users: &|_| false };
 }
 
+/// What is to be read.
+pub(crate) struct Task<'t> {
+    pub(crate) opening: Opening,
+    /// The description, where an earlier step told it.
+    pub(crate) description: Option<&'t Description>,
+    pub(crate) keep: &'t Keeping<'t>,
+    /// Whether the cloud is told.
+    pub(crate) sends: bool,
+}
+
 /// A reading step in progress.
 struct Reader<'r> {
     run: &'r TargetRun<'r>,
@@ -64,47 +74,14 @@ struct Reader<'r> {
 }
 
 /// Carries out a reading step.
-pub(crate) async fn read_step(
-    run: &TargetRun<'_>,
-    step: Step,
-    opening: Opening,
-    known: Option<&Description>,
-    keep: &Keeping<'_>,
-) -> Result<Read, Failure> {
-    read_and(run, step, opening, known, keep, !run.dry_run).await
-}
-
-/// Reads all access controls again, after a change, and sends nothing of it.
-pub(crate) async fn read_again(
-    run: &TargetRun<'_>,
-    description: &Description,
-    keep: &(dyn Fn(&AccessControl) -> bool + Send + Sync),
-) -> Result<Read, Failure> {
-    let keep = Keeping { controls: keep, users: &|_| false };
-    read_and(run, Step::AccessFromTarget, Opening::AccessFromTarget, Some(description), &keep, false).await
-}
-
-async fn read_and(
-    run: &TargetRun<'_>,
-    step: Step,
-    opening: Opening,
-    known: Option<&Description>,
-    keep: &Keeping<'_>,
-    send: bool,
-) -> Result<Read, Failure> {
-    let broker = run.broker.open(step, Writes::Refused);
-    let result =
-        tokio::time::timeout(limits::STEP_WALL, read_with(run, step, opening, known, keep, send, &broker)).await;
+pub(crate) async fn read_step(run: &TargetRun<'_>, task: Task<'_>) -> Result<Read, Failure> {
+    let broker = run.broker.open(task.opening.step(), Writes::Refused);
+    let result = tokio::time::timeout(limits::STEP_WALL, read_with(run, task, &broker)).await;
     broker.close().await;
-    let mut read = match result {
-        Err(_) => {
-            return Err(Failure::Step(StepFault::Limit(raito_core::fault::LimitHit {
-                what: "time in one step",
-                allowed: format!("{} h", limits::STEP_WALL.as_secs() / 3_600),
-            })));
-        }
-        Ok(read) => read?,
-    };
+    let mut read = result.map_err(|_| {
+        let allowed = format!("{} h", limits::STEP_WALL.as_secs() / 3_600);
+        StepFault::Limit(LimitHit { what: "time in one step", allowed })
+    })??;
     let used = broker.used();
     read.calls = used.calls;
     if used.log_dropped > 0 {
@@ -113,15 +90,8 @@ async fn read_and(
     Ok(read)
 }
 
-async fn read_with(
-    run: &TargetRun<'_>,
-    step: Step,
-    opening: Opening,
-    known: Option<&Description>,
-    keep: &Keeping<'_>,
-    send: bool,
-    broker: &Arc<dyn StepBroker>,
-) -> Result<Read, Failure> {
+async fn read_with(run: &TargetRun<'_>, task: Task<'_>, broker: &Arc<dyn StepBroker>) -> Result<Read, Failure> {
+    let step = task.opening.step();
     let context = run.context();
     let mut guest = None;
     let mut described = None;
@@ -131,19 +101,15 @@ async fn read_with(
         guest = Some(started);
     }
     let upload_id = UploadId { run: run.id.clone(), step };
-    let upload = if !send {
-        None
-    } else {
-        let rules = UploadRules { thresholds: run.target.thresholds, allow_removals: run.allow_removals };
-        Some(run.cloud.upload(upload_id.clone(), rules).await?)
-    };
+    let rules = UploadRules { thresholds: run.target.thresholds, allow_removals: run.allow_removals };
+    let upload = if task.sends { Some(run.cloud.upload(upload_id.clone(), rules).await?) } else { None };
     let mut reader = Reader {
         run,
         step,
         reading: Reading::default(),
         access: AccessReading::default(),
-        description: described.as_ref().or(known),
-        keep,
+        description: described.as_ref().or(task.description),
+        keep: task.keep,
         users: BTreeMap::new(),
         upload,
         hasher: Hasher::default(),
@@ -152,23 +118,21 @@ async fn read_with(
     if let Some(description) = &described {
         reader.send(vec![Line::Description(Box::new(description.clone()))]).await?;
     }
-    let pumped = reader.pull(opening, context, guest, broker).await?;
+    let pumped = reader.pull(task.opening, context, guest, broker).await?;
     if let Some(coverage) = pumped.coverage {
         reader.send(vec![Line::Coverage(coverage)]).await?;
     }
     let receipt = reader.finish(&upload_id).await?;
-    let users = std::mem::take(&mut reader.users);
-    let (records, gaps, controls) = (reader.reading.records(), reader.reading.gaps().to_vec(), reader.access.finish());
     Ok(Read {
-        records,
-        gaps,
+        records: reader.reading.records(),
+        gaps: reader.reading.gaps().to_vec(),
         receipt,
-        controls,
+        users: std::mem::take(&mut reader.users),
+        controls: reader.access.finish(),
         memory_bytes: pumped.used.memory_bytes,
         description: described,
         calls: 0,
         warnings: Vec::new(),
-        users,
     })
 }
 

@@ -15,9 +15,11 @@ use raito_core::step::Step;
 use raito_core::text::{ExternalId, Ident, Name, RunId};
 use raito_core::threshold::OverThreshold;
 
-use crate::apply::{Basis, Kept, apply_step, protected_names, remark};
+use crate::apply::{Basis, apply_step, protected_names};
 use crate::event::{Observer, RunEvent};
-use crate::read::{Keeping, Read, elapsed_ms, read_step};
+use crate::kept::Kept;
+use crate::outcome::remark;
+use crate::read::{Keeping, Read, Task, elapsed_ms, read_step};
 use crate::stop::Stop;
 
 /// Everything that a run of a target needs.
@@ -263,18 +265,19 @@ fn record_end(
 }
 
 async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result<StepReport, Failure> {
+    let of = |opening| Task { opening, description: None, keep: &Keeping::NONE, sends: !run.dry_run };
     match step {
         Step::IdentityStore => {
             let named = protected_names(run);
             let members = known.desired.members();
             let keep = |user: &User| members.contains(&user.external_id) || named.contains(user.user_name.as_str());
             let keep = Keeping { users: &keep, ..Keeping::NONE };
-            let mut read = read_step(run, step, Opening::IdentityStore, None, &keep).await?;
+            let mut read = read_step(run, Task { keep: &keep, ..of(Opening::IdentityStore) }).await?;
             known.users = Some(std::mem::take(&mut read.users));
             Ok(read_report(step, &read))
         }
         Step::DataSource => {
-            let read = read_step(run, step, Opening::DataSource(None), None, &Keeping::NONE).await?;
+            let read = read_step(run, of(Opening::DataSource(None))).await?;
             known.description.clone_from(&read.description);
             Ok(read_report(step, &read))
         }
@@ -283,15 +286,15 @@ async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result
             let kept = known.description.as_ref().map(|description| Kept::of(&known.desired.controls, description));
             let keep = |control: &AccessControl| kept.as_ref().is_some_and(|kept| kept.takes(control));
             let keep = Keeping { controls: &keep, ..Keeping::NONE };
-            let read = read_step(run, step, Opening::AccessFromTarget, known.description.as_ref(), &keep).await?;
+            let description = known.description.as_ref();
+            let read = read_step(run, Task { description, keep: &keep, ..of(Opening::AccessFromTarget) }).await?;
             let report = read_report(step, &read);
             known.access = Some(read);
             Ok(report)
         }
         Step::AccessToTarget => change(run, known).await,
         Step::DataUsage => {
-            let opening = Opening::DataUsage(known.usage_since_ms);
-            read_step(run, step, opening, None, &Keeping::NONE).await.map(|read| read_report(step, &read))
+            read_step(run, of(Opening::DataUsage(known.usage_since_ms))).await.map(|read| read_report(step, &read))
         }
     }
 }

@@ -6,14 +6,14 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{delete, get, post, put};
 use raito_core::marker::marker;
-use raito_core::record::{AccessControl, Action, Description, Lock, Member, Policy, Standing, What};
-use raito_core::text::{ExternalId, Kind, Name, Remark};
-use raito_core::unite::conforms;
+use raito_core::record::AccessControl;
+use raito_core::text::ExternalId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
 use super::answer::Refusal;
+use super::draft::{Draft, checked};
 use super::route::{Body, Route, question, route, schema};
 use crate::api::Listed;
 use crate::api::scope::Scope;
@@ -148,99 +148,10 @@ async fn take_over(
 
 async fn hand_back(
     State(app): State<App>,
-    Path((source, id)): Path<(String, String)>,
+    Path(path): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Json<InternalControl>, Refusal> {
-    let source = app.store.source_id(&source).await?;
-    let version = version(&headers)?;
-    let change = ControlChange::HandBack;
-    Ok(Json(app.store.change_internal_control(source, &id, version, &change, app.clock.now_ms()).await?))
-}
-
-/// What an internal access control is to be.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Draft {
-    /// The name for people.
-    name: Name,
-    /// The technical name to create it with; made from the name where it is absent.
-    #[serde(default)]
-    actual_name: Option<Name>,
-    /// The control kind.
-    kind: Kind,
-    /// What it is for.
-    #[serde(default = "no_remark")]
-    description: Remark,
-    /// What it does.
-    #[serde(default = "grant")]
-    action: Action,
-    /// Its members.
-    #[serde(default)]
-    who: Vec<Member>,
-    /// Its facts.
-    #[serde(default)]
-    what: Vec<What>,
-    /// Its standing grants.
-    #[serde(default)]
-    standing: Vec<Standing>,
-    /// What a mask or a filter does.
-    #[serde(default)]
-    policy: Option<Policy>,
-    /// What must not be changed at the target.
-    #[serde(default)]
-    locks: Vec<Lock>,
-}
-
-fn grant() -> Action {
-    Action::Grant
-}
-
-fn no_remark() -> Remark {
-    Remark::new("").expect("a remark may be empty")
-}
-
-impl Draft {
-    /// The record under this id.
-    fn record(self, id: ExternalId) -> AccessControl {
-        AccessControl {
-            external_id: id,
-            actual_name: self.actual_name.unwrap_or_else(|| self.name.clone()),
-            name: self.name,
-            kind: self.kind,
-            description: self.description,
-            action: self.action,
-            version: None,
-            who: self.who,
-            what: self.what,
-            standing: self.standing,
-            policy: self.policy,
-            locks: self.locks,
-            internalizable: true,
-            incomplete: false,
-            tags: Vec::new(),
-        }
-    }
-}
-
-/// The record, where it fits what the source has said of itself.
-async fn checked(app: &App, source: &str, draft: Draft, id: ExternalId) -> Result<AccessControl, Refusal> {
-    let control = draft.record(id);
-    let known = app.store.sources().await?.into_iter().find(|row| row.name == source);
-    let description = known.and_then(|row| row.description);
-    let description =
-        description.ok_or_else(|| Refusal::invalid("the source has not described itself yet: run it once"))?;
-    let description: Description = serde_json::from_value(description)
-        .map_err(|error| Refusal::invalid(format!("the source's description: {error}")))?;
-    conforms(&control, &description).map_err(|bad| Refusal::invalid(bad.to_string()))?;
-    let kind = description.control_kind(&control.kind).filter(|kind| kind.can_create);
-    let kind =
-        kind.ok_or_else(|| Refusal::invalid(format!("access controls of kind {} cannot be created", control.kind)))?;
-    if let Some(member) = control.who.iter().find(|member| !kind.admits.contains(&member.kind)) {
-        let words: Vec<&str> = kind.admits.iter().map(|kind| kind.word()).collect();
-        let (given, admits) = (member.kind.word(), words.join(", "));
-        return Err(Refusal::invalid(format!("a {} admits {admits}, and {} is a {given}", control.kind, member.id)));
-    }
-    Ok(control)
+    changed(&app, &path, &headers, &ControlChange::HandBack).await
 }
 
 async fn list(State(app): State<App>, Path(source): Path<String>) -> Result<Json<Listed<InternalControl>>, Refusal> {
@@ -264,7 +175,7 @@ async fn create(
     let Json(draft) = draft?;
     let number = app.store.source_id(&source).await?;
     let id = ExternalId::new(uuid::Uuid::now_v7().to_string()).expect("a UUID is an id");
-    let control = checked(&app, &source, draft, id.clone()).await?;
+    let control = checked(&app, (number, &source), draft, id.clone(), None).await?;
     app.store.add_internal_control(number, &control, app.clock.now_ms()).await?;
     Ok((StatusCode::CREATED, Json(app.store.internal_control(number, id.as_str()).await?)))
 }
@@ -278,24 +189,34 @@ fn version(headers: &HeaderMap) -> Result<u64, Refusal> {
 
 async fn change(
     State(app): State<App>,
-    Path((source, id)): Path<(String, String)>,
+    Path(path): Path<(String, String)>,
     headers: HeaderMap,
     draft: Result<Json<Draft>, JsonRejection>,
 ) -> Result<Json<InternalControl>, Refusal> {
     let Json(draft) = draft?;
-    let number = app.store.source_id(&source).await?;
-    let known = ExternalId::new(id.as_str()).map_err(|error| Refusal::bad_request(format!("id: {error}")))?;
-    let control = checked(&app, &source, draft, known).await?;
-    let change = ControlChange::Record(Box::new(control));
-    Ok(Json(app.store.change_internal_control(number, &id, version(&headers)?, &change, app.clock.now_ms()).await?))
+    let (source, id) = &path;
+    let number = app.store.source_id(source).await?;
+    let known = app.store.internal_control(number, id).await?.control;
+    let control = checked(&app, (number, source), draft, known.external_id.clone(), Some(&known)).await?;
+    changed(&app, &path, &headers, &ControlChange::Record(Box::new(control))).await
 }
 
 async fn remove(
     State(app): State<App>,
-    Path((source, id)): Path<(String, String)>,
+    Path(path): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Json<InternalControl>, Refusal> {
-    let source = app.store.source_id(&source).await?;
-    let version = version(&headers)?;
-    Ok(Json(app.store.change_internal_control(source, &id, version, &ControlChange::Delete, app.clock.now_ms()).await?))
+    changed(&app, &path, &headers, &ControlChange::Delete).await
+}
+
+/// Changes one whose version the caller has read.
+async fn changed(
+    app: &App,
+    (source, id): &(String, String),
+    headers: &HeaderMap,
+    change: &ControlChange,
+) -> Result<Json<InternalControl>, Refusal> {
+    let source = app.store.source_id(source).await?;
+    let version = version(headers)?;
+    Ok(Json(app.store.change_internal_control(source, id, version, change, app.clock.now_ms()).await?))
 }

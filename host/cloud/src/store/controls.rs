@@ -1,6 +1,6 @@
 //! Internal access controls: those that the cloud is master of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use raito_core::decide::DriftItem;
 use raito_core::exchange::{Desired, DesiredState, Feedback};
@@ -127,6 +127,27 @@ impl Store {
         .await?
         .rows_affected();
         if inserted == 0 { Err(StoreError::Conflict("it is managed here already".into())) } else { Ok(()) }
+    }
+
+    /// The technical names at a source that begin so: those that the target has, and those that are to be, but for one.
+    pub(crate) async fn names_like(
+        &self,
+        source: i64,
+        beginning: &str,
+        but: &ExternalId,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let names: Vec<(String,)> = sqlx::query_as(
+            "select actual_name from access_controls \
+             where source = ?1 and until_ms is null and substr(actual_name, 1, length(?2)) = ?2 \
+             union select record ->> 'actual-name' from internal_controls \
+             where source = ?1 and id <> ?3 and substr(record ->> 'actual-name', 1, length(?2)) = ?2",
+        )
+        .bind(source)
+        .bind(beginning)
+        .bind(but.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(names.into_iter().map(|(name,)| name).collect())
     }
 
     /// What was changed by hand at a source, as its last run found it.

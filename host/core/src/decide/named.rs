@@ -8,7 +8,7 @@ use super::{Decision, InSync, Situation, bare};
 use crate::difference::{Fact, FactSet, insert_control};
 use crate::exchange::Desired;
 use crate::grant::Drift;
-use crate::marker::{marked, marker, unmarked};
+use crate::marker::{is_of, marked, marker, unmarked};
 use crate::record::{AccessControl, Change, ChangeSet, ControlKind, Facet, Identity, MemberKind};
 use crate::text::{ExternalId, PathPart, PermissionName, Remark};
 
@@ -90,8 +90,7 @@ impl One<'_> {
 
     /// Whether the marker says that it is this one of this master.
     fn is_ours(&self, held: &AccessControl) -> bool {
-        let marker = marker(&held.description);
-        marker.is_some_and(|marker| marker.master == *self.situation.master && marker.entry == self.wanted.id.as_str())
+        is_of(&held.description, self.situation.master, self.wanted.id.as_str())
     }
 
     /// The description as it stands at the target, with the marker.

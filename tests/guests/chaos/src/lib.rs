@@ -1,6 +1,7 @@
 //! A connector that misbehaves in the way that a setting names, in the step that another one names. Everywhere else it is
 //! a small, correct one.
 
+mod changes;
 mod scenario;
 
 use raito_sdk::access::{AccessControl, Action};
@@ -8,7 +9,10 @@ use raito_sdk::data_source::{
     ControlKind, DataObject, Description, Identity, ObjectKind, Permission, Rights, Shorthand,
 };
 use raito_sdk::identity_store::User;
-use raito_sdk::{Context, Fault, ObjectRef, Pages, Reader, Settings, access_from_target, data_source, identity_store};
+use raito_sdk::{
+    Context, Fault, ObjectRef, Pages, Reader, Settings, access_from_target, access_to_target, data_source,
+    identity_store,
+};
 use scenario::Scenario;
 
 /// The connector.
@@ -142,6 +146,16 @@ impl access_from_target::Guest for Chaos {
     }
 }
 
+impl access_to_target::Guest for Chaos {
+    fn apply(
+        context: Context,
+        sets: Vec<access_to_target::ChangeSet>,
+    ) -> Result<Vec<access_to_target::Applied>, Fault> {
+        let scenario = Scenario::of(&context, "access-to-target");
+        Ok(sets.iter().map(|set| changes::apply(&scenario, set)).collect())
+    }
+}
+
 fn control() -> AccessControl {
     AccessControl {
         external_id: "r1".into(),
@@ -163,8 +177,8 @@ fn control() -> AccessControl {
 }
 
 fn description() -> Description {
-    let read = Permission {
-        name: "read".into(),
+    let permission = |name: &str| Permission {
+        name: name.into(),
         description: String::new(),
         counts_as: vec!["read".into()],
         implies: vec![],
@@ -180,7 +194,7 @@ fn description() -> Description {
         kinds: vec![ObjectKind {
             name: "table".into(),
             label: "Table".into(),
-            permissions: vec![read],
+            permissions: ["read", "SELECT", "INSERT", "DELETE"].map(permission).to_vec(),
             children: vec![],
             revoke_clears_parts: false,
         }],
@@ -188,7 +202,7 @@ fn description() -> Description {
             name: "role".into(),
             label: "Role".into(),
             identity: Identity::Named,
-            can_create: false,
+            can_create: true,
             can_rename: false,
             assumable: false,
             members: vec!["user".into()],
@@ -216,4 +230,5 @@ mod export {
     raito_sdk::export_identity_store!(Chaos);
     raito_sdk::export_data_source!(Chaos);
     raito_sdk::export_access_from_target!(Chaos);
+    raito_sdk::export_access_to_target!(Chaos);
 }
