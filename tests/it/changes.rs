@@ -439,6 +439,46 @@ fn a_technical_name_that_is_taken_is_not_given_again_and_stays_once_it_is_given(
     assert_eq!(made, ["staff", "staff__0", "staff__1"]);
 }
 
+#[test]
+fn a_role_is_taken_over_as_it_is_and_handed_back_as_it_was() {
+    let managed = managed("superuser");
+    let comment = || managed.server.sql("shop", "select shobj_description('untouched'::regrole, 'pg_authid')");
+    let external = || {
+        let all = managed.place.list("/sources/shop/access-controls?kind=role");
+        all.iter().find(|control| control["name"] == "untouched").map(|control| control["managed"].clone())
+    };
+    let before = managed.holds("untouched");
+    let post = |path: &str, version: &[&str]| {
+        let arguments = [&["cloud", "post", path], version].concat();
+        managed.place.raito(&arguments).exits(0).value()
+    };
+    let path = format!("/sources/shop/access-controls/{}/take-over", managed.oid("untouched"));
+    let asked = post(&path, &[]);
+    assert!(asked["id"].is_null() && asked["changes"][0].to_string().contains("marker"), "{asked:#}");
+    assert_eq!(asked["control"]["actual-name"], "untouched");
+    assert!(managed.place.list("/sources/shop/internal-access-controls").is_empty(), "it was only asked");
+    let taken = post(&format!("{path}?confirm=true"), &[]);
+    let id = taken["id"].as_str().expect("an id").to_owned();
+
+    managed.place.run(&["--apply-first"]);
+    assert_eq!(managed.internal(&id)["status"], "synced");
+    assert!(comment().starts_with("ours [raito cloud:") && comment().ends_with(&format!("{id}]")), "{}", comment());
+    assert_eq!(managed.holds("untouched"), before, "taking over changes nothing but the description");
+    assert_eq!(managed.written().len(), 1);
+    managed.place.run(&[]);
+    assert_eq!(managed.written().len(), 1);
+    managed.place.raito(&["cloud", "post", &path]).exits(6).says(&["is managed here already"]);
+
+    let version = managed.internal(&id)["version"].to_string();
+    post(&format!("/sources/shop/internal-access-controls/{id}/hand-back"), &["--version", &version]);
+    managed.place.run(&[]);
+    managed.place.run(&[]);
+    assert_eq!(comment(), "ours");
+    assert_eq!(managed.holds("untouched"), before);
+    assert!(managed.place.list("/sources/shop/internal-access-controls").is_empty());
+    assert!(external().is_some(), "it is external again");
+}
+
 /// With the rights that `host/docs/postgresql.md` names, and no more.
 fn a_login_that_is_no_superuser_can_change_what_it_owns(version: Version) {
     let managed = managed_on(version, "createrole");

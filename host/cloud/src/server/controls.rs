@@ -136,6 +136,9 @@ async fn take_over(
         return Err(Refusal::invalid(format!("{name} could not be told whole, so something of it would be lost")));
     }
     if let Some(marker) = marker(&control.description) {
+        if marker.master == app.store.master().await? {
+            return Err(Refusal::invalid(format!("{name} is managed here already, as {}", marker.entry)));
+        }
         return Err(Refusal::invalid(format!("{name} belongs to {}, which has to hand it over first", marker.master)));
     }
     let changes = vec![format!("the description of {name} gets a marker that says who is master of it")];
