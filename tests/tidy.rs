@@ -239,6 +239,11 @@ fn functions(lines: &[&str]) -> Vec<(String, usize, usize)> {
             .trim_start_matches("async ")
             .trim_start_matches("unsafe ");
         let Some(rest) = signature.strip_prefix("fn ") else { continue };
+        // A declaration without a body ends its signature with a semicolon.
+        let ends = |line: &&&str| line.ends_with('{') || line.ends_with(';') || line.ends_with('}');
+        if !lines[start..].iter().find(ends).is_some_and(|line| line.ends_with('{')) {
+            continue;
+        }
         let indent = line.len() - trimmed.len();
         let close = format!("{}}}", " ".repeat(indent));
         let end = lines[start..].iter().position(|line| *line == close);

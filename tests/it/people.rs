@@ -50,6 +50,10 @@ fn accounts_are_one_person_where_a_configured_key_says_so() {
     assert_eq!(people["unmatched"].as_array().map(Vec::len), Some(2), "{people:#}");
     place.raito(&["who", "--user", &shared]).exits(2).says(&["may be different people", "in shop", "in warehouse"]);
 
+    // Where the object tells the source, the account there is the one that is meant.
+    let why = ["who", "--output", "json", "--explain", &shared, "table public.t", "SELECT"];
+    assert_eq!(place.raito(&why).exits(0).value()["how"], "active");
+
     place.write("key.json", "\"user-name\"");
     place.raito(&["cloud", "put", "/links/shop/warehouse", "key.json"]).exits(0);
     let people = place.get(&format!("/people?account={shared}"));

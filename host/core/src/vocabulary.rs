@@ -15,6 +15,7 @@ mod placeholder;
 mod read_gate;
 mod sql;
 mod sql_lexer;
+mod sql_value;
 mod template;
 
 /// The texts of entries, as a manifest has them.

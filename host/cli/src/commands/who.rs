@@ -68,10 +68,7 @@ async fn questions(client: &Client, args: &Who) -> Result<Vec<Question>, CliErro
     match (args.explain.as_deref(), &args.user, &args.object) {
         (Some([user, object, permission]), ..) => {
             let (source, object) = object_of(client, args, object).await?;
-            let user = match accounts(client, args, user).await?.into_iter().find(|account| account.0 == source) {
-                Some((_, account)) => account,
-                None => user.clone(),
-            };
+            let user = account_in(client, &source, user).await?;
             let asked = vec![("user", user), ("object", object), ("permission", permission.clone())];
             Ok(vec![question(source, "explain", asked)])
         }
@@ -108,11 +105,8 @@ async fn object_of(client: &Client, args: &Who, called: &str) -> Result<(String,
     }
 }
 
-/// The accounts of one person: source and external id.
-async fn accounts(client: &Client, args: &Who, called: &str) -> Result<Vec<(String, String)>, CliError> {
-    if let Some(source) = &args.source {
-        return Ok(vec![(source.clone(), called.to_owned())]);
-    }
+/// The accounts of everybody who may be meant: one list a person.
+async fn persons(client: &Client, called: &str) -> Result<Vec<Vec<Value>>, CliError> {
     let people = get(client, &format!("/people?account={}", encoded(called))).await?;
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let mut persons: Vec<Vec<Value>> = list(&people["linked"]).iter().map(list).collect();
@@ -121,13 +115,36 @@ async fn accounts(client: &Client, args: &Who, called: &str) -> Result<Vec<(Stri
     alone.sort_by_key(Value::to_string);
     alone.dedup();
     persons.extend(alone.into_iter().map(|account| vec![account]));
-    let text = |account: &Value, key: &str| account[key].as_str().unwrap_or_default().to_owned();
+    Ok(persons)
+}
+
+fn text(account: &Value, key: &str) -> String {
+    account[key].as_str().unwrap_or_default().to_owned()
+}
+
+/// The account that is meant in one source. Who has the same name elsewhere does not matter there.
+async fn account_in(client: &Client, source: &str, called: &str) -> Result<String, CliError> {
+    let mut persons = persons(client, called).await?;
+    persons.iter_mut().for_each(|accounts| accounts.retain(|account| text(account, "store") == source));
+    persons.retain(|accounts| !accounts.is_empty());
     match persons.as_slice() {
+        [] => Ok(called.to_owned()),
+        [one] => Ok(one.first().map_or_else(|| called.to_owned(), |account| text(account, "external-id"))),
+        several => Err(may_be(several, called)),
+    }
+}
+
+/// The accounts of the person who is meant, in sources with access: source and external id.
+async fn accounts(client: &Client, args: &Who, called: &str) -> Result<Vec<(String, String)>, CliError> {
+    if let Some(source) = &args.source {
+        return Ok(vec![(source.clone(), called.to_owned())]);
+    }
+    match persons(client, called).await?.as_slice() {
         [one] => {
             let sources = get(client, "/sources").await?;
-            let has_access = |store: &str| {
-                list(&sources["items"]).iter().any(|item| item["name"] == store && item["description"].is_object())
-            };
+            let sources = sources["items"].as_array().cloned().unwrap_or_default();
+            let has_access =
+                |store: &str| sources.iter().any(|item| item["name"] == store && item["description"].is_object());
             let accounts = one.iter().map(|account| (text(account, "store"), text(account, "external-id")));
             let accounts: Vec<(String, String)> = accounts.filter(|(store, _)| has_access(store)).collect();
             if accounts.is_empty() {
@@ -137,15 +154,16 @@ async fn accounts(client: &Client, args: &Who, called: &str) -> Result<Vec<(Stri
             Ok(accounts)
         }
         [] => Err(CliError::new(codes::USAGE, format!("there is no user {}", escape(called)))),
-        several => {
-            let name = |account: &Value| {
-                format!("{} in {}", escape(&text(account, "user-name")), escape(&text(account, "store")))
-            };
-            let names: Vec<String> = several.iter().flatten().take(10).map(name).collect();
-            let message = format!("{} may be different people: {}", escape(called), names.join("; "));
-            Err(CliError::new(codes::USAGE, message).help("name one with --source, or say what links their accounts"))
-        }
+        several => Err(may_be(several, called)),
     }
+}
+
+fn may_be(several: &[Vec<Value>], called: &str) -> CliError {
+    let name =
+        |account: &Value| format!("{} in {}", escape(&text(account, "user-name")), escape(&text(account, "store")));
+    let names: Vec<String> = several.iter().flatten().take(10).map(name).collect();
+    let message = format!("{} may be different people: {}", escape(called), names.join("; "));
+    CliError::new(codes::USAGE, message).help("name one with --source, or say what links their accounts")
 }
 
 fn print(global: &Global, explained: bool, all: &[Answers]) {
