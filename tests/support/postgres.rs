@@ -220,7 +220,12 @@ impl Postgres {
 
     /// Runs SQL as the superuser and gives what psql prints: a line a row, `|` between columns.
     pub fn sql(&self, database: &str, sql: &str) -> String {
-        let mut psql = self.psql(database, SUPERUSER);
+        self.sql_as(SUPERUSER, database, sql)
+    }
+
+    /// Runs SQL as somebody whose password is `PASSWORD`.
+    pub fn sql_as(&self, user: &str, database: &str, sql: &str) -> String {
+        let mut psql = self.psql(database, user);
         psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut psql = psql.spawn().expect("psql is installed with the server");
         let mut input = psql.stdin.take().expect("piped");
@@ -271,6 +276,13 @@ impl Drop for Postgres {
     }
 }
 
+/// What a server has said until now, also where it collects its log in files.
+fn said(folder: &Path, data: &Path) -> String {
+    let collected = fs::read_dir(data.join("log")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let files = std::iter::once(folder.join("server.log")).chain(collected);
+    files.filter_map(|file| fs::read_to_string(file).ok()).collect()
+}
+
 /// Starts the server on a port that was free a moment ago, and waits until it answers.
 fn serve(folder: &Path, data: &Path, programs: Option<&Path>) -> (Child, u16) {
     for _ in 0..5 {
@@ -281,8 +293,7 @@ fn serve(folder: &Path, data: &Path, programs: Option<&Path>) -> (Child, u16) {
         let mut server = command.spawn().expect("starts");
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(60) {
-            let ready = fs::read_to_string(folder.join("server.log")).unwrap_or_default();
-            if ready.contains("database system is ready to accept connections") {
+            if said(folder, data).contains("database system is ready to accept connections") {
                 return (server, port);
             }
             if server.try_wait().expect("ours").is_some() {

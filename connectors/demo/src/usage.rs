@@ -71,6 +71,7 @@ fn statement(given: StatementIn) -> Statement {
         user: Some(given.person),
         role: given.role,
         text: Some(given.text),
+        within: None,
         started_ms: Some(given.started_ms),
         ended_ms: Some(given.ended_ms),
         success: Some(given.ok),

@@ -14,9 +14,12 @@ mod policies;
 mod privileges;
 mod references;
 mod roles;
+mod usage;
 mod walk;
 
-use raito_sdk::{Context, Fault, Reader, access_from_target, access_to_target, data_source, identity_store};
+use raito_sdk::{
+    Context, Fault, Reader, access_from_target, access_to_target, data_source, data_usage, identity_store,
+};
 
 /// The connector.
 pub struct Postgresql;
@@ -59,6 +62,14 @@ impl access_to_target::Guest for Postgresql {
     }
 }
 
+impl data_usage::Guest for Postgresql {
+    type Reader = usage::UsageReader;
+
+    fn open(context: Context, since_ms: Option<u64>) -> Result<data_usage::Reader, Fault> {
+        Ok(data_usage::Reader::new(usage::UsageReader::open(&context, since_ms)?))
+    }
+}
+
 #[cfg(target_family = "wasm")]
 mod export {
     use super::Postgresql;
@@ -66,4 +77,5 @@ mod export {
     raito_sdk::export_data_source!(Postgresql);
     raito_sdk::export_access_from_target!(Postgresql);
     raito_sdk::export_access_to_target!(Postgresql);
+    raito_sdk::export_data_usage!(Postgresql);
 }

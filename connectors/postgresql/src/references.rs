@@ -17,6 +17,13 @@ pub(crate) fn references(database: &str, text: &str) -> Vec<ObjectRef> {
     found
 }
 
+/// The schema and the name of `schema.name`, each quoted where it has to be.
+pub(crate) fn qualified(text: &str) -> Option<(String, String)> {
+    let (schema, behind) = identifier(text)?;
+    let (name, rest) = behind.strip_prefix('.').and_then(identifier)?;
+    rest.is_empty().then_some((schema, name))
+}
+
 /// An identifier as `quote_ident` writes it, and what stands behind it.
 fn identifier(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {

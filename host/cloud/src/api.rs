@@ -3,6 +3,7 @@
 pub(crate) mod effective;
 pub(crate) mod problem;
 pub(crate) mod scope;
+pub(crate) mod usage;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -13,6 +13,7 @@ mod route;
 mod runs;
 mod sources;
 mod tokens;
+mod usage;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -10,11 +10,13 @@ mod export;
 mod ingest;
 mod kinds;
 mod lists;
+mod named;
 mod people;
 mod rows;
 mod runs;
 mod snapshots;
 mod tokens;
+mod usage;
 mod whole;
 
 use std::fs::OpenOptions;
@@ -33,6 +35,7 @@ pub(crate) use ingest::{Ingest, IngestError};
 pub(crate) use lists::{ControlRow, Cursor, FactsOf, Filter, GroupRow, ObjectRow, Page, StatementRow, UserRow};
 pub(crate) use runs::{RunRow, SourceRow};
 pub(crate) use tokens::Token;
+pub(crate) use usage::UsageFilter;
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

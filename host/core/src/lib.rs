@@ -32,5 +32,6 @@ pub mod text;
 pub mod threshold;
 pub mod unite;
 pub mod upload;
+pub mod uses;
 pub mod vocabulary;
 pub mod warrant;

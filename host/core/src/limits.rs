@@ -11,6 +11,9 @@ use std::time::Duration;
 pub const EXTERNAL_ID_BYTES: usize = 1_024;
 /// Bytes of a name. Databases allow 63 (PostgreSQL) to 255 (Snowflake); directory names may be longer.
 pub const NAME_BYTES: usize = 1_024;
+/// The argument types of a routine. PostgreSQL allows 100 arguments, each with a name and a type of 63 bytes and a schema
+/// before it; that of `pg_stat_statements` has 1,336 bytes.
+pub const SIGNATURE_BYTES: usize = 32 * 1_024;
 /// Bytes of a description, of a comment or of a reason.
 pub const DESCRIPTION_BYTES: usize = 16 * 1_024;
 /// Bytes of a policy's text: a row filter or a mask's body.

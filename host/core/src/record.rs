@@ -21,7 +21,7 @@ pub use description::{
 pub use identity::{Group, Membership, User};
 pub use object::{DataObject, ObjectRef, Rights};
 pub use page::{AccessPage, Gap, IdentityPage, ObjectPage, Page, UsagePage};
-pub use usage::{Access, Coverage, Statement};
+pub use usage::{Access, Coverage, Named, Statement};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -215,6 +215,10 @@ text_type! {
     StatementText, 0, limits::STATEMENT_BYTES
 }
 text_type! {
+    /// What tells a routine from others of its name: the types of its arguments.
+    Signature, 0, limits::SIGNATURE_BYTES
+}
+text_type! {
     /// A tag's value.
     TagValue, 0, limits::TAG_VALUE_BYTES
 }

@@ -10,11 +10,12 @@ use raito_core::exchange::{CloudError, UploadId, UploadRules};
 use raito_core::fault::{BadRecord, LimitHit, StepFault};
 use raito_core::limits;
 use raito_core::ports::{AnyPage, Context, Guest, Opening, StepBroker, Upload, Writes};
-use raito_core::record::{AccessControl, Description, Gap, Standing, User, What};
+use raito_core::record::{AccessControl, Description, Gap, Standing, Statement, User, What};
 use raito_core::step::Step;
 use raito_core::text::{ExternalId, Name};
 use raito_core::unite::{AccessControls, AccessReading, Reading};
 use raito_core::upload::{End, Line, Receipt};
+use raito_core::uses::uses;
 
 use crate::event::RunEvent;
 use crate::pump::{Pump, Pumped, Source};
@@ -215,8 +216,9 @@ impl Reader<'_> {
             }
             AnyPage::Usage(page) => {
                 self.reading.page(page.records.statements.len(), page.gaps)?;
-                let statements = page.records.statements.into_iter();
-                lines.extend(statements.map(|statement| Line::Statement(redact::statement(statement, send, ledger))));
+                let dialect = self.description.and_then(|description| description.sql_dialect.as_ref());
+                let told = page.records.statements.into_iter().map(|statement| told(statement, dialect));
+                lines.extend(told.map(|statement| Line::Statement(redact::statement(statement, send, ledger))));
             }
         }
         Ok(lines)
@@ -264,6 +266,17 @@ impl Reader<'_> {
         self.run.ledger.append(&Event::Receipt { place: self.place(), receipt })?;
         Ok(Some(receipt))
     }
+}
+
+/// The statement, with what its text names where the target did not tell what was used.
+fn told(mut statement: Statement, dialect: Option<&Name>) -> Statement {
+    if let (true, Some(text), Some(dialect)) = (statement.accessed.is_empty(), &statement.text, dialect) {
+        match uses(text.as_str(), dialect.as_str()) {
+            Ok(named) => statement.named = named,
+            Err(_) => statement.unclear = true,
+        }
+    }
+    statement
 }
 
 fn facts(what: &[What], standing: &[Standing]) -> usize {

@@ -294,7 +294,10 @@ async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result
         }
         Step::AccessToTarget => change(run, known).await,
         Step::DataUsage => {
-            read_step(run, of(Opening::DataUsage(known.usage_since_ms))).await.map(|read| read_report(step, &read))
+            let opening = of(Opening::DataUsage(known.usage_since_ms));
+            // Texts are read in the dialect of the target, where it has one.
+            let read = read_step(run, Task { description: known.description.as_ref(), ..opening }).await?;
+            Ok(read_report(step, &read))
         }
     }
 }

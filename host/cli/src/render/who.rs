@@ -119,21 +119,55 @@ fn way(item: &Value) -> String {
     way.join(" ")
 }
 
+/// What is known of use, where answers say it.
+fn usage(answers: &Answers) -> Option<String> {
+    let usage = answers.first.get("usage")?;
+    let covered: Vec<String> =
+        list(usage, "covered").map(|one| format!("{} to {}", time(&one["from-ms"]), time(&one["to-ms"]))).collect();
+    if covered.is_empty() {
+        return answers
+            .items
+            .iter()
+            .any(|item| item["last-use"].is_object())
+            .then(|| "  usage: never told whole".to_owned());
+    }
+    let count = |key: &str, what: &str| {
+        let number = usage[key].as_u64().unwrap_or_default();
+        (number > 0).then(|| format!("; {number} statements {what}"))
+    };
+    let unclear = count("unclear", "of which nobody can tell what they used").unwrap_or_default();
+    let without = count("without-person", "of which nobody can tell who ran them").unwrap_or_default();
+    let last = covered.len().saturating_sub(3);
+    let earlier = if last > 0 { format!("{last} earlier times, ") } else { String::new() };
+    Some(format!("  usage: told whole from {earlier}{}{unclear}{without}", covered[last..].join(", ")))
+}
+
+/// When a permission was last used.
+fn last_use(item: &Value) -> String {
+    let last = &item["last-use"];
+    match last["precise"].as_bool() {
+        Some(true) => time(&last["at-ms"]),
+        Some(false) => format!("by {}", time(&last["at-ms"])),
+        None => String::new(),
+    }
+}
+
 /// The table of answers.
 pub(crate) fn table(answers: &Answers) -> Vec<String> {
     let by_user = !answers.first["object"].is_object();
-    let mut rows =
-        vec![[if by_user { "object" } else { "who" }, "permission", "how", "notes", "way"].map(str::to_owned)];
+    let mut rows = vec![
+        [if by_user { "object" } else { "who" }, "permission", "how", "last used", "notes", "way"].map(str::to_owned),
+    ];
     for item in &answers.items {
         let first = if by_user { object(&item["object"]) } else { text(&item["user"], "name").into_owned() };
         let (permission, how) = (text(item, "permission").into_owned(), text(item, "how").into_owned());
-        rows.push([first, permission, how, notes(item), way(item)]);
+        rows.push([first, permission, how, last_use(item), notes(item), way(item)]);
     }
     let widths: Vec<usize> =
-        (0..4).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0).min(60)).collect();
-    let line = |row: &[String; 5]| {
+        (0..5).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0).min(60)).collect();
+    let line = |row: &[String; 6]| {
         let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        format!("  {}  {}", cells.join("  "), row[4]).trim_end().to_owned()
+        format!("  {}  {}", cells.join("  "), row[5]).trim_end().to_owned()
     };
     let mut lines: Vec<String> = rows.iter().map(line).collect();
     if answers.items.is_empty() {
@@ -142,6 +176,7 @@ pub(crate) fn table(answers: &Answers) -> Vec<String> {
             lines = vec!["  nothing".to_owned()];
         }
     }
+    lines.extend(usage(answers).filter(|_| !answers.items.is_empty()));
     if answers.more {
         lines.push("  and more: raise --limit, or narrow with --permission and --how".to_owned());
     }
@@ -211,7 +246,10 @@ pub(crate) fn explanation(answer: &Value) -> Vec<String> {
 
 /// Answers as comma-separated values with a head (RFC 4180).
 pub(crate) fn csv(all: &[Answers]) -> Vec<String> {
-    let mut lines = vec!["source,user,user-id,object,permission,how,usable,conditional,rows,path,others".to_owned()];
+    let mut lines = vec![
+        "source,user,user-id,object,permission,how,usable,conditional,rows,path,others,last-used,last-used-precise"
+            .to_owned(),
+    ];
     for (source, item) in all.iter().flat_map(|answers| answers.items.iter().map(|item| (&answers.source, item))) {
         let cells = [
             escape(source).into_owned(),
@@ -225,6 +263,8 @@ pub(crate) fn csv(all: &[Answers]) -> Vec<String> {
             rows(&item["rows"]),
             way(&serde_json::json!({ "path": item["path"] })),
             item["others"].to_string(),
+            item["last-use"]["at-ms"].as_i64().map(|_| time(&item["last-use"]["at-ms"])).unwrap_or_default(),
+            item["last-use"]["precise"].as_bool().map(|precise| precise.to_string()).unwrap_or_default(),
         ];
         lines.push(cells.map(|cell| quoted(&cell)).join(","));
     }

@@ -4,6 +4,8 @@ use raito_core::record::ObjectRef;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::usage::{LastUse, UsageCoverage};
+
 /// Somebody.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -64,6 +66,9 @@ pub(crate) struct AnswerItem {
     pub(crate) path: Vec<StepItem>,
     /// How many other facts give the same.
     pub(crate) others: u64,
+    /// When the user last used the permission on the object, as far as that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_use: Option<LastUse>,
 }
 
 /// Somebody who reaches data through other objects.
@@ -137,6 +142,9 @@ pub(crate) struct AccessPage {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) may_reach: Vec<MayReachItem>,
     pub(crate) coverage: Coverage,
+    /// What is known of use; absent where the answer is about the past.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) usage: Option<UsageCoverage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next_cursor: Option<String>,
 }

@@ -17,6 +17,7 @@ use super::App;
 use super::answer::{Refusal, aside};
 use super::naming::objects_named;
 use super::route::{Route, question, schema};
+use super::usage::add_last_uses;
 use crate::api::effective::{
     AccessPage, AnswerItem, Coverage, Explained, IndirectItem, MayReachItem, Missing, PersonItem, RowsItem, StepItem,
 };
@@ -186,12 +187,27 @@ async fn answered<T: Send + 'static>(
     aside(move || answer(asking)).await.map(Json)
 }
 
+/// Answers with a page of access. What is so now is told with when it was last used.
+async fn with_uses(
+    app: &App,
+    source: &str,
+    asked: Asked,
+    answer: fn(Asking) -> Result<AccessPage, Refusal>,
+) -> Result<Json<AccessPage>, Refusal> {
+    let is_now = asked.as_ref().is_ok_and(|question| question.as_of.is_none());
+    let Json(mut page) = answered(app, source, asked, answer).await?;
+    if is_now {
+        add_last_uses(app, source, &mut page).await?;
+    }
+    Ok(Json(page))
+}
+
 async fn who(State(app): State<App>, Path(source): Path<String>, asked: Asked) -> Result<Json<AccessPage>, Refusal> {
-    answered(&app, &source, asked, Asking::who).await
+    with_uses(&app, &source, asked, Asking::who).await
 }
 
 async fn access(State(app): State<App>, Path(source): Path<String>, asked: Asked) -> Result<Json<AccessPage>, Refusal> {
-    answered(&app, &source, asked, Asking::access).await
+    with_uses(&app, &source, asked, Asking::access).await
 }
 
 async fn explain(State(app): State<App>, Path(source): Path<String>, asked: Asked) -> Result<Json<Explained>, Refusal> {
@@ -217,6 +233,7 @@ impl Asking {
             indirect,
             may_reach,
             coverage: self.coverage,
+            usage: None,
             next_cursor: next,
         })
     }
@@ -238,6 +255,7 @@ impl Asking {
             indirect: vec![],
             may_reach: vec![],
             coverage: self.coverage,
+            usage: None,
             next_cursor,
         })
     }
@@ -332,6 +350,7 @@ fn item(snapshot: &Snapshot, answer: &Answer) -> AnswerItem {
         masked: answer.masked.iter().map(|id| snapshot.principal(*id).name.to_string()).collect(),
         path: path.as_ref().map(|path| steps(snapshot, &path.steps)).unwrap_or_default(),
         others: path.map_or(0, |path| path.others as u64),
+        last_use: None,
     }
 }
 

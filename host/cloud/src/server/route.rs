@@ -3,7 +3,7 @@
 use axum::routing::MethodRouter;
 use schemars::{Schema, SchemaGenerator};
 
-use super::{App, controls, effective, export, naming, people, runs, sources, tokens};
+use super::{App, controls, effective, export, naming, people, runs, sources, tokens, usage};
 use crate::api::scope::Scope;
 
 /// Makes the schema of a type.
@@ -83,6 +83,7 @@ pub(super) fn all() -> Vec<Route> {
         runs::routes(),
         sources::routes(),
         effective::routes(),
+        usage::routes(),
         naming::routes(),
         people::routes(),
         controls::routes(),

@@ -223,9 +223,12 @@ create table statements (
     precise integer not null,
     bytes integer,
     rows integer,
+    -- Whether nobody can tell what it used.
+    unclear integer not null,
     primary key (source, key)
 ) strict, without rowid;
 create index statements_by_time on statements (source, started_ms);
+create index statements_by_user on statements (source, user_id);
 
 create table accesses (
     source integer not null references sources (id),

@@ -205,8 +205,8 @@ impl Commit<'_> {
             sqlx::query_scalar("select count(*) from temp.staged_statements").fetch_one(&mut *connection).await?;
         let added = sqlx::query(
             "insert into statements (source, key, external_id, user_id, role_id, statement, started_ms, ended_ms, success, calls, \
-             precise, bytes, rows) select ?1, key, external_id, user_id, role_id, statement, started_ms, ended_ms, success, calls, \
-             precise, bytes, rows from temp.staged_statements s where not exists \
+             precise, bytes, rows, unclear) select ?1, key, external_id, user_id, role_id, statement, started_ms, ended_ms, success, calls, \
+             precise, bytes, rows, unclear from temp.staged_statements s where not exists \
              (select 1 from statements t where t.source = ?1 and t.key = s.key)",
         )
         .bind(self.source)
@@ -219,6 +219,8 @@ impl Commit<'_> {
         .bind(self.source)
         .execute(&mut *connection)
         .await?;
+        let description = self.description(&mut *connection).await?;
+        super::named::resolve(&mut *connection, self.source, description.as_ref()).await?;
         if let Some(coverage) = coverage {
             sqlx::query("insert into coverages values (?1, ?2, ?3, ?4)")
                 .bind(self.source)
@@ -232,6 +234,15 @@ impl Commit<'_> {
         receipt.added += added;
         receipt.unchanged += number(staged).saturating_sub(added);
         Ok(())
+    }
+
+    /// The source's description, where it has described itself.
+    async fn description(&self, connection: &mut SqliteConnection) -> Result<Option<Description>, IngestError> {
+        let text: Option<String> = sqlx::query_scalar("select description from sources where id = ?1")
+            .bind(self.source)
+            .fetch_one(connection)
+            .await?;
+        Ok(text.map(|text| serde_json::from_str(&text).map_err(StoreError::Content)).transpose()?)
     }
 
     /// Writes down that this upload was taken in; a second one of the same step is refused by its key.

@@ -15,6 +15,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Sqlite, SqliteConnection};
 
 use super::commit::{Commit, after_last};
 use super::kinds::{self, Kind};
+use super::named;
 use super::rows::{self, Row, Value};
 use super::{Store, StoreError, integer};
 
@@ -83,6 +84,7 @@ pub(crate) struct Ingest {
     refs_written: HashSet<Key>,
     statements: Vec<Row>,
     accesses: Vec<Row>,
+    names: Vec<Row>,
     description: Option<Box<Description>>,
     coverage: Option<Coverage>,
     gaps: Vec<Gap>,
@@ -115,7 +117,7 @@ impl Store {
             }
             buffers.push(Buffer { kind, rows: Vec::with_capacity(BATCH), full: kind.insert(BATCH) });
         }
-        for statement in [CLEAR_REFS, STAGE_REFS, STAGE_STATEMENTS, CLEAR_STATEMENTS, STAGE_ACCESSES, CLEAR_ACCESSES] {
+        for statement in STAGES {
             sqlx::query(statement).execute(&mut *connection).await?;
         }
         Ok(Ingest {
@@ -129,6 +131,7 @@ impl Store {
             refs_written: HashSet::new(),
             statements: Vec::new(),
             accesses: Vec::new(),
+            names: Vec::new(),
             description: None,
             coverage: None,
             gaps: Vec::new(),
@@ -139,10 +142,21 @@ impl Store {
     }
 }
 
+/// What makes the tables of what is no record of a kind, and clears what an earlier upload left in them.
+const STAGES: [&str; 8] = [
+    CLEAR_REFS,
+    STAGE_REFS,
+    STAGE_STATEMENTS,
+    CLEAR_STATEMENTS,
+    STAGE_ACCESSES,
+    CLEAR_ACCESSES,
+    named::STAGE,
+    named::CLEAR,
+];
 const CLEAR_REFS: &str = "drop table if exists temp.staged_refs";
 const STAGE_REFS: &str = "create temporary table staged_refs (object_key, kind, path, signature)";
 const STAGE_STATEMENTS: &str = "create temporary table if not exists staged_statements (key blob primary key, external_id, \
-     user_id, role_id, statement, started_ms, ended_ms, success, calls, precise, bytes, rows) without rowid";
+     user_id, role_id, statement, started_ms, ended_ms, success, calls, precise, bytes, rows, unclear) without rowid";
 const CLEAR_STATEMENTS: &str = "delete from temp.staged_statements";
 const STAGE_ACCESSES: &str = "create temporary table if not exists staged_accesses \
                               (statement_key blob, object_key blob, action, primary key (statement_key, object_key, action)) without rowid";
@@ -315,7 +329,9 @@ impl Ingest {
             let object = self.refer(&access.object).await?;
             self.accesses.push(vec![key.into(), object.into(), access.action.as_str().to_owned().into()]);
         }
-        if self.statements.len() >= BATCH || self.accesses.len() >= BATCH * 4 {
+        let within = statement.within.as_ref();
+        self.names.extend(statement.named.iter().filter_map(|name| named::staged(key, within, name)));
+        if self.statements.len() >= BATCH || self.names.len() >= BATCH * 4 || self.accesses.len() >= BATCH * 4 {
             self.flush_statements().await?;
         }
         Ok(())
@@ -324,12 +340,18 @@ impl Ingest {
     async fn flush_statements(&mut self) -> Result<(), IngestError> {
         if !self.statements.is_empty() {
             let sql =
-                format!("insert or ignore into temp.staged_statements values {}", values(12, self.statements.len()));
+                format!("insert or ignore into temp.staged_statements values {}", values(13, self.statements.len()));
             insert(&mut self.connection, sql, &mut self.statements).await?;
         }
         while !self.accesses.is_empty() {
             let mut some: Vec<Row> = self.accesses.drain(..self.accesses.len().min(BATCH * 4)).collect();
             let sql = format!("insert or ignore into temp.staged_accesses values {}", values(3, some.len()));
+            insert(&mut self.connection, sql, &mut some).await?;
+        }
+        while !self.names.is_empty() {
+            let mut some: Vec<Row> = self.names.drain(..self.names.len().min(BATCH * 4)).collect();
+            let columns = values(named::COLUMNS, some.len());
+            let sql = format!("insert or ignore into temp.staged_names values {columns}");
             insert(&mut self.connection, sql, &mut some).await?;
         }
         Ok(())

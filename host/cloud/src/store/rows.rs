@@ -241,5 +241,6 @@ pub(super) fn statement(statement: &Statement) -> Row {
         statement.precise.into(),
         statement.bytes.into(),
         statement.rows.into(),
+        statement.unclear.into(),
     ]
 }

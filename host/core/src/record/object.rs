@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Tag;
 use crate::digest::{Hasher, Key};
-use crate::text::{ExternalId, Kind, Name, PathPart, Remark};
+use crate::text::{ExternalId, Kind, Name, PathPart, Remark, Signature};
 
 /// Names one object of a target. Unique by kind, path and signature together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -19,14 +19,14 @@ pub struct ObjectRef {
     pub path: Vec<PathPart>,
     /// What tells objects of the same path apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signature: Option<Name>,
+    pub signature: Option<Signature>,
 }
 
 impl ObjectRef {
     /// What identifies the object among all objects of its target.
     pub fn key(&self) -> Key {
         let mut hasher = Hasher::default();
-        hasher.field(self.kind.as_str()).optional(self.signature.as_ref().map(Name::as_str));
+        hasher.field(self.kind.as_str()).optional(self.signature.as_ref().map(Signature::as_str));
         for part in &self.path {
             hasher.field(part.as_str());
         }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ObjectRef;
-use crate::text::{ExternalId, PermissionName, StatementText};
+use crate::text::{ExternalId, PathPart, PermissionName, StatementText};
 
 /// One object that a statement used.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -12,6 +12,16 @@ use crate::text::{ExternalId, PermissionName, StatementText};
 pub struct Access {
     /// The object.
     pub object: ObjectRef,
+    /// What was done with it.
+    pub action: PermissionName,
+}
+
+/// Something that a statement's text names, as it is written there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Named {
+    /// The end of the object's path: its name, and before it what the text says of where it is.
+    pub parts: Vec<PathPart>,
     /// What was done with it.
     pub action: PermissionName,
 }
@@ -31,7 +41,16 @@ pub struct Statement {
     /// The text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<StatementText>,
-    /// When it began, in milliseconds since 1970.
+    /// The object that names in the text are below, such as a database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<ObjectRef>,
+    /// What the text names, where the target did not tell what was used. The cloud finds the objects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub named: Vec<Named>,
+    /// Whether something may have been used that nobody can tell: the text is hidden, or could not be understood.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unclear: bool,
+    /// When it began, in milliseconds since 1970; for several, the earliest that the first of them can have begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_ms: Option<u64>,
     /// When it ended.

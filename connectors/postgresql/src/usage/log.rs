@@ -1,0 +1,373 @@
+//! The server's log, where pgaudit writes each relation that a statement uses.
+//!
+//! Files are read from where the last completed run ended, in parts, and only up to the time at which this run began. What a
+//! run has read before is read again only where its end is not certain, and known by its id.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use raito_sdk::data_usage::{Access, Coverage, Page, Statement};
+use raito_sdk::{Call, Context, Fault, Gap, Settings, SqlRow, state};
+use serde::{Deserialize, Serialize};
+
+use super::audit::{Used, audited, is_whole};
+use super::entries::{Cutter, Entry, Format, Zones, entry};
+use super::people::People;
+use super::{LOG, gap};
+use crate::cluster::Scope;
+use crate::names::object_ref;
+
+/// Bytes of a file that are asked for at once: in base64 with its line ends less than a cell may have.
+const PART: i64 = 720_000;
+/// The longest record that is understood, in bytes. A longer one is left out.
+const RECORD: usize = 4 * 1024 * 1024;
+/// Bytes of a file's beginning that it is known by.
+const HEAD: i64 = 512;
+/// How long a line may take from its time into the file, in milliseconds: younger ones are left to the next run.
+const SETTLING: u64 = 2_000;
+/// Statements that wait for their further lines.
+const OPEN: usize = 1_024;
+/// Bytes of a text that are reported; a longer one is cut.
+const TEXT: usize = 60_000;
+/// The key of what is remembered.
+const STATE: &str = "log";
+
+/// What the last completed run left.
+#[derive(Default, Serialize, Deserialize)]
+struct Memory {
+    /// The cluster.
+    server: String,
+    /// Until when the log was read.
+    to_ms: u64,
+    /// The files that were there, the newest last.
+    files: Vec<Read>,
+}
+
+/// How much of a file was read.
+#[derive(Clone, Serialize, Deserialize)]
+struct Read {
+    name: String,
+    /// Its first bytes, in base64.
+    head: String,
+    offset: i64,
+}
+
+struct File {
+    name: String,
+    format: Format,
+    size: i64,
+    changed_ms: u64,
+}
+
+/// A file that is being read.
+struct Current {
+    read: Read,
+    format: Format,
+    size: i64,
+    /// Where the next part begins.
+    next: i64,
+    cutter: Cutter,
+    /// Where the next record begins.
+    record: i64,
+    /// Where the first record stands that is left to the next run.
+    left: Option<i64>,
+}
+
+/// The log.
+pub(crate) struct Log {
+    at: Option<String>,
+    scope: Scope,
+    people: People,
+    zones: Zones,
+    files: VecDeque<File>,
+    current: Option<Current>,
+    before: Memory,
+    memory: Memory,
+    /// From when on the log is whole; none before anything was read.
+    from_ms: Option<u64>,
+    /// Whether the log can be whole at all.
+    whole: bool,
+    to_ms: u64,
+    open: BTreeMap<String, (String, Statement)>,
+    gaps: Vec<Gap>,
+    ended: bool,
+}
+
+fn call(statement: &str, at: Option<&String>) -> Call {
+    let call = Call::new(LOG, statement);
+    match at {
+        Some(at) => call.at(at),
+        None => call,
+    }
+}
+
+fn milliseconds(row: &SqlRow, column: usize) -> u64 {
+    row.integer(column).and_then(|number| u64::try_from(number).ok()).unwrap_or_default()
+}
+
+impl Log {
+    /// Opens the log, or says why it tells nothing.
+    pub(crate) fn open(context: &Context, since_ms: Option<u64>) -> Result<Result<Self, String>, Fault> {
+        let at = Settings::new(context).place(LOG).and_then(|place| place.at.first().cloned());
+        let mut row = call("log-settings", at.as_ref()).query_one()?;
+        let (collector, destinations, audited) = (row.text(0), row.text(1), row.text(2));
+        let (server, started_ms, now_ms, zone) =
+            (row.text(3), milliseconds(&row, 4), milliseconds(&row, 5), row.text(6));
+        if collector != "on" {
+            return Ok(Err("usage: the server does not collect its log: set logging_collector to on".into()));
+        }
+        let Some(format) = ["jsonlog", "csvlog"].into_iter().find(|format| destinations.contains(format)) else {
+            return Ok(Err("usage: the server's log is for people only: add jsonlog to log_destination".into()));
+        };
+        if audited.is_empty() {
+            return Ok(Err(
+                "usage: pgaudit is not loaded: add it to shared_preload_libraries, and set pgaudit.log".into()
+            ));
+        }
+        let format = if format == "jsonlog" { Format::Json } else { Format::Csv };
+        let mut gaps = Vec::new();
+        if !is_whole(&audited) {
+            gaps.push(gap(format!("usage: pgaudit.log is {audited}, so not all reading and writing is logged")));
+        }
+        let mut exceptions = call("log-exceptions", at.as_ref()).query()?;
+        while let Some(mut row) = exceptions.next_row()? {
+            let (role, database) = (row.text(0), row.text(1));
+            gaps.push(gap(format!("usage: what is logged differs for role {role:?} in database {database:?}")));
+        }
+        let before = remembered(&server, since_ms)?;
+        let files = files(at.as_ref(), format)?;
+        let to_ms = now_ms.saturating_sub(SETTLING);
+        let memory = Memory { server, to_ms, files: Vec::new() };
+        let mut log = Self {
+            scope: Scope::new(context),
+            people: People::read(context)?,
+            zones: zones(at.as_ref(), &zone)?,
+            whole: gaps.is_empty(),
+            at,
+            files,
+            current: None,
+            from_ms: None,
+            before,
+            memory,
+            to_ms,
+            open: BTreeMap::new(),
+            gaps,
+            ended: false,
+        };
+        log.join(started_ms)?;
+        Ok(Ok(log))
+    }
+
+    /// What the log covers.
+    pub(crate) fn coverage(&self) -> Option<Coverage> {
+        let from_ms = self.from_ms.filter(|_| self.whole)?;
+        Some(Coverage { from_ms: from_ms.min(self.to_ms), to_ms: self.to_ms })
+    }
+
+    /// Sets from when on the log is whole: from where the last run ended, if the file is there that it read last. A server that
+    /// was started since may have had other settings in between.
+    fn join(&mut self, started_ms: u64) -> Result<(), Fault> {
+        let Some(last) = self.before.files.last().cloned() else { return Ok(()) };
+        let known = self.files.iter().any(|file| file.name == last.name && file.size >= last.offset);
+        if known && self.head(&last.name)? == last.head {
+            let before_ms = self.before.to_ms;
+            self.from_ms = Some(if started_ms > before_ms { started_ms } else { before_ms });
+        }
+        Ok(())
+    }
+
+    /// Some bytes of a file.
+    fn part(&self, name: &str, offset: i64, length: i64) -> Result<Vec<u8>, Fault> {
+        let part = call("log-part", self.at.as_ref()).text("name", name).integer("offset", offset);
+        let mut row = part.integer("length", length).query_one()?;
+        let text: String = row.text(0).split_ascii_whitespace().collect();
+        STANDARD
+            .decode(text)
+            .map_err(|error| raito_sdk::fault(raito_sdk::FaultKind::Internal, format!("{name}: {error}")))
+    }
+
+    fn head(&self, name: &str) -> Result<String, Fault> {
+        Ok(STANDARD.encode(self.part(name, 0, HEAD)?))
+    }
+
+    /// Begins the next file that has something new.
+    fn begin(&mut self) -> Result<bool, Fault> {
+        while let Some(file) = self.files.pop_front() {
+            let head = self.head(&file.name)?;
+            // A file that grows from less than a whole head is known by what it had.
+            let known = self.before.files.iter().find(|known| known.name == file.name && file.size >= known.offset);
+            let offset = known.filter(|known| known.head == head).map_or(0, |known| known.offset);
+            let read = Read { name: file.name, head, offset };
+            if offset >= file.size {
+                self.memory.files.push(read);
+                continue;
+            }
+            let (format, size) = (file.format, file.size);
+            let cutter = Cutter::default();
+            self.current = Some(Current { read, format, size, next: offset, cutter, record: offset, left: None });
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// The next page: the statements that a part of a file completes.
+    pub(crate) fn next(&mut self) -> Result<Option<Page>, Fault> {
+        loop {
+            if self.ended {
+                return Ok(None);
+            }
+            let mut told = Vec::new();
+            if self.current.is_some() || self.begin()? {
+                self.read_part(&mut told)?;
+            } else {
+                self.ended = true;
+                told.extend(std::mem::take(&mut self.open).into_values().map(|(_, statement)| statement));
+                self.remember()?;
+            }
+            if !told.is_empty() || !self.gaps.is_empty() {
+                return Ok(Some(Page { statements: told, gaps: std::mem::take(&mut self.gaps), resume: None }));
+            }
+        }
+    }
+
+    fn read_part(&mut self, told: &mut Vec<Statement>) -> Result<(), Fault> {
+        let Some(mut current) = self.current.take() else { return Ok(()) };
+        let length = PART.min(current.size - current.next);
+        let bytes = self.part(&current.read.name, current.next, length)?;
+        let whole = i64::try_from(bytes.len()).unwrap_or(i64::MAX) == length;
+        current.next += length;
+        current.cutter.push(&bytes);
+        for record in current.cutter.records(current.format) {
+            let at = current.record;
+            current.record += i64::try_from(record.len()).unwrap_or_default() + 1;
+            match entry(current.format, &record, &self.zones) {
+                Some(entry) if entry.time_ms > self.to_ms => {
+                    current.left.get_or_insert(at);
+                }
+                Some(entry) => self.take(entry, told),
+                None => {
+                    self.whole = false;
+                    self.gaps
+                        .push(gap(format!("usage: {} at byte {at}: the entry is not understood", current.read.name)));
+                }
+            }
+        }
+        if current.cutter.pending() > RECORD {
+            current.cutter.forget();
+            self.whole = false;
+            self.gaps.push(gap(format!("usage: {}: an entry is longer than {RECORD} bytes", current.read.name)));
+        }
+        if current.next < current.size && whole {
+            self.current = Some(current);
+        } else {
+            let offset = current.left.unwrap_or(current.record);
+            self.memory.files.push(Read { offset, ..current.read });
+        }
+        Ok(())
+    }
+
+    /// Takes an entry: a line of pgaudit is part of a statement, and one about a changed setting ends what is covered.
+    fn take(&mut self, entry: Entry, told: &mut Vec<Statement>) {
+        let is_setting = ["\"pgaudit.", "\"log_destination\"", "\"log_min_messages\"", "\"logging_collector\""];
+        if self.from_ms.is_none()
+            || (entry.user.is_empty() && is_setting.iter().any(|name| entry.message.contains(name)))
+        {
+            self.from_ms = Some(entry.time_ms);
+        }
+        let excluded = &self.scope.excluded;
+        let Some(line) = audited(&entry.message, &entry.database, |schema| excluded.iter().any(|name| name == schema))
+        else {
+            return;
+        };
+        let id = format!("{}/{}", entry.session, line.statement);
+        let is_more = self.open.get(&entry.session).is_some_and(|(open, _)| *open == id);
+        if !is_more {
+            if self.open.len() >= OPEN {
+                told.extend(std::mem::take(&mut self.open).into_values().map(|(_, statement)| statement));
+            }
+            if matches!(line.used, Used::System) {
+                return;
+            }
+            let statement = self.statement(&entry, id.clone());
+            let before = self.open.insert(entry.session.clone(), (id, statement));
+            told.extend(before.map(|(_, statement)| statement));
+        }
+        let Some((_, statement)) = self.open.get_mut(&entry.session) else { return };
+        if let Used::Object(access) = line.used
+            && !statement.accessed.iter().any(|known| is_same(known, &access))
+        {
+            statement.accessed.push(access);
+        }
+        if statement.text.is_none() {
+            statement.text = line.text.map(|text| cut(&text));
+        }
+    }
+
+    fn statement(&self, entry: &Entry, external_id: String) -> Statement {
+        Statement {
+            external_id,
+            user: self.people.login(&entry.user),
+            role: None,
+            text: None,
+            within: Some(object_ref("database", &[&entry.database])),
+            started_ms: Some(entry.time_ms),
+            ended_ms: None,
+            success: None,
+            calls: 1,
+            precise: true,
+            accessed: vec![],
+            bytes: None,
+            rows: None,
+        }
+    }
+
+    fn remember(&mut self) -> Result<(), Fault> {
+        if self.from_ms.is_none() {
+            self.from_ms = Some(self.to_ms);
+        }
+        let text = serde_json::to_vec(&self.memory).unwrap_or_default();
+        state::set(STATE, &text)
+    }
+}
+
+fn is_same(one: &Access, other: &Access) -> bool {
+    one.action == other.action && one.object.kind == other.object.kind && one.object.path == other.object.path
+}
+
+fn cut(text: &str) -> String {
+    let end = (0..=text.len().min(TEXT)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    text[..end].to_owned()
+}
+
+/// What the last completed run left of this cluster. Nothing where the cloud knows nothing of this target.
+fn remembered(server: &str, since_ms: Option<u64>) -> Result<Memory, Fault> {
+    let stored = if since_ms.is_some() { state::get(STATE) } else { None };
+    let memory: Option<Memory> = stored.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    Ok(memory.filter(|memory| memory.server == server).unwrap_or_default())
+}
+
+/// The files of a format, the oldest first.
+fn files(at: Option<&String>, format: Format) -> Result<VecDeque<File>, Fault> {
+    let mut files = Vec::new();
+    let mut rows = call("log-files", at).query()?;
+    while let Some(mut row) = rows.next_row()? {
+        let name = row.text(0);
+        if Format::of(&name) == Some(format) {
+            let (size, changed_ms) = (row.integer(1).unwrap_or_default(), milliseconds(&row, 2));
+            files.push(File { name, format, size, changed_ms });
+        }
+    }
+    files.sort_by(|a, b| (a.changed_ms, &a.name).cmp(&(b.changed_ms, &b.name)));
+    Ok(files.into())
+}
+
+/// The abbreviations of time zones, with the one that the log has now.
+fn zones(at: Option<&String>, zone: &str) -> Result<Zones, Fault> {
+    let mut zones = BTreeMap::from([("UTC".to_owned(), 0), ("GMT".to_owned(), 0)]);
+    let mut rows = call("log-zones", at).text("zone", zone).query()?;
+    while let Some(mut row) = rows.next_row()? {
+        zones.insert(row.text(0), row.integer(1).unwrap_or_default() * 1_000);
+    }
+    Ok(Zones(zones))
+}
