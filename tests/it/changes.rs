@@ -434,7 +434,12 @@ fn a_technical_name_that_is_taken_is_not_given_again_and_stays_once_it_is_given(
     let renamed = json!({ "name": "all staff", "kind": "role", "what": [], "who": [managed.member("bob")] });
     managed.change(&ids[0], &renamed);
     assert_eq!(managed.internal(&ids[0])["control"]["actual-name"], "staff__0");
+    // What nobody carries out is not connected; what waits for a run is out of date.
+    assert_eq!(managed.internal(&ids[1])["status"], "out-of-date");
+    managed.place.run(&["--skip-data-access-sync"]);
+    assert_eq!(managed.internal(&ids[1])["status"], "not-connected");
     managed.place.run(&["--apply-first"]);
+    assert_eq!(managed.internal(&ids[1])["status"], "synced");
     let made = managed.server.rows("shop", "select rolname from pg_roles where rolname like 'staff%' order by 1");
     assert_eq!(made, ["staff", "staff__0", "staff__1"]);
 }

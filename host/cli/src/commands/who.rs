@@ -246,7 +246,8 @@ fn is_complete(answer: &Value, everywhere: bool) -> bool {
     let coverage = &answer["coverage"];
     let empty = |key: &str| coverage[key].as_array().is_none_or(Vec::is_empty);
     let reads = coverage["reads"].as_array();
-    let whole = reads
-        .is_some_and(|reads| !reads.is_empty() && reads.iter().all(|read| read["complete-ms"] == read["newest-ms"]));
+    // Usage changes nothing of who may do what.
+    let is_whole = |read: &Value| read["complete-ms"] == read["newest-ms"] || read["step"] == "data-usage";
+    let whole = reads.is_some_and(|reads| !reads.is_empty() && reads.iter().all(is_whole));
     whole && empty("gaps") && (!everywhere || empty("not-granted")) && empty("incomplete") && empty("not-expanded")
 }

@@ -122,24 +122,25 @@ fn way(item: &Value) -> String {
 /// What is known of use, where answers say it.
 fn usage(answers: &Answers) -> Option<String> {
     let usage = answers.first.get("usage")?;
+    let mut notes = Vec::new();
     let covered: Vec<String> =
         list(usage, "covered").map(|one| format!("{} to {}", time(&one["from-ms"]), time(&one["to-ms"]))).collect();
-    if covered.is_empty() {
-        return answers
-            .items
-            .iter()
-            .any(|item| item["last-use"].is_object())
-            .then(|| "  usage: never told whole".to_owned());
-    }
-    let count = |key: &str, what: &str| {
+    let earlier = covered.len().saturating_sub(3);
+    notes.push(match covered.len() {
+        0 => "never told whole".to_owned(),
+        1..=3 => format!("told whole from {}", covered.join(", ")),
+        _ => format!("told whole from {earlier} earlier times, {}", covered[earlier..].join(", ")),
+    });
+    for (key, what) in [("unclear", "what they used"), ("without-person", "who ran them")] {
         let number = usage[key].as_u64().unwrap_or_default();
-        (number > 0).then(|| format!("; {number} statements {what}"))
-    };
-    let unclear = count("unclear", "of which nobody can tell what they used").unwrap_or_default();
-    let without = count("without-person", "of which nobody can tell who ran them").unwrap_or_default();
-    let last = covered.len().saturating_sub(3);
-    let earlier = if last > 0 { format!("{last} earlier times, ") } else { String::new() };
-    Some(format!("  usage: told whole from {earlier}{}{unclear}{without}", covered[last..].join(", ")))
+        if number > 0 {
+            notes.push(format!("{number} statements of which nobody can tell {what}"));
+        }
+    }
+    notes.extend(
+        list(usage, "gaps").filter_map(Value::as_str).map(|gap| escape(gap).trim_start_matches("usage: ").to_owned()),
+    );
+    Some(format!("  usage: {}", notes.join("; ")))
 }
 
 /// When a permission was last used.

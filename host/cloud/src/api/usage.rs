@@ -60,6 +60,9 @@ pub(crate) struct UsageCoverage {
     pub(crate) unclear: u64,
     /// Statements of which nobody can tell who ran them.
     pub(crate) without_person: u64,
+    /// What the last run could not read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) gaps: Vec<String>,
 }
 
 /// Uses, and what they rest on.

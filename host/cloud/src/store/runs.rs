@@ -1,10 +1,12 @@
 //! Sources and their runs.
 
 use raito_core::exchange::{Outcome, RunClosing, RunOpened, RunOpening, StepReport};
+use raito_core::step::Step;
 use raito_core::text::RunId;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value as Json;
+use sqlx::SqliteConnection;
 
 use super::{Store, StoreError, integer, number};
 
@@ -115,6 +117,11 @@ impl Store {
                 .bind(serde_json::to_string(report)?)
                 .execute(&mut *transaction)
                 .await?;
+            // Left out, unless an earlier step kept it from running.
+            let skipped = report.outcome == Outcome::Skipped;
+            if report.step == Step::AccessToTarget && (!skipped || closing.outcome == Outcome::Completed) {
+                connect(&mut transaction, run, !skipped).await?;
+            }
         }
         transaction.commit().await?;
         Ok(())
@@ -197,4 +204,16 @@ impl Store {
         let (began_ms, ended_ms) = (number(began), ended.map(number));
         Ok(RunRow { id, source, connector, connector_version, connector_sha256, began_ms, ended_ms, outcome, steps })
     }
+}
+
+/// Says of access controls that wait for a change whether anything carries changes out at their source.
+async fn connect(connection: &mut SqliteConnection, run: &RunId, connected: bool) -> Result<(), StoreError> {
+    let (from, to) = if connected { ("not-connected", "out-of-date") } else { ("out-of-date", "not-connected") };
+    sqlx::query("update internal_controls set status = ?3 where status = ?2 and source = (select source from runs where id = ?1)")
+        .bind(run.as_str())
+        .bind(from)
+        .bind(to)
+        .execute(connection)
+        .await?;
+    Ok(())
 }

@@ -291,20 +291,22 @@ impl Store {
         .bind(at)
         .fetch_all(&self.pool)
         .await?;
-        let gaps: Vec<String> = sqlx::query_scalar(
-            "select distinct g.reason from gaps g join uploads u on u.run = g.run and u.step = g.step join runs r on r.id = u.run \
-             where r.source = ?1 and u.at_ms = (select max(v.at_ms) from uploads v join runs w on w.id = v.run \
-             where w.source = ?1 and v.step = u.step and v.at_ms <= ?2) order by g.reason limit 100",
-        )
-        .bind(source)
-        .bind(at)
-        .fetch_all(&self.pool)
-        .await?;
+        let gaps = self.gaps(source, at, "g.step <> 'data-usage'").await?;
         let read = |(step, newest, complete): (String, i64, Option<i64>)| ReadItem {
             step,
             newest_ms: super::number(newest),
             complete_ms: complete.map(super::number),
         };
         Ok(Coverage { reads: reads.into_iter().map(read).collect(), gaps, ..Coverage::default() })
+    }
+
+    /// What the newest uploads up to a time left open, of the steps that a condition names.
+    pub(crate) async fn gaps(&self, source: i64, at: i64, steps: &'static str) -> Result<Vec<String>, StoreError> {
+        let sql = format!(
+            "select distinct g.reason from gaps g join uploads u on u.run = g.run and u.step = g.step join runs r on r.id = u.run \
+             where r.source = ?1 and {steps} and u.at_ms = (select max(v.at_ms) from uploads v join runs w on w.id = v.run \
+             where w.source = ?1 and v.step = u.step and v.at_ms <= ?2) order by g.reason limit 100"
+        );
+        Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(source).bind(at).fetch_all(&self.pool).await?)
     }
 }

@@ -92,7 +92,12 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         let intervals = rows.into_iter().map(|(from, to)| Interval { from_ms: number(from), to_ms: number(to) });
-        Ok(UsageCoverage { covered: united(intervals), unclear: number(counts.0), without_person: number(counts.1) })
+        Ok(UsageCoverage {
+            covered: united(intervals),
+            unclear: number(counts.0),
+            without_person: number(counts.1),
+            gaps: self.gaps(source, i64::MAX, "g.step = 'data-usage'").await?,
+        })
     }
 }
 
