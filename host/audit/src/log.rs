@@ -2,11 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hmac::{Hmac, Mac as _};
+use raito_core::checkpoint::SignedCheckpoint;
 use raito_core::digest::Digest;
 use raito_core::event::Event;
 use raito_core::limits;
@@ -16,8 +17,13 @@ use rustix::fs::FlockOperation;
 use serde::Serialize;
 use sha2::Sha256;
 
+use crate::checkpoints::Checkpoints;
 use crate::head::Head;
-use crate::{KEY_FILE, LOG_FILE};
+use crate::keys::{Key, key, replace};
+use crate::position::Position;
+use crate::signature::Signer;
+use crate::tree::leaf;
+use crate::{KEY_FILE, LOG_FILE, PUBLIC_KEY_FILE, SIGNING_KEY_FILE};
 
 /// Version of the line's form.
 pub(crate) const VERSION: u8 = 1;
@@ -40,9 +46,23 @@ pub enum OpenError {
     /// Another process writes to it.
     #[error("another raito writes to the audit log {}", .0.display())]
     Busy(PathBuf),
-    /// Its last line is none of a log.
-    #[error("the last line of {} is no line of an audit log: run `raito audit verify`, and move the log away", .0.display())]
+    /// It is not the log that was written here before.
+    #[error(
+        "the audit log {} is not the one that was written: {what}. Nothing is added to it: run `raito audit verify`, keep a copy, and move its folder away to begin a new one",
+        path.display()
+    )]
+    Another {
+        /// The log.
+        path: PathBuf,
+        /// In which way.
+        what: String,
+    },
+    /// The file of checkpoints holds something else.
+    #[error("{} holds no checkpoints: run `raito audit verify`, and move its folder away to begin a new log", .0.display())]
     Damaged(PathBuf),
+    /// The file of a key holds none.
+    #[error("{} holds no key of 32 bytes: move its folder away to begin a new log", .0.display())]
+    NoKey(PathBuf),
     /// The key can be read by others.
     #[error("{} can be read by others: chmod 600 it", .0.display())]
     KeyMode(PathBuf),
@@ -62,9 +82,11 @@ struct Written<'e> {
 
 struct Inner {
     file: File,
-    seq: u64,
-    prev: Digest,
+    end: Position,
+    /// Bytes that were written since the log was opened.
     bytes: u64,
+    checkpoints: Checkpoints,
+    newest: Option<SignedCheckpoint>,
     /// After a failed write nothing more is written: what follows could not be trusted.
     failed: Option<String>,
 }
@@ -73,12 +95,13 @@ struct Inner {
 pub struct Log {
     folder: PathBuf,
     run: RunId,
-    key: [u8; 32],
+    key: Key,
+    signer: Signer,
     clock: Arc<dyn Clock>,
     inner: Mutex<Inner>,
 }
 
-fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+pub(crate) fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_path_buf();
     move |error| OpenError::Io { what, path, error }
 }
@@ -104,11 +127,14 @@ impl Log {
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(OpenError::Busy(path)),
             Err(error) => return Err(OpenError::Io { what: "lock", path, error: error.into() }),
         }
-        let key = key(folder)?;
+        let signer = signer(folder)?;
         let torn = take_off_torn_line(&mut file).map_err(io_error("read", &path))?;
-        let (seq, prev) = last_line(&mut file, &path)?;
-        let inner = Mutex::new(Inner { file, seq, prev, bytes: 0, failed: None });
-        let log = Self { folder: folder.to_path_buf(), run, key, clock, inner };
+        let head = Head::read(folder).map_err(io_error("read the head of", folder))?;
+        let (checkpoints, newest) = Checkpoints::open(folder)?;
+        let signed = newest.as_ref().map(|newest| newest.checkpoint().root);
+        let end = Position::find(&mut file, &path, head, signed)?;
+        let inner = Mutex::new(Inner { file, end, bytes: 0, checkpoints, newest, failed: None });
+        let log = Self { folder: folder.to_path_buf(), run, key: key(folder, KEY_FILE)?, signer, clock, inner };
         if let Some((bytes, sha256)) = torn {
             let recovered = log.append(&Event::Recovered { bytes, sha256 });
             recovered.map_err(|error| OpenError::Io { what: "write", path, error: io::Error::other(error.0) })?;
@@ -116,19 +142,18 @@ impl Log {
         Ok(log)
     }
 
-    /// The digest of the last line, and its number.
-    pub fn head(&self) -> (u64, Digest) {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        (inner.seq, inner.prev)
+    /// The digest of the last line.
+    pub fn head(&self) -> Digest {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).end.prev
     }
 
     fn write(&self, inner: &mut Inner, event: &Event) -> Result<(), String> {
         let line = Written {
             v: VERSION,
-            seq: inner.seq + 1,
+            seq: inner.end.tree.size() + 1,
             t: rfc3339(self.clock.now_ms()),
             run: self.run.as_str(),
-            prev: inner.prev,
+            prev: inner.end.prev,
             event,
         };
         let mut bytes = serde_json::to_vec(&line).map_err(|error| error.to_string())?;
@@ -142,13 +167,34 @@ impl Log {
         if inner.bytes + bytes.len() as u64 > limits::AUDIT_RUN_BYTES {
             return Err(format!("one run wrote more than {} bytes", limits::AUDIT_RUN_BYTES));
         }
-        let digest = Digest::of(&bytes);
+        let (digest, leaf) = (Digest::of(&bytes), leaf(&bytes));
         bytes.push(b'\n');
         inner.file.write_all(&bytes).map_err(|error| error.to_string())?;
-        inner.seq += 1;
-        inner.prev = digest;
+        inner.end.tree.push(leaf);
+        inner.end.prev = digest;
+        inner.end.bytes += bytes.len() as u64;
         inner.bytes += bytes.len() as u64;
         Ok(())
+    }
+
+    fn sync_all(&self, inner: &Inner) -> Result<(), String> {
+        inner.file.sync_data().map_err(|error| error.to_string())?;
+        let head = Head::new(&inner.end.tree, inner.end.prev, inner.end.bytes);
+        head.write(&self.folder).map_err(|error| error.to_string())
+    }
+
+    /// Signs the lines so far, unless the newest checkpoint is of these lines already. They are on the disk before they are
+    /// signed, and the checkpoint is before it is given.
+    fn sign(&self, inner: &mut Inner) -> Result<SignedCheckpoint, String> {
+        self.sync_all(inner)?;
+        let root = inner.end.tree.root();
+        if let Some(newest) = inner.newest.as_ref().filter(|newest| newest.checkpoint().root == root) {
+            return Ok(newest.clone());
+        }
+        let checkpoint = self.signer.sign(root);
+        inner.checkpoints.append(&checkpoint).map_err(|error| error.to_string())?;
+        inner.newest = Some(checkpoint.clone());
+        Ok(checkpoint)
     }
 
     fn locked<T>(&self, act: impl FnOnce(&mut Inner) -> Result<T, String>) -> Result<T, LedgerError> {
@@ -169,14 +215,15 @@ impl Ledger for Log {
     }
 
     fn sync(&self) -> Result<(), LedgerError> {
-        self.locked(|inner| {
-            inner.file.sync_data().map_err(|error| error.to_string())?;
-            Head { seq: inner.seq, sha256: inner.prev }.write(&self.folder).map_err(|error| error.to_string())
-        })
+        self.locked(|inner| self.sync_all(inner))
+    }
+
+    fn checkpoint(&self) -> Result<SignedCheckpoint, LedgerError> {
+        self.locked(|inner| self.sign(inner))
     }
 
     fn pseudonym(&self, value: &[u8]) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes a key of any length");
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.as_slice()).expect("HMAC takes a key of any length");
         mac.update(value);
         let digest = Digest::from_bytes(mac.finalize().into_bytes().into());
         format!("hmac-sha256:{digest}")
@@ -189,44 +236,20 @@ fn rfc3339(ms: u64) -> String {
     jiff::Timestamp::from_millisecond(ms).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
 }
 
-/// The key of this log, made with it.
-fn key(folder: &Path) -> Result<[u8; 32], OpenError> {
-    let path = folder.join(KEY_FILE);
-    match fs::read(&path) {
-        Ok(bytes) => {
-            let mode = fs::metadata(&path).map_err(io_error("look at", &path))?.permissions().mode();
-            if mode & 0o077 != 0 {
-                return Err(OpenError::KeyMode(path));
-            }
-            bytes.try_into().map_err(|_| OpenError::Damaged(path))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let mut key = [0; 32];
-            getrandom::fill(&mut key).map_err(|error| OpenError::Io {
-                what: "find random numbers for",
-                path: path.clone(),
-                error: io::Error::other(error.to_string()),
-            })?;
-            let new = folder.join("key.new");
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&new)
-                .map_err(io_error("make", &new))?;
-            file.write_all(&key).and_then(|()| file.sync_data()).map_err(io_error("write", &new))?;
-            fs::rename(&new, &path).map_err(io_error("make", &path))?;
-            Ok(key)
-        }
-        Err(error) => Err(OpenError::Io { what: "read", path, error }),
+/// What signs for this log. Its public key stands beside it for whoever verifies.
+fn signer(folder: &Path) -> Result<Signer, OpenError> {
+    let signer = Signer::new(&key(folder, SIGNING_KEY_FILE)?);
+    let (path, text) = (folder.join(PUBLIC_KEY_FILE), format!("{}\n", signer.public()));
+    if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
+        replace(folder, PUBLIC_KEY_FILE, text.as_bytes()).map_err(io_error("write", &path))?;
     }
+    Ok(signer)
 }
 
-/// The last bytes of a file, at most as many as two lines can have, and where they begin.
-fn tail(file: &mut File) -> io::Result<(Vec<u8>, u64)> {
+/// The last bytes of a file, at most so many, and where they begin.
+pub(crate) fn tail(file: &mut File, most: usize) -> io::Result<(Vec<u8>, u64)> {
     let length = file.seek(SeekFrom::End(0))?;
-    let from = length.saturating_sub(2 * limits::AUDIT_LINE_BYTES as u64);
+    let from = length.saturating_sub(most as u64);
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
@@ -235,7 +258,7 @@ fn tail(file: &mut File) -> io::Result<(Vec<u8>, u64)> {
 
 /// Takes off a last line without its line break, and says how long it was and its digest.
 fn take_off_torn_line(file: &mut File) -> io::Result<Option<(u64, Digest)>> {
-    let (bytes, from) = tail(file)?;
+    let (bytes, from) = tail(file, 2 * limits::AUDIT_LINE_BYTES)?;
     if bytes.is_empty() || bytes.ends_with(b"\n") {
         return Ok(None);
     }
@@ -244,15 +267,4 @@ fn take_off_torn_line(file: &mut File) -> io::Result<Option<(u64, Digest)>> {
     file.set_len(from + whole as u64)?;
     file.sync_data()?;
     Ok(Some((torn.len() as u64, Digest::of(torn))))
-}
-
-/// The number of the last line and its digest.
-fn last_line(file: &mut File, path: &Path) -> Result<(u64, Digest), OpenError> {
-    let (bytes, _) = tail(file).map_err(io_error("read", path))?;
-    let Some(text) = bytes.strip_suffix(b"\n") else { return Ok((0, GENESIS)) };
-    let line = text.iter().rposition(|byte| *byte == b'\n').map_or(text, |at| &text[at + 1..]);
-    let read: serde_json::Value = serde_json::from_slice(line).map_err(|_| OpenError::Damaged(path.to_path_buf()))?;
-    let seq =
-        read.get("seq").and_then(serde_json::Value::as_u64).ok_or_else(|| OpenError::Damaged(path.to_path_buf()))?;
-    Ok((seq, Digest::of(line)))
 }

@@ -1,7 +1,7 @@
 //! Reading the log line by line.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use raito_core::digest::Digest;
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::LOG_FILE;
+use crate::tree::leaf;
 
 /// Why a line cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +51,22 @@ pub struct Line {
     pub prev: Digest,
     /// The digest of this line.
     pub digest: Digest,
-    /// All of it.
-    pub value: Value,
+    /// Its digest as a leaf of the tree over all lines.
+    pub(crate) leaf: Digest,
+    /// Its bytes, with the line break.
+    pub(crate) bytes: u64,
+    /// All of it, as it stands in the file, without its line break.
+    pub text: String,
+}
+
+impl Line {
+    /// All of it as JSON.
+    ///
+    /// # Errors
+    /// Where it is none: a number may be too large.
+    pub fn value(&self) -> Result<Value, ReadError> {
+        serde_json::from_str(&self.text).map_err(|error| ReadError::Line { line: self.line, reason: error.to_string() })
+    }
 }
 
 /// What every line has. A key that comes twice is refused, because readers would not agree on which one counts.
@@ -69,10 +84,24 @@ struct Envelope {
 /// # Errors
 /// Where the file cannot be opened.
 pub fn lines(folder: &Path) -> Result<impl Iterator<Item = Result<Line, ReadError>>, ReadError> {
-    let mut file = BufReader::new(File::open(folder.join(LOG_FILE))?);
-    let mut number = 0;
+    Ok(lines_of(File::open(folder.join(LOG_FILE))?, 0))
+}
+
+/// The lines of a file from a place on, where a line with this number of others before it begins.
+pub(crate) fn lines_from(
+    mut file: File,
+    place: u64,
+    before: u64,
+) -> io::Result<impl Iterator<Item = Result<Line, ReadError>>> {
+    file.seek(SeekFrom::Start(place))?;
+    Ok(lines_of(file, before))
+}
+
+fn lines_of(file: File, before: u64) -> impl Iterator<Item = Result<Line, ReadError>> {
+    let mut file = BufReader::new(file);
+    let mut number = before;
     let mut ended = false;
-    Ok(std::iter::from_fn(move || {
+    std::iter::from_fn(move || {
         if ended {
             return None;
         }
@@ -80,7 +109,7 @@ pub fn lines(folder: &Path) -> Result<impl Iterator<Item = Result<Line, ReadErro
         let read = next_line(&mut file, number).transpose();
         ended = !matches!(read, Some(Ok(_)));
         read
-    }))
+    })
 }
 
 fn next_line(file: &mut BufReader<File>, number: u64) -> Result<Option<Line>, ReadError> {
@@ -93,8 +122,8 @@ fn next_line(file: &mut BufReader<File>, number: u64) -> Result<Option<Line>, Re
     let Some(text) = bytes.strip_suffix(b"\n") else {
         return Err(ReadError::Torn { line: number });
     };
-    let envelope: Envelope = serde_json::from_slice(text).map_err(|error| wrong(&error.to_string()))?;
-    let value: Value = serde_json::from_slice(text).map_err(|error| wrong(&error.to_string()))?;
+    let text = std::str::from_utf8(text).map_err(|error| wrong(&error.to_string()))?;
+    let envelope: Envelope = serde_json::from_str(text).map_err(|error| wrong(&error.to_string()))?;
     Ok(Some(Line {
         line: number,
         seq: envelope.seq,
@@ -102,7 +131,9 @@ fn next_line(file: &mut BufReader<File>, number: u64) -> Result<Option<Line>, Re
         run: envelope.run,
         kind: envelope.kind,
         prev: envelope.prev,
-        digest: Digest::of(text),
-        value,
+        digest: Digest::of(text.as_bytes()),
+        leaf: leaf(text.as_bytes()),
+        bytes: bytes.len() as u64,
+        text: text.to_owned(),
     }))
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use raito_audit::PublicKey;
 use raito_core::text::TargetName;
 
 use crate::env;
@@ -284,8 +285,44 @@ pub(crate) enum Audit {
         #[arg(long)]
         kind: Option<String>,
     },
-    /// Check that the log is what was written
-    Verify,
+    /// Check that the log is what was written: by its chain, by its signed checkpoints, and by anchors kept elsewhere
+    Verify(Verify),
+    /// Prove a part of the log to somebody who does not have it: a line, or that it only grew
+    Prove(Prove),
+    /// Print the newest signed checkpoint: keep it elsewhere, as an anchor
+    Checkpoint {
+        /// Print all of them, the oldest first
+        #[arg(long)]
+        all: bool,
+    },
+    /// Print the public key of the log, which its checkpoints are verified with
+    Key,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct Verify {
+    /// A copy of the log's folder [default: the one in the state directory]
+    pub(crate) folder: Option<PathBuf>,
+    /// What the log was, as it was kept elsewhere: a file with signed checkpoints, or one as text, or a root as runs print it
+    #[arg(long, value_name = "FILE|TEXT")]
+    pub(crate) anchor: Vec<String>,
+    /// The public key that signed it [default: the one beside the log, which then is believed]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<PublicKey>,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["seq", "since"]))]
+pub(crate) struct Prove {
+    /// That the line with this number stands in the log
+    #[arg(long, value_name = "N")]
+    pub(crate) seq: Option<u64>,
+    /// That the log only grew since it had so many lines
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) since: Option<u64>,
+    /// Prove it by the checkpoint of so many lines [default: the newest]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) to: Option<u64>,
 }
 
 #[derive(Debug, Args)]

@@ -48,12 +48,13 @@ pub(crate) const STATE_BUSY: Code = code("E-state-busy", Exit::Failed);
 pub(crate) const STATE: Code = code("E-state", Exit::Failed);
 pub(crate) const AUDIT: Code = code("E-audit", Exit::Failed);
 pub(crate) const AUDIT_BROKEN: Code = code("E-audit-broken", Exit::Failed);
+pub(crate) const ANCHOR: Code = code("E-anchor", Exit::Usage);
 pub(crate) const HOST: Code = code("E-host", Exit::Failed);
 pub(crate) const INTERRUPTED: Code = code("E-interrupted", Exit::Interrupted);
 
 /// All codes.
 #[cfg(test)]
-pub(crate) const ALL: [Code; 34] = [
+pub(crate) const ALL: [Code; 35] = [
     USAGE,
     FILE,
     CONFIGURATION,
@@ -86,6 +87,7 @@ pub(crate) const ALL: [Code; 34] = [
     STATE,
     AUDIT,
     AUDIT_BROKEN,
+    ANCHOR,
     HOST,
     INTERRUPTED,
 ];

@@ -80,14 +80,13 @@ impl Engine<'_> {
             _ => Outcome::Failed,
         };
         log.append(&Event::RunEnd { outcome: outcome.word().to_owned(), exit: exit.code() }).map_err(audit)?;
-        log.sync().map_err(audit)?;
-        let (audit_lines, head) = log.head();
+        let checkpoint = log.checkpoint().map_err(audit)?;
         self.reporter.summary(&Summary {
             targets: ended.into_iter().map(|ended| ended.summary).collect(),
             dry_run: self.asked.dry_run,
             exit,
-            audit_lines,
-            audit_head: head.to_string(),
+            audit_head: log.head(),
+            checkpoint,
         });
         Ok(exit)
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use raito_core::exchange::{
-    CloudError, DesiredState, Feedback, RunClosing, RunOpened, RunOpening, UploadId, UploadRules,
+    CloudError, DesiredState, Feedback, RunClosed, RunClosing, RunOpened, RunOpening, UploadId, UploadRules,
 };
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::limits;
@@ -197,10 +197,8 @@ impl Cloud for Client {
         })
     }
 
-    fn close_run(&self, run: RunId, closing: RunClosing) -> BoxFuture<'_, Result<(), CloudError>> {
-        Box::pin(async move {
-            self.send(self.with_body(Method::POST, &format!("/runs/{run}/close"), &closing)?).await.map(|_| ())
-        })
+    fn close_run(&self, run: RunId, closing: RunClosing) -> BoxFuture<'_, Result<RunClosed, CloudError>> {
+        Box::pin(async move { self.json(self.with_body(Method::POST, &format!("/runs/{run}/close"), &closing)?).await })
     }
 }
 

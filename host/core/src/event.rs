@@ -218,6 +218,17 @@ pub enum Event {
         /// Peak bytes of the guest's memory.
         guest_memory_bytes: u64,
     },
+    /// The cloud keeps a checkpoint of this log: an anchor that whoever has this log cannot take back.
+    Anchored {
+        /// The target.
+        target: String,
+        /// The run in the cloud that it is kept with.
+        cloud_run: String,
+        /// Lines that it covers.
+        size: u64,
+        /// The root hash over them, in base64.
+        root: String,
+    },
     /// A target ended.
     TargetEnd {
         /// The target.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::SignedCheckpoint;
 use crate::decide::DriftItem;
 use crate::digest::Digest;
 use crate::fault::Fault;
@@ -245,6 +246,18 @@ pub struct RunClosing {
     pub outcome: Outcome,
     /// What each step did.
     pub steps: Vec<StepReport>,
+    /// The host's audit log up to here, signed; none where it could not be written any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<SignedCheckpoint>,
+}
+
+/// What the cloud keeps of a run that ended: its receipt for the record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RunClosed {
+    /// The checkpoint that it keeps with the run, and gives to whoever may read the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<SignedCheckpoint>,
 }
 
 /// Why the cloud did not do what it was asked.

@@ -8,6 +8,7 @@
 pub mod address;
 pub mod call;
 pub mod capability;
+pub mod checkpoint;
 pub mod decide;
 pub mod difference;
 pub mod digest;

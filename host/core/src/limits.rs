@@ -192,3 +192,7 @@ pub const TARGETS: usize = 1_024;
 pub const AUDIT_LINE_BYTES: usize = 1_024 * 1_024;
 /// Bytes of one audit log file of one run's events; a run that would exceed them is stopped.
 pub const AUDIT_RUN_BYTES: u64 = 4 * 1_024 * 1_024 * 1_024;
+/// Bytes of a signed checkpoint: verifiers are to accept 16 signatures of up to 5 kB (c2sp.org/signed-note).
+pub const CHECKPOINT_BYTES: usize = 128 * 1_024;
+/// Bytes of a file with anchors: those of a run an hour for six years.
+pub const ANCHOR_BYTES: usize = 16 * 1_024 * 1_024;

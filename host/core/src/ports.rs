@@ -8,9 +8,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::call::{Reply, Request};
+use crate::checkpoint::SignedCheckpoint;
 use crate::digest::Digest;
 use crate::event::Event;
-use crate::exchange::{CloudError, DesiredState, Feedback, RunClosing, RunOpened, RunOpening, UploadId, UploadRules};
+use crate::exchange::{
+    CloudError, DesiredState, Feedback, RunClosed, RunClosing, RunOpened, RunOpening, UploadId, UploadRules,
+};
 use crate::fault::{Fault, StepFault};
 use crate::plan::RecordedCall;
 use crate::record::{AccessPage, Applied, ChangeSet, Coverage, Description, IdentityPage, ObjectPage, Page, UsagePage};
@@ -52,6 +55,12 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// `LedgerError` where that failed.
     fn sync(&self) -> Result<(), LedgerError>;
+
+    /// Signs everything that was appended so far, once it is on the disk.
+    ///
+    /// # Errors
+    /// `LedgerError` where that failed.
+    fn checkpoint(&self) -> Result<SignedCheckpoint, LedgerError>;
 
     /// A digest of a value that may be personal, under a key of the log's owner.
     fn pseudonym(&self, value: &[u8]) -> String;
@@ -222,8 +231,8 @@ pub trait Cloud: Send + Sync {
     fn desired(&self, source: TargetName) -> BoxFuture<'_, Result<DesiredState, CloudError>>;
     /// Says what became of them.
     fn feedback(&self, run: RunId, feedback: Vec<Feedback>) -> BoxFuture<'_, Result<(), CloudError>>;
-    /// Ends a run.
-    fn close_run(&self, run: RunId, closing: RunClosing) -> BoxFuture<'_, Result<(), CloudError>>;
+    /// Ends a run, and gives what the cloud keeps of the record.
+    fn close_run(&self, run: RunId, closing: RunClosing) -> BoxFuture<'_, Result<RunClosed, CloudError>>;
 }
 
 /// An upload in progress. Dropped without `finish`, nothing of it counts.

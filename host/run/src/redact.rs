@@ -40,6 +40,7 @@ pub(crate) fn statement(mut statement: Statement, send: &Send, ledger: &dyn Ledg
 
 #[cfg(test)]
 mod tests {
+    use raito_core::checkpoint::SignedCheckpoint;
     use raito_core::event::Event;
     use raito_core::ports::LedgerError;
     use raito_core::text::ExternalId;
@@ -53,6 +54,9 @@ mod tests {
         }
         fn sync(&self) -> Result<(), LedgerError> {
             Ok(())
+        }
+        fn checkpoint(&self) -> Result<SignedCheckpoint, LedgerError> {
+            Err(LedgerError("nothing is kept".into()))
         }
         fn pseudonym(&self, value: &[u8]) -> String {
             format!("hmac-sha256:{}", raito_core::digest::Digest::of(value))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use raito_core::capability::{Effective, StepState};
+use raito_core::checkpoint::base64_of;
 use raito_core::event::{ConnectorIdentity, Event, Place};
 use raito_core::exchange::{CloudError, DesiredState, Outcome, RunClosing, RunOpening, StepReport};
 use raito_core::fault::{Fault, FaultKind, StepFault};
@@ -110,12 +111,12 @@ pub async fn run_target(run: &TargetRun<'_>) -> TargetReport {
         Err(failure) => TargetReport { outcome: Outcome::Failed, steps: Vec::new(), failure: Some((None, failure)) },
     };
     if !run.dry_run && !matches!(report.failure, Some((None, _))) {
-        let closing = RunClosing { outcome: report.outcome, steps: report.steps.clone() };
-        if let Err(error) = run.cloud.close_run(run.id.clone(), closing).await
+        let closed = close(run, &report).await;
+        if let Err(failure) = closed
             && report.failure.is_none()
         {
             report.outcome = Outcome::Failed;
-            report.failure = Some((None, error.into()));
+            report.failure = Some((None, failure));
         }
     }
     let end = Event::TargetEnd { target: target.clone(), outcome: report.outcome.word().to_owned() };
@@ -127,6 +128,26 @@ pub async fn run_target(run: &TargetRun<'_>) -> TargetReport {
     }
     run.observer.observe(&RunEvent::TargetEnd { target, outcome: report.outcome });
     report
+}
+
+/// Ends the run in the cloud, which takes the record up to here into its keeping: from then on, nobody who has only the
+/// record can change it unnoticed.
+async fn close(run: &TargetRun<'_>, report: &TargetReport) -> Result<(), Failure> {
+    let signed = run.ledger.checkpoint();
+    let checkpoint = signed.as_ref().ok().cloned();
+    let closing = RunClosing { outcome: report.outcome, steps: report.steps.clone(), checkpoint };
+    let closed = run.cloud.close_run(run.id.clone(), closing).await?;
+    let signed = signed?;
+    if closed.checkpoint.as_ref() != Some(&signed) {
+        return Err(CloudError::Failed("it keeps another checkpoint than it was sent".into()).into());
+    }
+    let root = signed.checkpoint().root;
+    Ok(run.ledger.append(&Event::Anchored {
+        target: run.target.name.to_string(),
+        cloud_run: run.id.to_string(),
+        size: root.size,
+        root: base64_of(&root.hash),
+    })?)
 }
 
 /// Opens the run: on record first, then in the cloud.

@@ -1,6 +1,9 @@
 //! `raito audit`
 
-use raito_audit::{Line, ReadError, VerifyError, lines, verify};
+mod proof;
+mod verify;
+
+use raito_audit::{Line, ReadError, lines};
 use raito_core::text::escape;
 
 use super::configuration;
@@ -10,46 +13,25 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::render::data;
 
-/// Reads or verifies the audit log.
+/// Reads, verifies or proves the audit log.
 pub(super) fn run(global: &Global, args: &Audit) -> Result<Exit, CliError> {
-    let folder = configuration::state_alone(global)?.audit();
+    let folder = || Ok::<_, CliError>(configuration::state_alone(global)?.audit());
     match args {
-        Audit::Verify => {
-            let report = verify(&folder).map_err(|error| match error {
-                VerifyError::Read(error @ ReadError::Io(_)) => CliError::new(codes::AUDIT, error.to_string()),
-                error => CliError::new(codes::AUDIT_BROKEN, error.to_string())
-                    .help("what stands before that line can be trusted; what stands behind it cannot"),
-            })?;
-            if global.output == Output::Json {
-                let runs = report.runs.iter().map(|run| serde_json::json!({ "run": run.run, "began": run.began, "lines": run.lines, "outcome": run.outcome }));
-                let runs: Vec<_> = runs.collect();
-                data(&serde_json::json!({ "v": 1, "lines": report.lines, "head": report.head, "torn": report.torn, "runs": runs, "kinds": report.kinds }).to_string());
-                return Ok(Exit::Done);
-            }
-            data(&format!(
-                "{} lines of {} runs are what was written; head {}",
-                report.lines,
-                report.runs.len(),
-                report.head
-            ));
-            for run in report.runs.iter().filter(|run| run.outcome.is_none()) {
-                data(&format!("  run {} of {} has no end: it was killed, or is still going on", run.run, run.began));
-            }
-            if report.torn {
-                data("  behind them stands a line that a crash cut short; the next run takes it off");
-            }
-            Ok(Exit::Done)
-        }
+        Audit::Verify(args) => verify::run(global, args),
+        Audit::Prove(args) => proof::prove(global.output, &folder()?, args),
+        Audit::Checkpoint { all } => proof::checkpoint(global.output, &folder()?, *all),
+        Audit::Key => proof::key(global.output, &folder()?),
         Audit::Show { run, target, kind } => {
-            let failed = |error: raito_audit::ReadError| CliError::new(codes::AUDIT, error.to_string());
-            for line in lines(&folder).map_err(failed)? {
+            let failed = |error: ReadError| CliError::new(codes::AUDIT, error.to_string());
+            for line in lines(&folder()?).map_err(failed)? {
                 let line = line.map_err(failed)?;
-                let of = |name: &str| line.value.get(name).and_then(|value| value.as_str());
+                let value = line.value().map_err(failed)?;
+                let of = |name: &str| value.get(name).and_then(|value| value.as_str());
                 let matches = run.as_deref().is_none_or(|run| line.run == run)
                     && kind.as_deref().is_none_or(|kind| line.kind == kind)
                     && target.as_deref().is_none_or(|target| of("target") == Some(target));
                 if matches {
-                    data(&if global.output == Output::Json { line.value.to_string() } else { shown(&line) });
+                    data(&if global.output == Output::Json { value.to_string() } else { shown(&line, &value) });
                 }
             }
             Ok(Exit::Done)
@@ -58,10 +40,10 @@ pub(super) fn run(global: &Global, args: &Audit) -> Result<Exit, CliError> {
 }
 
 /// A line for people: time, kind, and the fields that belong to the kind.
-fn shown(line: &Line) -> String {
+fn shown(line: &Line, value: &serde_json::Value) -> String {
     const ENVELOPE: [&str; 6] = ["v", "seq", "t", "run", "prev", "kind"];
     let mut text = format!("{:>6} {} {:<15}", line.seq, line.time, escape(&line.kind));
-    if let Some(fields) = line.value.as_object() {
+    if let Some(fields) = value.as_object() {
         for (name, value) in
             fields.iter().filter(|(name, value)| !ENVELOPE.contains(&name.as_str()) && !value.is_null())
         {

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::{audit, configuration, run};
-use crate::args::{Audit, Demo, Global, Run};
+use crate::args::{Audit, Demo, Global, Run, Verify};
 use crate::clock::SystemClock;
 use crate::cloud::Connected;
 use crate::codes;
@@ -119,7 +119,7 @@ async fn show(
         return Ok(second);
     }
     say("\n3. Every call that left is on record, and the record proves itself.");
-    audit::run(&global, &Audit::Verify)
+    audit::run(&global, &Audit::Verify(Verify::default()))
 }
 
 /// Writes the demo's configuration and the file with the token.

@@ -83,6 +83,7 @@ impl Reporter for Human {
         if summary.dry_run {
             data("Nothing was changed: this was a dry run.");
         }
-        data(&format!("Audit log: {} lines, head {}", grouped(summary.audit_lines), summary.audit_head));
+        let root = summary.checkpoint.checkpoint().root;
+        data(&format!("Audit log: {} lines, root {root}", grouped(root.size)));
     }
 }

@@ -49,9 +49,12 @@ impl Reporter for Json {
     }
 
     fn summary(&self, summary: &Summary) {
+        let root = summary.checkpoint.checkpoint().root;
         line(json!({
             "event": "summary", "exit": summary.exit.code(), "dry-run": summary.dry_run,
-            "audit": { "lines": summary.audit_lines, "head": summary.audit_head },
+            "audit": {
+                "lines": root.size, "head": summary.audit_head, "root": root.to_string(), "checkpoint": summary.checkpoint,
+            },
             "targets": summary.targets.iter().map(|target| json!({
                 "target": target.name, "outcome": target.outcome.word(), "steps": target.steps,
             })).collect::<Vec<_>>(),

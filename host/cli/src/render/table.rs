@@ -1,5 +1,7 @@
 //! The summary: what each step of each target did.
 
+use raito_core::checkpoint::SignedCheckpoint;
+use raito_core::digest::Digest;
 use raito_core::exchange::{Outcome, StepReport};
 
 use crate::exit::Exit;
@@ -10,8 +12,9 @@ pub(crate) struct Summary {
     pub(crate) targets: Vec<TargetSummary>,
     pub(crate) dry_run: bool,
     pub(crate) exit: Exit,
-    pub(crate) audit_lines: u64,
-    pub(crate) audit_head: String,
+    /// The digest of the audit log's last line.
+    pub(crate) audit_head: Digest,
+    pub(crate) checkpoint: SignedCheckpoint,
 }
 
 /// What a target came to.

@@ -8,7 +8,9 @@ use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
-use raito_core::exchange::{DesiredState, Feedback, RunClosing, RunOpened, RunOpening, UploadId, UploadRules};
+use raito_core::exchange::{
+    DesiredState, Feedback, RunClosed, RunClosing, RunOpened, RunOpening, UploadId, UploadRules,
+};
 use raito_core::limits;
 use raito_core::step::Step;
 use raito_core::text::RunId;
@@ -30,7 +32,7 @@ pub(super) fn routes() -> Vec<Route> {
 fn of_runs() -> Vec<Route> {
     let (opening, opened) = (Body::Json(schema::<RunOpening>), Body::Json(schema::<RunOpened>));
     let (one, many) = (Body::Json(schema::<RunRow>), Body::Json(schema::<Listed<RunRow>>));
-    let closing = Body::Json(schema::<RunClosing>);
+    let (closing, closed) = (Body::Json(schema::<RunClosing>), Body::Json(schema::<RunClosed>));
     vec![
         route(("post", "/runs"), "Begin a run of one source", Scope::Sync, opening, opened, post(open)),
         Route {
@@ -38,7 +40,7 @@ fn of_runs() -> Vec<Route> {
             ..route(("get", "/runs"), "List the newest runs", Scope::Read, Body::None, many, get(list))
         },
         route(("get", "/runs/{run}"), "Show a run with its steps", Scope::Read, Body::None, one, get(show)),
-        route(("post", "/runs/{run}/close"), "End a run", Scope::Sync, closing, Body::None, post(close)),
+        route(("post", "/runs/{run}/close"), "End a run", Scope::Sync, closing, closed, post(close)),
     ]
 }
 
@@ -175,8 +177,7 @@ async fn close(
     State(app): State<App>,
     Path(run): Path<String>,
     closing: Result<Json<RunClosing>, JsonRejection>,
-) -> Result<StatusCode, Refusal> {
+) -> Result<Json<RunClosed>, Refusal> {
     let Json(closing) = closing?;
-    app.store.close_run(&run_id(run)?, &closing, app.clock.now_ms()).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Json(app.store.close_run(&run_id(run)?, &closing, app.clock.now_ms()).await?))
 }

@@ -28,7 +28,8 @@ create table runs (
     connector_sha256 text not null,
     began_ms integer not null,
     ended_ms integer,
-    outcome text
+    outcome text,
+    checkpoint text
 ) strict;
 create index runs_by_source on runs (source, began_ms);
 

@@ -1,6 +1,6 @@
 //! Sources and their runs.
 
-use raito_core::exchange::{Outcome, RunClosing, RunOpened, RunOpening, StepReport};
+use raito_core::exchange::{Outcome, RunClosed, RunClosing, RunOpened, RunOpening, StepReport};
 use raito_core::step::Step;
 use raito_core::text::RunId;
 use schemars::JsonSchema;
@@ -38,13 +38,15 @@ pub(crate) struct RunRow {
     pub(crate) ended_ms: Option<u64>,
     pub(crate) outcome: Option<String>,
     pub(crate) steps: Vec<Json>,
+    /// The host's audit log when the run ended, signed by the host.
+    pub(crate) checkpoint: Option<String>,
 }
 
 type SourceTuple = (String, Option<String>, Option<String>, String, String, String, i64);
-type RunTuple = (String, String, String, String, String, i64, Option<i64>, Option<String>);
+type RunTuple = (String, String, String, String, String, i64, Option<i64>, Option<String>, Option<String>);
 
 const SELECT_RUNS: &str = "select r.id, s.name, r.connector, r.connector_version, r.connector_sha256, r.began_ms, r.ended_ms, \
-                           r.outcome from runs r join sources s on s.id = r.source";
+                           r.outcome, r.checkpoint from runs r join sources s on s.id = r.source";
 
 impl Store {
     /// Begins a run. Runs of the same source that never ended are ended: their host is gone, or this one is newer.
@@ -97,13 +99,20 @@ impl Store {
         Ok(RunOpened { usage_since_ms: newest.map(number), unanswered_was_accepted: accepted })
     }
 
-    /// Ends a run.
-    pub(crate) async fn close_run(&self, run: &RunId, closing: &RunClosing, now_ms: u64) -> Result<(), StoreError> {
+    /// Ends a run, and gives what is kept of the host's record.
+    pub(crate) async fn close_run(
+        &self,
+        run: &RunId,
+        closing: &RunClosing,
+        now_ms: u64,
+    ) -> Result<RunClosed, StoreError> {
         let mut transaction = self.pool.begin_with("begin immediate").await?;
-        let ended = sqlx::query("update runs set ended_ms = ?2, outcome = ?3 where id = ?1 and ended_ms is null")
+        let sql = "update runs set ended_ms = ?2, outcome = ?3, checkpoint = ?4 where id = ?1 and ended_ms is null";
+        let ended = sqlx::query(sql)
             .bind(run.as_str())
             .bind(integer(now_ms))
             .bind(closing.outcome.word())
+            .bind(closing.checkpoint.as_ref().map(|checkpoint| checkpoint.note()))
             .execute(&mut *transaction)
             .await?
             .rows_affected();
@@ -124,7 +133,7 @@ impl Store {
             }
         }
         transaction.commit().await?;
-        Ok(())
+        Ok(RunClosed { checkpoint: closing.checkpoint.clone() })
     }
 
     /// The source of a run.
@@ -194,7 +203,7 @@ impl Store {
     }
 
     async fn with_steps(&self, row: RunTuple) -> Result<RunRow, StoreError> {
-        let (id, source, connector, connector_version, connector_sha256, began, ended, outcome) = row;
+        let (id, source, connector, connector_version, connector_sha256, began, ended, outcome, checkpoint) = row;
         let reports: Vec<String> =
             sqlx::query_scalar("select report from steps where run = ?1").bind(&id).fetch_all(&self.pool).await?;
         let mut reports: Vec<StepReport> =
@@ -202,7 +211,18 @@ impl Store {
         reports.sort_by_key(|report| report.step);
         let steps = reports.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
         let (began_ms, ended_ms) = (number(began), ended.map(number));
-        Ok(RunRow { id, source, connector, connector_version, connector_sha256, began_ms, ended_ms, outcome, steps })
+        Ok(RunRow {
+            id,
+            source,
+            connector,
+            connector_version,
+            connector_sha256,
+            began_ms,
+            ended_ms,
+            outcome,
+            steps,
+            checkpoint,
+        })
     }
 }
 
