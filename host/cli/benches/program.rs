@@ -109,8 +109,39 @@ fn memory() {
     }
 }
 
+/// Statements of an audit log. They are run by one statement of the server itself, so that only reading is measured.
+fn usage() {
+    for statements in [100_000, 1_000_000] {
+        let settings = "shared_preload_libraries = 'pgaudit'\npgaudit.log = 'read, write'\npgaudit.log_relation = on\n\
+                        logging_collector = on\nlog_destination = 'jsonlog'\nlog_rotation_size = 0\n";
+        let server = Postgres::start_with(settings, support::postgres::ONLY_TLS);
+        server.sql(
+            "postgres",
+            "create table t (id bigint); grant pg_monitor to raito_read;
+            grant execute on function pg_read_binary_file(text, bigint, bigint, boolean) to raito_read",
+        );
+        server.sql(
+            "postgres",
+            &format!("do $$ begin for i in 1..{statements} loop execute 'select from t'; end loop; end $$"),
+        );
+        let target = postgresql_target(&server, "postgres", "");
+        let slot = target.split_once("      sql.main:\n").map_or("", |(_, slot)| slot);
+        let place =
+            Place::new(&format!("{target}      sql.log:\n{slot}        calls: [pg_ls_logdir, pg_read_binary_file]\n"));
+        std::thread::sleep(Duration::from_secs(3));
+        let cost = measure(place.command(&["run", "--quiet"]));
+        println!(
+            "{statements} statements of an audit log into the embedded cloud: {:.2?} of processor time, {:.2?} wall, {} MiB peak",
+            cost.cpu,
+            cost.wall,
+            cost.peak_kib / 1024
+        );
+    }
+}
+
 fn main() {
     start();
     postgresql();
     memory();
+    usage();
 }
