@@ -17,12 +17,13 @@ const FILE_LINES: usize = 800;
 const FORBIDDEN_NAMES: [&str; 6] = ["util", "utils", "common", "helpers", "helper", "manager"];
 
 /// Which package may use which others of the workspace. Everything else is an arrow in the wrong direction.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("raito-core", &[]),
     ("raito-config", &["raito-core"]),
     ("raito-audit", &["raito-core"]),
     ("raito-broker", &["raito-core"]),
     ("raito-sandbox", &["raito-core"]),
+    ("raito-worker", &["raito-core", "raito-sandbox"]),
     ("raito-cloud", &["raito-core"]),
     ("raito-warehouse", &[]),
     ("raito-run", &["raito-core"]),
@@ -37,6 +38,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "raito-warehouse",
             "raito-run",
             "raito-sandbox",
+            "raito-worker",
         ],
     ),
     ("raito-sdk", &[]),

@@ -116,6 +116,34 @@ pub(crate) struct Run {
     /// Change a target that was never changed before; without this, its first plan is only shown
     #[arg(long)]
     pub(crate) apply_first: bool,
+    /// Where connectors run: in a process each that the operating system confines, or in raito's own
+    #[arg(long, value_enum, value_name = "WHERE", default_value_t)]
+    pub(crate) isolation: Isolation,
+}
+
+/// Where connectors are compiled and run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Isolation {
+    /// In a process each, which holds no secret, no socket and no file. Linux only.
+    Process,
+    /// In raito's own process, kept apart by the runtime alone.
+    InProcess,
+}
+
+impl Default for Isolation {
+    fn default() -> Self {
+        if cfg!(target_os = "linux") { Self::Process } else { Self::InProcess }
+    }
+}
+
+impl Isolation {
+    /// Its word, as people write it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::InProcess => "in-process",
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -61,7 +61,7 @@ fn dispatch(cli: Cli, bars: &MultiProgress) -> Result<Exit, CliError> {
         Command::Audit(args) => audit::run(global, &args),
         Command::Schema(args) => Ok(schema::run(&args)),
         Command::Completions { shell } => Ok(completions::run(shell)),
-        Command::Doctor => doctor::run(global),
+        Command::Doctor => block_on(doctor::run(global)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The engine of `run`: prepares each target, runs them, and says what the program ends with.
 
 mod interrupt;
+pub(crate) mod isolation;
 pub(crate) mod prepare;
 
 use std::path::Path;
@@ -30,6 +31,7 @@ use crate::exit::Exit;
 use crate::render::{Reporter, Summary, TargetSummary};
 use crate::state_dir::StateDir;
 
+use isolation::Workplace;
 use prepare::{Prepared, prepare};
 
 /// Everything that a run needs.
@@ -57,6 +59,8 @@ impl Engine<'_> {
     /// Runs the targets that were asked for.
     pub(crate) async fn run(&self) -> Result<Exit, CliError> {
         let targets = self.targets()?;
+        // Secrets of all targets are about to be in this process.
+        raito_worker::protect_host().map_err(|error| CliError::new(codes::HOST, error.to_string()))?;
         let _lock = self.state.lock_run()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = Log::open(&self.state.audit(), new_run_id(), Arc::clone(&clock))
@@ -140,12 +144,14 @@ impl Engine<'_> {
         cloud: &Client,
         stop: &Stop,
     ) -> Vec<Ended> {
+        let workplace = Arc::new(Workplace::open(self.asked.isolation, self.state));
         let mut running = Vec::new();
         for target in targets {
             let context = Context {
                 base: self.base.to_path_buf(),
                 ceiling: self.ceiling.clone(),
                 state: self.state.clone(),
+                workplace: Arc::clone(&workplace),
                 log: Arc::clone(log),
                 clock: Arc::clone(clock),
                 cloud: cloud.clone(),
@@ -171,6 +177,7 @@ struct Context {
     base: std::path::PathBuf,
     ceiling: Ceiling,
     state: StateDir,
+    workplace: Arc<Workplace>,
     log: Arc<Log>,
     clock: Arc<dyn Clock>,
     cloud: Client,
@@ -191,7 +198,7 @@ impl Context {
                 exit: Exit::Interrupted,
             };
         }
-        match prepare(target, &self.base, &self.ceiling).await {
+        match prepare(target, &self.base, &self.ceiling, &self.workplace).await {
             Ok(prepared) => match self.run_prepared(target, prepared).await {
                 Ok(ended) => ended,
                 Err(error) => self.refuse(name, &error),
@@ -211,7 +218,10 @@ impl Context {
     }
 
     async fn run_prepared(&self, target: &Target, prepared: Prepared) -> Result<Ended, CliError> {
-        let Prepared { inspected, compiled, effective, settings, identity, material } = prepared;
+        let Prepared { inspected, connector, isolation, effective, settings, identity, material } = prepared;
+        self.log
+            .append(&isolation.event(target.name.to_string()))
+            .map_err(|error| CliError::new(codes::AUDIT, error.to_string()))?;
         let path = self.state.connector_state(&target.name)?;
         let state = StateFile::open(&path).map_err(|error| CliError::new(codes::STATE, error.to_string()))?;
         let ledger: Arc<dyn Ledger> = Arc::clone(&self.log) as _;
@@ -229,7 +239,7 @@ impl Context {
             id: new_run_id(),
             target,
             identity,
-            connector: compiled,
+            connector,
             effective: &effective,
             settings,
             broker: &brokerage,

@@ -20,5 +20,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     memory::give_back_early();
+    // Before anything else, since a worker confines itself while it has one thread and no file.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == raito_worker::SUBCOMMAND) {
+        return raito_worker::serve(&arguments.next().unwrap_or_default().to_string_lossy());
+    }
     commands::main()
 }

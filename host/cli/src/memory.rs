@@ -8,6 +8,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// `mi_option_purge_delay`, which the bindings do not name (mimalloc.h).
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
+/// The environment of workers: the allocator takes memory as it is needed, not 1 GiB ahead, since what a worker has taken
+/// counts against its limit whether it is used or not.
+pub(crate) const WORKER_ENVIRONMENT: [(&str, &str); 1] = [("MIMALLOC_ARENA_EAGER_COMMIT", "0")];
+
 /// Has memory that was freed go back to the system after 10 ms instead of a second. A run frees each page that it has passed
 /// on, so this halves what it takes at its peak, at no cost that can be measured (`make bench`).
 #[expect(unsafe_code, reason = "the allocator takes its options through C")]

@@ -61,6 +61,16 @@ impl StateDir {
         self.path.join("cloud.token")
     }
 
+    /// The folder of compiled code.
+    pub(crate) fn code(&self) -> PathBuf {
+        self.path.join("cache")
+    }
+
+    /// The key that proves compiled code, outside of its folder.
+    pub(crate) fn code_key(&self) -> PathBuf {
+        self.path.join("cache.key")
+    }
+
     /// The state of a target's connector.
     pub(crate) fn connector_state(&self, target: &TargetName) -> Result<PathBuf, CliError> {
         let folder = self.path.join("connectors");

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
+use crate::limits;
 
 /// A value for a placeholder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,11 +109,70 @@ pub enum Request {
     /// Read a value of the connector's state.
     StateGet(String),
     /// Leave a value for the next run.
-    StateSet(String, Vec<u8>),
+    StateSet(String, #[serde(with = "serde_bytes")] Vec<u8>),
     /// Write a message.
     Log(LogLevel, String, Vec<(String, String)>),
     /// Read the clock.
     Now,
+}
+
+impl Request {
+    /// Whether it keeps to the bounds of a call. Whoever takes a request from a guest asks this before the broker sees it.
+    ///
+    /// # Errors
+    /// A refusal that says which bound it breaks.
+    pub fn check(&self) -> Result<(), Fault> {
+        match self {
+            Self::HttpFetch(call) | Self::SqlQuery(call) | Self::LdapSearch(call) => call.check(),
+            Self::HttpSend(calls) | Self::SqlExecute(calls) | Self::LdapModify(calls) => {
+                if calls.len() > limits::CALL_BATCH {
+                    return Err(Fault::denied(format!("at most {} calls at once", limits::CALL_BATCH)));
+                }
+                calls.iter().try_for_each(Call::check)
+            }
+            Self::Next(..) | Self::Close(_) | Self::StateGet(_) | Self::StateSet(..) | Self::Log(..) | Self::Now => {
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Call {
+    fn check(&self) -> Result<(), Fault> {
+        if self.arguments.len() > limits::CALL_ARGUMENTS {
+            return Err(Fault::denied(format!("a call has at most {} arguments", limits::CALL_ARGUMENTS)));
+        }
+        let names = self.arguments.iter().map(|argument| ("argument's name", &argument.name));
+        let names = names.chain([("slot", &self.slot), ("entry", &self.entry)]);
+        for (what, name) in names.chain(self.at.iter().map(|at| ("place", at))) {
+            if name.len() > limits::NAME_BYTES {
+                return Err(Fault::denied(format!("the {what} is too long")));
+            }
+        }
+        self.arguments.iter().try_for_each(|argument| argument.value.check())
+    }
+}
+
+impl Value {
+    fn check(&self) -> Result<(), Fault> {
+        let longest = |texts: &[String]| texts.iter().map(String::len).max().unwrap_or(0);
+        let (items, longest) = match self {
+            Self::Null | Self::Integer(_) | Self::Boolean(_) => (1, 0),
+            Self::Text(text) | Self::Captured(text) | Self::Free(text) => (1, text.len()),
+            Self::Texts(texts) | Self::Name(texts) | Self::Keywords(texts) => (texts.len(), longest(texts)),
+            Self::Names(paths) => {
+                (paths.iter().map(Vec::len).sum(), paths.iter().map(|path| longest(path)).max().unwrap_or(0))
+            }
+            Self::Items(items) => {
+                let longest = items.iter().flatten().map(|(key, text)| key.len().max(text.len())).max();
+                (items.iter().map(Vec::len).sum(), longest.unwrap_or(0))
+            }
+        };
+        if longest > limits::ARGUMENT_BYTES || items > limits::ARGUMENT_ITEMS * 8 {
+            return Err(Fault::denied(format!("an argument has texts of at most {} bytes", limits::ARGUMENT_BYTES)));
+        }
+        Ok(())
+    }
 }
 
 /// An HTTP answer.
@@ -123,6 +183,7 @@ pub struct HttpReply {
     /// The header fields, names in lower case.
     pub headers: Vec<(String, String)>,
     /// The body, empty where it is read in pieces.
+    #[serde(with = "serde_bytes")]
     pub body: Vec<u8>,
 }
 
@@ -161,7 +222,7 @@ pub enum Reply {
     /// What became of the changes, up to the first fault.
     Modified(Vec<Result<Outcome, Fault>>),
     /// A piece of a body.
-    Bytes(Vec<u8>),
+    Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
     /// Rows.
     Rows(Vec<Vec<Option<String>>>),
     /// Directory entries.
@@ -169,11 +230,48 @@ pub enum Reply {
     /// There is no more.
     End,
     /// A value of the state.
-    State(Option<Vec<u8>>),
+    State(#[serde(with = "serde_bytes")] Option<Vec<u8>>),
     /// Done, with nothing to say.
     Done,
     /// Milliseconds since 1970.
     Now(u64),
     /// It did not succeed.
     Fault(Fault),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(value: Value) -> Call {
+        let arguments = vec![Argument { name: "a".into(), value }];
+        Call { slot: "http.api".into(), entry: "people".into(), at: None, arguments }
+    }
+
+    #[test]
+    fn a_call_within_its_bounds_is_taken() {
+        assert_eq!(Request::HttpFetch(call(Value::Text("x".repeat(limits::ARGUMENT_BYTES)))).check(), Ok(()));
+        assert_eq!(Request::HttpSend(vec![call(Value::Null); limits::CALL_BATCH]).check(), Ok(()));
+    }
+
+    #[test]
+    fn what_is_longer_is_refused_wherever_it_stands() {
+        let long = "x".repeat(limits::ARGUMENT_BYTES + 1);
+        for value in [
+            Value::Free(long.clone()),
+            Value::Texts(vec![String::new(), long.clone()]),
+            Value::Names(vec![vec![long.clone()]]),
+            Value::Items(vec![vec![("k".into(), long)]]),
+            Value::Texts(vec![String::new(); limits::ARGUMENT_ITEMS * 8 + 1]),
+        ] {
+            assert!(Request::SqlQuery(call(value.clone())).check().is_err(), "{}", value.case());
+            assert!(Request::SqlExecute(vec![call(Value::Null), call(value)]).check().is_err());
+        }
+        let name = "x".repeat(limits::NAME_BYTES + 1);
+        assert!(Request::LdapSearch(Call { slot: name.clone(), ..call(Value::Null) }).check().is_err());
+        assert!(Request::LdapSearch(Call { at: Some(name), ..call(Value::Null) }).check().is_err());
+        assert!(Request::HttpSend(vec![call(Value::Null); limits::CALL_BATCH + 1]).check().is_err());
+        let arguments = vec![call(Value::Null).arguments.remove(0); limits::CALL_ARGUMENTS + 1];
+        assert!(Request::HttpFetch(Call { arguments, ..call(Value::Null) }).check().is_err());
+    }
 }

@@ -67,6 +67,17 @@ pub enum Event {
         /// What becomes of each step.
         steps: BTreeMap<String, StepState>,
     },
+    /// Where the connector of a target runs, and what protects the machine from it.
+    Isolation {
+        /// The target.
+        target: String,
+        /// `process` or `in-process`.
+        isolation: String,
+        /// The version of Landlock in force; none where there is none.
+        landlock_abi: Option<u32>,
+        /// Whether system calls are filtered.
+        seccomp: bool,
+    },
     /// A target was refused before anything of its connector ran.
     TargetRefused {
         /// The target.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::text::Remark;
 
@@ -43,7 +44,7 @@ impl FaultKind {
 }
 
 /// Why a call did not succeed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, thiserror::Error)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[error("{message}")]
 pub struct Fault {
@@ -52,8 +53,22 @@ pub struct Fault {
     /// One sentence: what was attempted and what was answered. Longer ones are cut.
     pub message: Remark,
     /// How long to wait before trying again, in milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub retry_after_ms: Option<u64>,
+}
+
+impl Serialize for Fault {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        // People are spared a field without a value. A format without names has every field in its place.
+        let is_left_out = self.retry_after_ms.is_none() && out.is_human_readable();
+        let mut fields = out.serialize_struct("Fault", if is_left_out { 2 } else { 3 })?;
+        fields.serialize_field("kind", &self.kind)?;
+        fields.serialize_field("message", &self.message)?;
+        if !is_left_out {
+            fields.serialize_field("retry-after-ms", &self.retry_after_ms)?;
+        }
+        fields.end()
+    }
 }
 
 impl Fault {

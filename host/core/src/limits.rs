@@ -110,6 +110,29 @@ pub const STATE_VALUE_BYTES: usize = 1_024 * 1_024;
 /// Bytes of a connector's state as a whole.
 pub const STATE_BYTES: usize = 8 * 1_024 * 1_024;
 
+// --- worker processes -------------------------------------------------------------------------------------------------
+
+/// Bytes of data of a worker process (`RLIMIT_DATA`): a guest's memories, a page of it twice, and the compiler. A function body
+/// of 512 KiB is the most that compiling needs at once; the number was found with one of the largest (`make bench`).
+pub const WORKER_DATA_BYTES: u64 = 1_024 * 1_024 * 1_024;
+/// Addresses of a worker process (`RLIMIT_AS`): each memory reserves 4 GiB of them beside its guards, used or not.
+pub const WORKER_ADDRESS_BYTES: u64 = 64 * 1_024 * 1_024 * 1_024;
+/// Processor time of a worker process (`RLIMIT_CPU`): five steps that each take their whole wall time.
+pub const WORKER_CPU: Duration = Duration::from_secs(5 * 4 * 60 * 60);
+/// Wall time until a worker process says that it is ready. It takes milliseconds; a loaded machine may take seconds.
+pub const WORKER_START: Duration = Duration::from_secs(30);
+/// Wall time of compiling a component. A Python connector of 18 MB takes 6 s on two cores, and a build without optimisation
+/// ten times that.
+pub const COMPILE_WALL: Duration = Duration::from_secs(120);
+/// Bytes of one message of a worker: what a guest may hand over in one call, which takes less on the way.
+pub const WORKER_MESSAGE_BYTES: usize = HOSTCALL_BYTES;
+/// Requests of a worker to the broker in one step: calls to the target with the pieces of their answers, logs and clock.
+pub const WORKER_REQUESTS: u64 = 10 * STEP_CALLS;
+/// Bytes of compiled code of one component. Python's measure 32 MB for a component of 18 MB.
+pub const CODE_BYTES: usize = 4 * COMPONENT_BYTES;
+/// Bytes of the folder with compiled code; the code that was not used for longest goes first.
+pub const CODE_CACHE_BYTES: u64 = 512 * 1_024 * 1_024;
+
 // --- the broker -------------------------------------------------------------------------------------------------------
 
 /// Calls to the broker in one step: a catalogue of a million objects at one call for each hundred.

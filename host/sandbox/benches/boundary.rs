@@ -50,7 +50,7 @@ async fn first_call(engine: &Engine, bytes: &[u8], step: Step) -> [Duration; 3] 
     let began = Instant::now();
     let inspected = inspect(bytes.to_vec()).expect("a connector");
     let inspected_after = began.elapsed();
-    let compiled = Compiled::new(engine, &inspected).expect("compiles");
+    let compiled = Compiled::new(engine, &inspected.bytes, &inspected.imports).expect("compiles");
     let compiled_after = began.elapsed();
     let mut guest = compiled.start(step, Arc::new(Nobody)).await.expect("starts");
     black_box(guest.open(Opening::IdentityStore, context(1)).await.is_ok());
@@ -92,7 +92,8 @@ async fn main() {
             bytes.len() / 1024
         );
     }
-    let compiled = Compiled::new(&engine, &inspect(bytes).expect("a connector")).expect("compiles");
+    let inspected = inspect(bytes).expect("a connector");
+    let compiled = Compiled::new(&engine, &inspected.bytes, &inspected.imports).expect("compiles");
     let mut times = Vec::new();
     let mut memory = 0;
     for _ in 0..TIMES {

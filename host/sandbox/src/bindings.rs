@@ -1,5 +1,5 @@
 //! Bindings that the runtime generates from the contract. Nothing here is trusted: values of these types come from guests,
-//! and `lift` turns them into records.
+//! and `lift` turns them into records. They can be serialised, for `raw`: what is read back is as little trusted.
 
 wasmtime::component::bindgen!({
     path: "../../wit/connector",
@@ -11,5 +11,6 @@ wasmtime::component::bindgen!({
         "raito:connector/sql.rows": crate::state::OpenRows,
         "raito:connector/ldap.entries": crate::state::OpenEntries,
     },
+    additional_derives: [serde::Serialize, serde::Deserialize],
     require_store_data_send: true,
 });

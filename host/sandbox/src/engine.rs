@@ -1,7 +1,9 @@
 //! The engine: one for the whole process, with everything switched off that connectors do not need.
 
+use std::hash::{Hash as _, Hasher};
 use std::time::Duration;
 
+use raito_core::digest::{self, Digest};
 use raito_core::limits;
 use wasmtime::{Config, OptLevel, WasmBacktraceDetails};
 
@@ -42,6 +44,28 @@ impl Engine {
     }
 }
 
+/// A digest of everything that compiled code depends on beside the component: the runtime's release, its settings, and what
+/// the processor of this machine can do.
+///
+/// # Errors
+/// `EngineError` where the machine lacks what the runtime needs.
+pub fn compatibility() -> Result<Digest, EngineError> {
+    /// What the runtime hashes, into a digest.
+    struct Sink(digest::Hasher);
+    impl Hasher for Sink {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.field(bytes);
+        }
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+    let engine = wasmtime::Engine::new(&config()).map_err(|error| EngineError(error.to_string()))?;
+    let mut hasher = Sink(digest::Hasher::default());
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    Ok(hasher.0.finish())
+}
+
 /// How many ticks of the epoch clock a duration has.
 pub(crate) fn ticks(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis() / limits::EPOCH_TICK.as_millis()).unwrap_or(u64::MAX)
@@ -62,6 +86,8 @@ fn config() -> Config {
         .max_wasm_stack(limits::GUEST_STACK_BYTES)
         .async_stack_size(limits::GUEST_STACK_BYTES * 4)
         .async_stack_zeroing(true)
+        // Without this, the runtime keeps the memory's first contents in a file of its own, which a worker cannot make.
+        .memory_init_cow(false)
         .wasm_backtrace_max_frames(None)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .cranelift_opt_level(OptLevel::Speed);

@@ -2,24 +2,19 @@
 
 use std::sync::Arc;
 
-use raito_core::fault::{BadRecord, LimitHit, StepFault};
+use raito_core::fault::StepFault;
 use raito_core::limits;
-use raito_core::ports::{AnyPage, BoxFuture, Broker, Context, Guest, GuestUse, Opening};
-use raito_core::record::{Applied, ChangeSet, Coverage, Description};
+use raito_core::ports::{BoxFuture, Broker, GuestUse};
 use raito_core::step::Step;
-use raito_core::text::{self, ExternalId};
-use tokio::time::error::Elapsed;
-use tokio::time::timeout;
 use wasmtime::component::{Instance as WasmInstance, InstancePre, ResourceAny};
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::bindings::exports::raito::connector as exports;
 use crate::bindings::raito::connector::types;
 use crate::engine::{Engine, ticks};
-use crate::host::host_fault;
+use crate::raw::{Answer, Ask, Failure, Page, Raw, Reader};
 use crate::state::State;
-use crate::trap::{OutOfTime, step_fault};
-use crate::{lift, lower};
+use crate::trap::{OutOfTime, failure};
 
 /// The functions of the one step interface that an instance is used for.
 enum Exports {
@@ -31,22 +26,18 @@ enum Exports {
 }
 
 /// An instance with its store.
-pub(crate) struct Instance {
+pub struct Instance {
     store: Store<State>,
     exports: Exports,
     reader: Option<ResourceAny>,
-    pages: u64,
     calls: u64,
-    /// After a fault, a trap or a limit the guest is never called again.
-    broken: bool,
 }
 
-/// Calls into the guest under the bounds of one call, and unwraps what the runtime and the guest say of it.
-macro_rules! guarded {
+/// Calls into the guest, and unwraps what the runtime and the guest say of it.
+macro_rules! call {
     ($instance:ident, $call:expr) => {{
-        $instance.begin()?;
-        let answer = timeout(limits::CALL_WALL, $call).await;
-        $instance.end(answer)?
+        let answer = $call.await;
+        $instance.answered(answer)?
     }};
 }
 
@@ -56,7 +47,7 @@ impl Instance {
         instance: &InstancePre<State>,
         step: Step,
         broker: Arc<dyn Broker>,
-    ) -> Result<Self, StepFault> {
+    ) -> Result<Self, Failure> {
         let mut store = Store::new(engine.inner(), State::new(broker));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits::HOSTCALL_BYTES);
@@ -69,153 +60,114 @@ impl Instance {
             state.ticks += 1;
             if state.call_ticks > budget { Err(OutOfTime.into()) } else { Ok(UpdateDeadline::Yield(1)) }
         });
-        let started = timeout(limits::CALL_WALL, instance.instantiate_async(&mut store)).await;
-        let started = started.map_err(|_| too_slow())?.map_err(|error| step_fault(&error, store.data()))?;
+        let started = instance.instantiate_async(&mut store).await;
+        let started = started.map_err(|error| failure(&error, store.data()))?;
         let exports = load(&mut store, instance, &started, step)
-            .map_err(|error| StepFault::Trap { message: text::excerpt(&error.root_cause().to_string(), 200) })?;
-        Ok(Self { store, exports, reader: None, pages: 0, calls: 0, broken: false })
+            .map_err(|error| Failure::Trap(error.root_cause().to_string()))?;
+        Ok(Self { store, exports, reader: None, calls: 0 })
     }
 
-    /// Begins a call. Until it is known to have succeeded, the guest counts as broken.
-    fn begin(&mut self) -> Result<(), StepFault> {
-        if std::mem::replace(&mut self.broken, true) {
-            return Err(StepFault::Trap { message: "it was called after it had failed".into() });
-        }
+    /// Asks the guest, within its bounds of processor time, memory and data. Wall time is up to who asks. After a failure
+    /// the instance must not be asked again.
+    ///
+    /// # Errors
+    /// What the guest said instead, or what ended it.
+    pub async fn answer(&mut self, ask: Ask) -> Result<Answer, Failure> {
         self.calls += 1;
         self.store.data_mut().call_ticks = 0;
         self.store.set_epoch_deadline(1);
-        Ok(())
+        match ask {
+            Ask::Describe(context) => {
+                let Exports::DataSource(guest) = &self.exports else { return Err(wrong_step()) };
+                let guest = guest.clone();
+                Ok(Answer::Described(call!(self, guest.call_describe(&mut self.store, &context))))
+            }
+            Ask::Open(reader, context) => self.open(reader, &context).await,
+            Ask::Next => self.next().await,
+            Ask::Coverage => {
+                let (Exports::DataUsage(guest), Some(reader)) = (&self.exports, self.reader) else {
+                    return Err(wrong_step());
+                };
+                let guest = guest.clone();
+                let coverage = guest.reader().call_coverage(&mut self.store, reader).await.map(Ok);
+                Ok(Answer::Coverage(self.answered(coverage)?))
+            }
+            Ask::Apply(context, sets) => {
+                let Exports::AccessToTarget(guest) = &self.exports else { return Err(wrong_step()) };
+                let guest = guest.clone();
+                Ok(Answer::Applied(call!(self, guest.call_apply(&mut self.store, &context, &sets))))
+            }
+        }
     }
 
     /// Says what a call came to.
-    fn end<T>(&mut self, answer: Result<wasmtime::Result<Result<T, types::Fault>>, Elapsed>) -> Result<T, StepFault> {
-        let answer = answer.map_err(|_| too_slow())?.map_err(|error| step_fault(&error, self.store.data()))?;
-        let value = answer.map_err(|fault| StepFault::Fault(host_fault(fault)))?;
-        self.broken = false;
-        Ok(value)
+    fn answered<T>(&self, answer: wasmtime::Result<Result<T, types::Fault>>) -> Result<T, Failure> {
+        answer.map_err(|error| failure(&error, self.store.data()))?.map_err(Failure::Fault)
     }
 
-    /// A record that breaks the contract ends the guest.
-    fn check<T>(&mut self, lifted: Result<T, BadRecord>) -> Result<T, StepFault> {
-        lifted.map_err(|record| {
-            self.broken = true;
-            StepFault::BadRecord { page: self.pages, record }
-        })
-    }
-
-    async fn open_reader(&mut self, opening: Opening, context: Context) -> Result<(), StepFault> {
-        let context = lower::context(context);
-        let reader = match (&self.exports, &opening) {
-            (Exports::IdentityStore(guest), Opening::IdentityStore) => {
+    async fn open(&mut self, reader: Reader, context: &types::Context) -> Result<Answer, Failure> {
+        let reader = match (&self.exports, &reader) {
+            (Exports::IdentityStore(guest), Reader::IdentityStore) => {
                 let guest = guest.clone();
-                guarded!(self, guest.call_open(&mut self.store, &context))
+                call!(self, guest.call_open(&mut self.store, context))
             }
-            (Exports::DataSource(guest), Opening::DataSource(under)) => {
-                let (guest, under) = (guest.clone(), under.as_ref().map(ExternalId::as_str));
-                guarded!(self, guest.call_open(&mut self.store, &context, under))
-            }
-            (Exports::AccessFromTarget(guest), Opening::AccessFromTarget) => {
+            (Exports::DataSource(guest), Reader::DataSource(under)) => {
                 let guest = guest.clone();
-                guarded!(self, guest.call_open(&mut self.store, &context))
+                call!(self, guest.call_open(&mut self.store, context, under.as_deref()))
             }
-            (Exports::DataUsage(guest), Opening::DataUsage(since)) => {
-                let (guest, since) = (guest.clone(), *since);
-                guarded!(self, guest.call_open(&mut self.store, &context, since))
+            (Exports::AccessFromTarget(guest), Reader::AccessFromTarget) => {
+                let guest = guest.clone();
+                call!(self, guest.call_open(&mut self.store, context))
+            }
+            (Exports::DataUsage(guest), Reader::DataUsage(since)) => {
+                let guest = guest.clone();
+                call!(self, guest.call_open(&mut self.store, context, *since))
             }
             _ => return Err(wrong_step()),
         };
         self.reader = Some(reader);
-        Ok(())
+        Ok(Answer::Opened)
     }
 
-    async fn next_page(&mut self) -> Result<Option<AnyPage>, StepFault> {
+    async fn next(&mut self) -> Result<Answer, Failure> {
         let reader = self.reader.ok_or_else(wrong_step)?;
-        self.pages += 1;
-        // Each arm is the same three lines for another page type.
-        match &self.exports {
+        // Each arm is the same two lines for another page type.
+        let page = match &self.exports {
             Exports::IdentityStore(guest) => {
                 let guest = guest.clone();
-                let page = guarded!(self, guest.reader().call_next(&mut self.store, reader));
-                self.check(page.map(lift::identity_page).transpose()).map(|page| page.map(AnyPage::Identities))
+                call!(self, guest.reader().call_next(&mut self.store, reader)).map(Page::Identities)
             }
             Exports::DataSource(guest) => {
                 let guest = guest.clone();
-                let page = guarded!(self, guest.reader().call_next(&mut self.store, reader));
-                self.check(page.map(lift::object_page).transpose()).map(|page| page.map(AnyPage::Objects))
+                call!(self, guest.reader().call_next(&mut self.store, reader)).map(Page::Objects)
             }
             Exports::AccessFromTarget(guest) => {
                 let guest = guest.clone();
-                let page = guarded!(self, guest.reader().call_next(&mut self.store, reader));
-                self.check(page.map(lift::access_page).transpose()).map(|page| page.map(AnyPage::Access))
+                call!(self, guest.reader().call_next(&mut self.store, reader)).map(Page::Access)
             }
             Exports::DataUsage(guest) => {
                 let guest = guest.clone();
-                let page = guarded!(self, guest.reader().call_next(&mut self.store, reader));
-                self.check(page.map(lift::usage_page).transpose()).map(|page| page.map(AnyPage::Usage))
+                call!(self, guest.reader().call_next(&mut self.store, reader)).map(Page::Usage)
             }
-            Exports::AccessToTarget(_) => Err(wrong_step()),
-        }
+            Exports::AccessToTarget(_) => return Err(wrong_step()),
+        };
+        Ok(Answer::Page(page))
     }
 
-    async fn read_coverage(&mut self) -> Result<Option<Coverage>, StepFault> {
-        let (Exports::DataUsage(guest), Some(reader)) = (&self.exports, self.reader) else { return Err(wrong_step()) };
-        let guest = guest.clone();
-        self.begin()?;
-        let answer = timeout(limits::CALL_WALL, guest.reader().call_coverage(&mut self.store, reader)).await;
-        let coverage = self.end(answer.map(|answer| answer.map(Ok)))?;
-        self.check(coverage.map(lift::coverage).transpose())
-    }
-
-    async fn describe_target(&mut self, context: Context) -> Result<Description, StepFault> {
-        let Exports::DataSource(guest) = &self.exports else { return Err(wrong_step()) };
-        let (guest, context) = (guest.clone(), lower::context(context));
-        let description = guarded!(self, guest.call_describe(&mut self.store, &context));
-        self.check(lift::description(description).map_err(|bad| bad.within("description")))
-    }
-
-    async fn apply_changes(&mut self, context: Context, changes: Vec<ChangeSet>) -> Result<Vec<Applied>, StepFault> {
-        let Exports::AccessToTarget(guest) = &self.exports else { return Err(wrong_step()) };
-        let (guest, context) = (guest.clone(), lower::context(context));
-        let sets: Vec<_> = changes.iter().map(lower::change_set).collect();
-        let answers = guarded!(self, guest.call_apply(&mut self.store, &context, &sets));
-        let answered = answers.len();
-        let lifted = answers.into_iter().enumerate().map(|(index, answer)| {
-            let result = lift::applied(answer, changes.get(index).map_or(0, |set| set.changes.len()));
-            result.map_err(|bad| bad.within(format!("applied[{index}]")))
-        });
-        let lifted = self.check(lifted.collect::<Result<Vec<_>, _>>())?;
-        if answered != changes.len() {
-            let reason = format!("{answered} answers to {} change-sets", changes.len());
-            return self.check(Err(BadRecord::new("applied", reason)));
-        }
-        Ok(lifted)
+    /// What it used so far.
+    pub fn used(&self) -> GuestUse {
+        let state = self.store.data();
+        GuestUse { memory_bytes: state.limiter.memory_peak() as u64, ticks: state.ticks, calls: self.calls }
     }
 }
 
-impl Guest for Instance {
-    fn describe(&mut self, context: Context) -> BoxFuture<'_, Result<Description, StepFault>> {
-        Box::pin(self.describe_target(context))
-    }
-
-    fn open(&mut self, opening: Opening, context: Context) -> BoxFuture<'_, Result<(), StepFault>> {
-        Box::pin(self.open_reader(opening, context))
-    }
-
-    fn next(&mut self) -> BoxFuture<'_, Result<Option<AnyPage>, StepFault>> {
-        Box::pin(self.next_page())
-    }
-
-    fn coverage(&mut self) -> BoxFuture<'_, Result<Option<Coverage>, StepFault>> {
-        Box::pin(self.read_coverage())
-    }
-
-    fn apply(&mut self, context: Context, changes: Vec<ChangeSet>) -> BoxFuture<'_, Result<Vec<Applied>, StepFault>> {
-        Box::pin(self.apply_changes(context, changes))
+impl Raw for Instance {
+    fn ask(&mut self, ask: Ask) -> BoxFuture<'_, Result<Answer, StepFault>> {
+        Box::pin(async move { Ok(self.answer(ask).await?) })
     }
 
     fn used(&self) -> GuestUse {
-        let state = self.store.data();
-        GuestUse { memory_bytes: state.limiter.memory_peak() as u64, ticks: state.ticks, calls: self.calls }
+        Instance::used(self)
     }
 }
 
@@ -243,11 +195,7 @@ fn load(
     })
 }
 
-fn too_slow() -> StepFault {
-    StepFault::Limit(LimitHit { what: "time in one call", allowed: format!("{} s", limits::CALL_WALL.as_secs()) })
-}
-
-/// A function of another step was asked for: a defect of the host, which starts an instance for one step.
-fn wrong_step() -> StepFault {
-    StepFault::Host("the instance was started for another step".into())
+/// A function of another step was asked for, which the check before does not let through.
+fn wrong_step() -> Failure {
+    Failure::Trap("it was started for another step".into())
 }

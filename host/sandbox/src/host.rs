@@ -3,7 +3,6 @@
 
 use raito_core::call::{Argument, Call, HttpDone, HttpReply, LogLevel, Outcome, Reply, Request, Value};
 use raito_core::fault::{Fault, FaultKind};
-use raito_core::limits;
 use wasmtime::component::Resource;
 
 use crate::bindings::raito::connector::{access, clock, http, ldap, log, sql, state, types};
@@ -14,32 +13,19 @@ type Answer<T> = wasmtime::Result<Result<T, types::Fault>>;
 impl types::Host for State {}
 impl access::Host for State {}
 
-/// A guest's call, within the bounds of a call.
-fn call(call: types::Call) -> Result<Call, Fault> {
-    if call.arguments.len() > limits::CALL_ARGUMENTS {
-        return Err(Fault::denied(format!("a call has at most {} arguments", limits::CALL_ARGUMENTS)));
-    }
-    let name = |what: &str, text: String| {
-        if text.len() <= limits::NAME_BYTES { Ok(text) } else { Err(Fault::denied(format!("the {what} is too long"))) }
-    };
-    let arguments = call
-        .arguments
-        .into_iter()
-        .map(|argument| Ok(Argument { name: name("argument's name", argument.name)?, value: value(argument.value)? }))
-        .collect::<Result<_, Fault>>()?;
-    let at = call.at.map(|at| name("place", at)).transpose()?;
-    Ok(Call { slot: name("slot", call.slot)?, entry: name("entry", call.entry)?, at, arguments })
+/// A guest's call as the broker takes it; its bounds are checked where the broker is asked.
+fn call(call: types::Call) -> Call {
+    let argument = |argument: types::Argument| Argument { name: argument.name, value: value(argument.value) };
+    let arguments = call.arguments.into_iter().map(argument).collect();
+    Call { slot: call.slot, entry: call.entry, at: call.at, arguments }
 }
 
-fn calls(calls: Vec<types::Call>) -> Result<Vec<Call>, Fault> {
-    if calls.len() > limits::CALL_BATCH {
-        return Err(Fault::denied(format!("at most {} calls at once", limits::CALL_BATCH)));
-    }
+fn calls(calls: Vec<types::Call>) -> Vec<Call> {
     calls.into_iter().map(call).collect()
 }
 
-fn value(value: types::Value) -> Result<Value, Fault> {
-    let value = match value {
+fn value(value: types::Value) -> Value {
+    match value {
         types::Value::Null => Value::Null,
         types::Value::Text(text) => Value::Text(text),
         types::Value::Integer(number) => Value::Integer(number),
@@ -51,27 +37,7 @@ fn value(value: types::Value) -> Result<Value, Fault> {
         types::Value::Items(items) => Value::Items(items),
         types::Value::Captured(token) => Value::Captured(token),
         types::Value::Free(text) => Value::Free(text),
-    };
-    let (items, longest) = match &value {
-        Value::Null | Value::Integer(_) | Value::Boolean(_) => (1, 0),
-        Value::Text(text) | Value::Captured(text) | Value::Free(text) => (1, text.len()),
-        Value::Texts(texts) | Value::Name(texts) | Value::Keywords(texts) => (texts.len(), longest(texts)),
-        Value::Names(paths) => {
-            (paths.iter().map(Vec::len).sum(), paths.iter().map(|path| longest(path)).max().unwrap_or(0))
-        }
-        Value::Items(items) => {
-            let longest = items.iter().flatten().map(|(key, text)| key.len().max(text.len())).max();
-            (items.iter().map(Vec::len).sum(), longest.unwrap_or(0))
-        }
-    };
-    if longest > limits::ARGUMENT_BYTES || items > limits::ARGUMENT_ITEMS * 8 {
-        return Err(Fault::denied(format!("an argument has texts of at most {} bytes", limits::ARGUMENT_BYTES)));
     }
-    Ok(value)
-}
-
-fn longest(texts: &[String]) -> usize {
-    texts.iter().map(String::len).max().unwrap_or(0)
 }
 
 /// The broker's fault as the guest sees it.
@@ -138,16 +104,6 @@ macro_rules! ask {
     };
 }
 
-/// Takes a value or answers the guest with the fault.
-macro_rules! or_fault {
-    ($result:expr) => {
-        match $result {
-            Ok(value) => value,
-            Err(fault) => return Ok(Err(guest_fault(fault))),
-        }
-    };
-}
-
 fn http_reply(reply: HttpReply) -> http::Reply {
     let headers = reply.headers.into_iter().map(|(name, value)| http::Header { name, value }).collect();
     http::Reply { status: reply.status, headers, body: reply.body }
@@ -162,14 +118,14 @@ fn http_done(done: Result<HttpDone, Fault>) -> Result<http::Done, types::Fault> 
 
 impl http::Host for State {
     async fn fetch(&mut self, given: types::Call) -> Answer<(http::Reply, Resource<OpenBody>)> {
-        let given = or_fault!(call(given));
+        let given = call(given);
         let (reply, handle) = ask!(self, Request::HttpFetch(given), Reply::Fetched(reply, handle) => (reply, handle));
         let body = self.table.push(OpenBody(handle))?;
         Ok(Ok((http_reply(reply), body)))
     }
 
     async fn send(&mut self, given: types::Call) -> Answer<http::Done> {
-        let given = or_fault!(call(given));
+        let given = call(given);
         let mut sent = ask!(self, Request::HttpSend(vec![given]), Reply::Sent(sent) => sent);
         match sent.pop() {
             Some(done) => Ok(http_done(done)),
@@ -179,11 +135,7 @@ impl http::Host for State {
 
     async fn send_all(&mut self, given: Vec<types::Call>) -> wasmtime::Result<Vec<Result<http::Done, types::Fault>>> {
         let count = given.len();
-        let given = match calls(given) {
-            Ok(given) => given,
-            Err(fault) => return Ok((0..count).map(|_| Err(guest_fault(fault.clone()))).collect()),
-        };
-        match self.ask(Request::HttpSend(given)).await {
+        match self.ask(Request::HttpSend(calls(given))).await {
             Ok(Reply::Sent(sent)) if sent.len() == count => Ok(sent.into_iter().map(http_done).collect()),
             Ok(other) => Err(unexpected(&other)),
             Err(fault) => Ok((0..count).map(|_| Err(guest_fault(fault.clone()))).collect()),
@@ -207,14 +159,14 @@ impl http::HostBody for State {
 
 impl sql::Host for State {
     async fn query(&mut self, given: types::Call) -> Answer<Resource<OpenRows>> {
-        let given = or_fault!(call(given));
+        let given = call(given);
         let (columns, handle) =
             ask!(self, Request::SqlQuery(given), Reply::Opened(columns, handle) => (columns, handle));
         Ok(Ok(self.table.push(OpenRows { handle, columns })?))
     }
 
     async fn execute(&mut self, given: Vec<types::Call>) -> Answer<Vec<sql::Outcome>> {
-        let given = or_fault!(calls(given));
+        let given = calls(given);
         let outcomes = ask!(self, Request::SqlExecute(given), Reply::Executed(outcomes) => outcomes);
         let outcome = |outcome| match outcome {
             Outcome::Executed(rows) => sql::Outcome::Executed(rows),
@@ -244,22 +196,18 @@ impl sql::HostRows for State {
 
 impl ldap::Host for State {
     async fn search(&mut self, given: types::Call) -> Answer<Resource<OpenEntries>> {
-        let given = or_fault!(call(given));
+        let given = call(given);
         let handle = ask!(self, Request::LdapSearch(given), Reply::Opened(_, handle) => handle);
         Ok(Ok(self.table.push(OpenEntries(handle))?))
     }
 
     async fn modify(&mut self, given: Vec<types::Call>) -> wasmtime::Result<Vec<Result<ldap::Outcome, types::Fault>>> {
-        let given = match calls(given) {
-            Ok(given) => given,
-            Err(fault) => return Ok(vec![Err(guest_fault(fault))]),
-        };
         let outcome = |outcome| match outcome {
             Ok(Outcome::Executed(_)) => Ok(ldap::Outcome::Changed),
             Ok(Outcome::Planned) => Ok(ldap::Outcome::Planned),
             Err(fault) => Err(guest_fault(fault)),
         };
-        match self.ask(Request::LdapModify(given)).await {
+        match self.ask(Request::LdapModify(calls(given))).await {
             Ok(Reply::Modified(outcomes)) => Ok(outcomes.into_iter().map(outcome).collect()),
             Ok(other) => Err(unexpected(&other)),
             Err(fault) => Ok(vec![Err(guest_fault(fault))]),

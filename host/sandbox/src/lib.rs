@@ -2,11 +2,12 @@
 //!
 //! The way of a component: its bytes are inspected (`inspect`) before anything of it is compiled; the caller decides from
 //! that what it may use; then it is compiled and linked (`link`) with just that, and each step runs in a store of its own
-//! (`guest`) under limits of memory, time and data (`limiter`, `engine`). What a guest hands over is converted once
-//! (`lift`), and the conversion is the check. This crate never sees a secret or a socket: everything that a guest asks
+//! (`guest`) under limits of memory, time and data (`limiter`, `engine`). A guest answers in the contract's values (`raw`),
+//! here or in a worker process; they are converted once (`checked`, `lift`), and the conversion is the check. This crate never sees a secret or a socket: everything that a guest asks
 //! for goes to the `Broker` that it is given.
 
 mod bindings;
+mod checked;
 mod engine;
 mod guest;
 mod host;
@@ -16,10 +17,14 @@ mod limiter;
 mod link;
 mod lower;
 mod pack;
+mod raw;
 mod state;
 mod trap;
 
-pub use engine::{Engine, EngineError};
+pub use checked::Checked;
+pub use engine::{Engine, EngineError, compatibility};
+pub use guest::Instance;
 pub use inspect::{InspectError, Inspected, inspect};
-pub use link::{CompileError, Compiled};
+pub use link::{CompileError, Compiled, precompile};
 pub use pack::{PackError, pack};
+pub use raw::{Answer, Ask, Failure, Limit, Raw};

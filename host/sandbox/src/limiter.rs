@@ -6,6 +6,8 @@
 use raito_core::limits;
 use wasmtime::ResourceLimiter;
 
+use crate::raw::Limit;
+
 /// Counts what one store holds.
 #[derive(Debug, Default)]
 pub(crate) struct Limiter {
@@ -13,7 +15,7 @@ pub(crate) struct Limiter {
     memory_peak: usize,
     table_elements: usize,
     /// The first limit that was hit.
-    hit: Option<&'static str>,
+    hit: Option<Limit>,
     /// What was added last, should the runtime fail to provide it.
     pending_memory: usize,
     pending_table: usize,
@@ -26,7 +28,7 @@ impl Limiter {
     }
 
     /// What was used up, if anything.
-    pub(crate) fn hit(&self) -> Option<&'static str> {
+    pub(crate) fn hit(&self) -> Option<Limit> {
         self.hit
     }
 }
@@ -36,7 +38,7 @@ impl ResourceLimiter for Limiter {
         let added = desired.saturating_sub(current);
         let total = self.memory_bytes.saturating_add(added);
         if total > limits::GUEST_MEMORY_BYTES {
-            self.hit.get_or_insert("memory");
+            self.hit.get_or_insert(Limit::Memory);
             return Ok(false);
         }
         self.memory_bytes = total;
@@ -54,7 +56,7 @@ impl ResourceLimiter for Limiter {
         let added = desired.saturating_sub(current);
         let total = self.table_elements.saturating_add(added);
         if total > limits::GUEST_TABLE_ELEMENTS {
-            self.hit.get_or_insert("table elements");
+            self.hit.get_or_insert(Limit::TableElements);
             return Ok(false);
         }
         self.table_elements = total;
@@ -91,7 +93,7 @@ mod tests {
         assert!(limiter.memory_growing(0, half, None).expect("no error"));
         assert!(limiter.memory_growing(0, half, None).expect("no error"));
         assert!(!limiter.memory_growing(0, 1, None).expect("no error"));
-        assert_eq!(limiter.hit(), Some("memory"));
+        assert_eq!(limiter.hit(), Some(Limit::Memory));
     }
 
     #[test]

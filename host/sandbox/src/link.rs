@@ -6,9 +6,11 @@ use std::time::Duration;
 use raito_core::capability::{Import, classify_import};
 use raito_core::digest::Digest;
 use raito_core::fault::StepFault;
+use raito_core::limits;
 use raito_core::manifest::Capability;
 use raito_core::ports::{BoxFuture, Broker, Connector, Guest};
 use raito_core::step::Step;
+use tokio::time::timeout;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
@@ -17,9 +19,10 @@ use wasmtime_wasi::random::{Deterministic, WasiRandom, WasiRandomView as _};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
 
 use crate::bindings::raito::connector;
+use crate::checked::{Checked, too_slow};
 use crate::engine::Engine;
 use crate::guest::Instance;
-use crate::inspect::Inspected;
+use crate::raw::Failure;
 use crate::state::State;
 
 /// Why a component cannot be run although it was granted.
@@ -42,28 +45,69 @@ pub struct Compiled {
 
 impl Compiled {
     /// Compiles an inspected component that the caller has decided to admit. Capabilities that it imports are linked, since
-    /// that decision admitted them; what it does not import is not there at all.
+    /// that decision admitted them; what it does not import is not there at all. `imports` are those that the inspection
+    /// found.
     ///
     /// # Errors
     /// `CompileError` where the compiler or the linker refuses it.
-    pub fn new(engine: &Engine, inspected: &Inspected) -> Result<Self, CompileError> {
-        if wasmtime::Engine::detect_precompiled(&inspected.bytes).is_some() {
-            return Err(CompileError::Compile("it is compiled already, and only the host compiles".into()));
-        }
-        let component = Component::from_binary(engine.inner(), &inspected.bytes)
+    pub fn new(engine: &Engine, bytes: &[u8], imports: &[String]) -> Result<Self, CompileError> {
+        refuse_compiled(bytes)?;
+        let component = Component::from_binary(engine.inner(), bytes)
             .map_err(|error| CompileError::Compile(error.root_cause().to_string()))?;
-        let linker =
-            linker(engine, &inspected.imports).map_err(|error| CompileError::Link(error.root_cause().to_string()))?;
-        let instance = linker.instantiate_pre(&component).map_err(|error| CompileError::Link(format!("{error:#}")))?;
-        Ok(Self { engine: engine.clone(), instance, digest: inspected.digest })
+        Self::link(engine, &component, imports, Digest::of(bytes))
     }
+
+    /// Links a component that `precompile` compiled. `code` must be what a call of it gave, byte for byte: whoever can change
+    /// one bit of it runs any machine code here. So this is for processes that hold nothing, and for code whose origin was
+    /// proved. `digest` is that of the component.
+    ///
+    /// # Errors
+    /// `CompileError` where the code is of another release or for another processor, or the linker refuses it.
+    #[expect(unsafe_code, reason = "machine code cannot be checked, only where it came from can")]
+    pub fn load(engine: &Engine, code: &[u8], imports: &[String], digest: Digest) -> Result<Self, CompileError> {
+        // SAFETY: the caller promises that a compiler of this build made the code, and that nobody changed it since.
+        let component = unsafe { Component::deserialize(engine.inner(), code) }
+            .map_err(|error| CompileError::Compile(error.root_cause().to_string()))?;
+        Self::link(engine, &component, imports, digest)
+    }
+
+    fn link(engine: &Engine, component: &Component, imports: &[String], digest: Digest) -> Result<Self, CompileError> {
+        let linker = linker(engine, imports).map_err(|error| CompileError::Link(error.root_cause().to_string()))?;
+        let instance = linker.instantiate_pre(component).map_err(|error| CompileError::Link(format!("{error:#}")))?;
+        Ok(Self { engine: engine.clone(), instance, digest })
+    }
+
+    /// Starts an instance for a step, with everything that it may touch. Wall time is up to who asks.
+    ///
+    /// # Errors
+    /// What the guest said while it was instantiated, or what ended it.
+    pub async fn instantiate(&self, step: Step, broker: Arc<dyn Broker>) -> Result<Instance, Failure> {
+        Instance::start(&self.engine, &self.instance, step, broker).await
+    }
+}
+
+/// Compiles a component to machine code for this machine, for `Compiled::load`.
+///
+/// # Errors
+/// `CompileError` where the compiler refuses it.
+pub fn precompile(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, CompileError> {
+    refuse_compiled(bytes)?;
+    engine.inner().precompile_component(bytes).map_err(|error| CompileError::Compile(error.root_cause().to_string()))
+}
+
+fn refuse_compiled(bytes: &[u8]) -> Result<(), CompileError> {
+    if wasmtime::Engine::detect_precompiled(bytes).is_some() {
+        return Err(CompileError::Compile("it is compiled already, and only the host compiles".into()));
+    }
+    Ok(())
 }
 
 impl Connector for Compiled {
     fn start(&self, step: Step, broker: Arc<dyn Broker>) -> BoxFuture<'_, Result<Box<dyn Guest>, StepFault>> {
         Box::pin(async move {
-            let instance = Instance::start(&self.engine, &self.instance, step, broker).await?;
-            Ok(Box::new(instance) as Box<dyn Guest>)
+            let started = timeout(limits::CALL_WALL, self.instantiate(step, broker)).await;
+            let instance = started.map_err(|_| too_slow())??;
+            Ok(Box::new(Checked::new(step, instance)) as Box<dyn Guest>)
         })
     }
 

@@ -3,16 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use raito_broker::Material;
 use raito_core::capability::{Ask, Effective, Refusal, RefusalKind, decide};
 use raito_core::event::ConnectorIdentity;
 use raito_core::grant::{Ceiling, Target};
 use raito_core::limits;
+use raito_core::ports::Connector;
 use raito_core::text::Ident;
-use raito_sandbox::{Compiled, Engine, Inspected, inspect};
+use raito_sandbox::{Inspected, inspect};
 
+use super::isolation::{InForce, Workplace};
 use crate::codes;
 use crate::error::CliError;
 use crate::files;
@@ -21,7 +23,8 @@ use crate::secrets;
 /// A target that can be run.
 pub(crate) struct Prepared {
     pub(crate) inspected: Inspected,
-    pub(crate) compiled: Arc<Compiled>,
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) isolation: InForce,
     pub(crate) effective: Effective,
     pub(crate) settings: BTreeMap<Ident, String>,
     pub(crate) identity: ConnectorIdentity,
@@ -66,29 +69,22 @@ pub(crate) fn check(
 }
 
 /// Prepares a target.
-pub(crate) async fn prepare(target: &Target, base: &Path, ceiling: &Ceiling) -> Result<Prepared, CliError> {
+pub(crate) async fn prepare(
+    target: &Target,
+    base: &Path,
+    ceiling: &Ceiling,
+    workplace: &Workplace,
+) -> Result<Prepared, CliError> {
     let (inspected, effective, settings) = check(target, base, ceiling)?;
     let material = secrets::material(target, base).await?;
-    let engine = engine()?;
-    let copy = inspected.clone();
-    let compiled = tokio::task::spawn_blocking(move || Compiled::new(&engine, &copy))
-        .await
-        .map_err(|_| CliError::new(codes::CONNECTOR_INVALID, "the compiler crashed"))?
-        .map_err(|error| CliError::new(codes::CONNECTOR_INVALID, error.to_string()))?;
+    let (connector, isolation) = workplace.ready(&inspected).await?;
     let identity = ConnectorIdentity {
         name: inspected.manifest.name.to_string(),
         version: inspected.manifest.version.clone(),
         sha256: inspected.digest,
         imports: inspected.imports.clone(),
     };
-    Ok(Prepared { inspected, compiled: Arc::new(compiled), effective, settings, identity, material })
-}
-
-/// The one engine of the process.
-fn engine() -> Result<Engine, CliError> {
-    static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
-    let engine = ENGINE.get_or_init(|| Engine::new().map_err(|error| error.to_string()));
-    engine.clone().map_err(|error| CliError::new(codes::HOST, error))
+    Ok(Prepared { inspected, connector, isolation, effective, settings, identity, material })
 }
 
 /// All refusals as one error, with the lines to write.

@@ -1,0 +1,104 @@
+//! Where connectors are compiled and run, and what of that is told.
+
+use std::sync::{Arc, OnceLock};
+
+use raito_core::event::Event;
+use raito_core::ports::Connector;
+use raito_sandbox::{Compiled, Engine, Inspected};
+use raito_worker::{CodeCache, Component, Landlock, Launcher, Protections, Worker, WorkerError};
+
+use crate::args::Isolation;
+use crate::codes;
+use crate::error::CliError;
+use crate::memory;
+use crate::state_dir::StateDir;
+
+/// Where the connectors of a run are compiled and run.
+pub(crate) enum Workplace {
+    /// In a worker process each, with code that was compiled before where it is kept.
+    Workers(Launcher, Option<CodeCache>),
+    /// In this process.
+    Here,
+}
+
+/// What was in force for one target.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InForce {
+    isolation: Isolation,
+    /// None in this process.
+    protections: Option<Protections>,
+}
+
+impl Workplace {
+    /// The place that was asked for, with the compiled code that the state directory keeps.
+    pub(crate) fn open(asked: Isolation, state: &StateDir) -> Self {
+        if !cfg!(target_os = "linux") {
+            tracing::warn!("this system has no worker processes: connectors run in raito's own process");
+            return Self::Here;
+        }
+        match asked {
+            Isolation::InProcess => Self::Here,
+            Isolation::Process => {
+                let cache = CodeCache::open(&state.code(), &state.code_key());
+                // It is for speed only.
+                let cache = cache.inspect_err(|error| tracing::warn!("compiled code is not kept: {error}")).ok();
+                Self::Workers(launcher(), cache)
+            }
+        }
+    }
+
+    /// Has a connector compiled, ready to be started.
+    pub(crate) async fn ready(&self, inspected: &Inspected) -> Result<(Arc<dyn Connector>, InForce), CliError> {
+        match self {
+            Self::Workers(launcher, cache) => {
+                let worker = Worker::prepare(launcher, Component::from(inspected), cache.as_ref()).await;
+                let worker = worker.map_err(|error| match error {
+                    WorkerError::Start(_) => CliError::new(codes::HOST, error.to_string())
+                        .help("see `raito doctor`; --isolation in-process does without, and protects less"),
+                    WorkerError::Component(_) => CliError::new(codes::CONNECTOR_INVALID, error.to_string()),
+                })?;
+                let protections = worker.protections();
+                if !protections.is_complete() {
+                    tracing::warn!("this machine confines connectors less than it should: see `raito doctor`");
+                }
+                let in_force = InForce { isolation: Isolation::Process, protections: Some(protections) };
+                Ok((Arc::new(worker), in_force))
+            }
+            Self::Here => {
+                let (engine, copy) = (engine()?, inspected.clone());
+                let compiled = tokio::task::spawn_blocking(move || Compiled::new(&engine, &copy.bytes, &copy.imports))
+                    .await
+                    .map_err(|_| CliError::new(codes::CONNECTOR_INVALID, "the compiler crashed"))?
+                    .map_err(|error| CliError::new(codes::CONNECTOR_INVALID, error.to_string()))?;
+                Ok((Arc::new(compiled), InForce { isolation: Isolation::InProcess, protections: None }))
+            }
+        }
+    }
+}
+
+impl InForce {
+    /// The same for the record.
+    pub(crate) fn event(self, target: String) -> Event {
+        Event::Isolation {
+            target,
+            isolation: self.isolation.word().to_owned(),
+            landlock_abi: self.protections.and_then(|protections| match protections.landlock {
+                Landlock::Abi(version) => Some(version),
+                Landlock::Missing | Landlock::Disabled => None,
+            }),
+            seccomp: self.protections.is_some_and(|protections| protections.seccomp),
+        }
+    }
+}
+
+/// How this program starts its workers.
+pub(crate) fn launcher() -> Launcher {
+    Launcher::this_program(&memory::WORKER_ENVIRONMENT)
+}
+
+/// The one engine of the process.
+fn engine() -> Result<Engine, CliError> {
+    static ENGINE: OnceLock<Result<Engine, String>> = OnceLock::new();
+    let engine = ENGINE.get_or_init(|| Engine::new().map_err(|error| error.to_string()));
+    engine.clone().map_err(|error| CliError::new(codes::HOST, error))
+}

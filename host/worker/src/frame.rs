@@ -1,0 +1,190 @@
+//! Frames: messages with their length before them, and the meter that bounds what decoding one may take.
+//!
+//! A frame is four bytes, the length of the message (little-endian), and the message in the form of postcard. The length is
+//! held against a bound before anything is allocated for it. Decoding allocates by what the message says of itself, such as
+//! lists of many empty texts, so its values are metered: what comes out takes at most the meter beside the message's own length.
+
+use bytes::{Buf as _, BytesMut};
+use postcard::de_flavors::Flavor;
+use raito_core::limits;
+use serde::{Deserialize, Serialize};
+
+/// Bytes of the length.
+const HEAD: usize = 4;
+/// Bytes that are asked of the system at once.
+const PIECE: usize = 256 * 1024;
+/// What each value of a message counts on the meter: no value of the protocol, empty list, absent record or flag, takes more
+/// bytes of memory than this on average of the record that it stands in. The largest is an access control with 28.
+const VALUE_BYTES: usize = 32;
+/// The meter of one message: a page that takes as much as one call may hand over, where each of its values counts as above.
+/// The dearest honest page, statements of step 5 without text, counts three times what it takes.
+pub(crate) const METER: usize = 4 * limits::HOSTCALL_BYTES;
+/// The meter of messages from somebody who is trusted.
+pub(crate) const UNMETERED: usize = usize::MAX;
+
+/// What is wrong with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FrameError {
+    /// It is longer than any may be here.
+    #[error("a message of {0} bytes")]
+    TooLong(usize),
+    /// It is none.
+    #[error("a message that is none")]
+    Malformed,
+}
+
+/// Writes a message as a frame in place of what `frame` held.
+///
+/// # Errors
+/// `TooLong` where it does not fit into `max` bytes.
+pub(crate) fn encode(message: &impl Serialize, max: usize, frame: &mut Vec<u8>) -> Result<(), FrameError> {
+    frame.clear();
+    frame.extend_from_slice(&[0; HEAD]);
+    *frame = postcard::to_extend(message, std::mem::take(frame)).map_err(|_| FrameError::Malformed)?;
+    let length = frame.len() - HEAD;
+    match u32::try_from(length) {
+        Ok(head) if length <= max => frame[..HEAD].copy_from_slice(&head.to_le_bytes()),
+        _ => return Err(FrameError::TooLong(length)),
+    }
+    Ok(())
+}
+
+/// Reads a message that is all of `bytes`, with a meter.
+///
+/// # Errors
+/// `Malformed` where it is none, has something behind it, or takes more memory than a message may.
+pub(crate) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8], meter: usize) -> Result<T, FrameError> {
+    let mut decoder = postcard::Deserializer::from_flavor(Metered { bytes, left: meter });
+    let message = T::deserialize(&mut decoder).map_err(|_| FrameError::Malformed)?;
+    match decoder.finalize() {
+        Ok([]) => Ok(message),
+        _ => Err(FrameError::Malformed),
+    }
+}
+
+/// Bytes that arrived and were not taken yet.
+#[derive(Default)]
+pub(crate) struct Inbox(BytesMut);
+
+impl Inbox {
+    /// The next message, as soon as it is there.
+    ///
+    /// # Errors
+    /// `TooLong` where it says that it has more than `max` bytes.
+    pub(crate) fn take(&mut self, max: usize) -> Result<Option<BytesMut>, FrameError> {
+        let Some(head) = self.0.first_chunk::<HEAD>() else { return Ok(None) };
+        let length = usize::try_from(u32::from_le_bytes(*head)).unwrap_or(usize::MAX);
+        if length > max {
+            return Err(FrameError::TooLong(length));
+        }
+        if self.0.len() < HEAD + length {
+            return Ok(None);
+        }
+        self.0.advance(HEAD);
+        Ok(Some(self.0.split_to(length)))
+    }
+
+    /// Room for what arrives next. It grows with what has arrived, not with what was announced.
+    pub(crate) fn room(&mut self) -> &mut BytesMut {
+        self.0.reserve(PIECE);
+        &mut self.0
+    }
+
+    /// Whether nothing is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The bytes of a message, and what may still come out of them.
+struct Metered<'de> {
+    bytes: &'de [u8],
+    left: usize,
+}
+
+impl Metered<'_> {
+    fn spend(&mut self, bytes: usize) -> postcard::Result<()> {
+        self.left = self.left.checked_sub(bytes).ok_or(postcard::Error::CollectStrError)?;
+        Ok(())
+    }
+}
+
+impl<'de> Flavor<'de> for Metered<'de> {
+    type Remainder = &'de [u8];
+    type Source = &'de [u8];
+
+    fn pop(&mut self) -> postcard::Result<u8> {
+        let (first, rest) = self.bytes.split_first().ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+        self.bytes = rest;
+        // A number goes on after a byte with its highest bit set; what ends without it is a value of its own.
+        self.spend(if first & 0x80 == 0 { VALUE_BYTES } else { 1 })?;
+        Ok(*first)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.bytes.len())
+    }
+
+    fn try_take_n(&mut self, count: usize) -> postcard::Result<&'de [u8]> {
+        let (taken, rest) = self.bytes.split_at_checked(count).ok_or(postcard::Error::DeserializeUnexpectedEnd)?;
+        self.bytes = rest;
+        Ok(taken)
+    }
+
+    fn finalize(self) -> postcard::Result<&'de [u8]> {
+        Ok(self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(message: &impl Serialize) -> Vec<u8> {
+        let mut frame = Vec::new();
+        encode(message, usize::MAX, &mut frame).expect("short");
+        frame
+    }
+
+    #[test]
+    fn messages_come_out_as_they_went_in_however_they_are_cut() {
+        let texts = vec!["one".to_owned(), "twö".to_owned(), String::new()];
+        let bytes = [frame(&texts), frame(&7_u64)].concat();
+        let mut inbox = Inbox::default();
+        let mut taken = Vec::new();
+        for byte in bytes {
+            inbox.room().extend_from_slice(&[byte]);
+            taken.extend(inbox.take(100).expect("short"));
+        }
+        assert_eq!(decode::<Vec<String>>(&taken[0], METER), Ok(texts));
+        assert_eq!(decode::<u64>(&taken[1], METER), Ok(7));
+        assert!(inbox.is_empty());
+    }
+
+    #[test]
+    fn a_length_beyond_the_bound_is_refused_before_anything_of_it_arrived() {
+        let mut inbox = Inbox::default();
+        inbox.room().extend_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(inbox.take(1_000), Err(FrameError::TooLong(u32::MAX as usize)));
+        assert_eq!(encode(&"x".repeat(100), 50, &mut Vec::new()), Err(FrameError::TooLong(101)));
+    }
+
+    #[test]
+    fn what_has_something_behind_it_or_too_little_is_none() {
+        assert_eq!(decode::<u64>(&[7, 0], METER), Err(FrameError::Malformed));
+        assert_eq!(decode::<String>(&[3, b'a'], METER), Err(FrameError::Malformed));
+        assert_eq!(decode::<String>(&[1, 0xff], METER), Err(FrameError::Malformed));
+    }
+
+    #[test]
+    fn many_values_in_few_bytes_are_stopped_by_the_meter() {
+        let count = METER / VALUE_BYTES;
+        let most = frame(&vec![String::new(); count - 10]);
+        assert!(decode::<Vec<String>>(&most[HEAD..], METER).is_ok());
+        let more = frame(&vec![String::new(); count]);
+        assert_eq!(decode::<Vec<String>>(&more[HEAD..], METER), Err(FrameError::Malformed));
+        assert!(decode::<Vec<String>>(&more[HEAD..], UNMETERED).is_ok());
+        // A count of which nothing follows allocates no more than serde's first step.
+        assert_eq!(decode::<Vec<u64>>(&[0xff, 0xff, 0xff, 0xff, 0x0f], METER), Err(FrameError::Malformed));
+    }
+}

@@ -1,0 +1,91 @@
+//! How a process takes away from itself everything that a worker does not need, for good.
+//!
+//! It is done at the very start, before there is a second thread and before a byte of a component is seen. Nothing of it can
+//! be undone by the process, and threads that it makes later have it too.
+
+mod filesystem;
+mod limits;
+mod syscalls;
+
+use std::io;
+
+use rustix::process::{DumpableBehavior, Pid, Signal};
+use rustix::thread::{CapabilitySet, CapabilitySets};
+use serde::{Deserialize, Serialize};
+
+/// What protects the machine from a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Protections {
+    /// Access to files and networks.
+    pub landlock: Landlock,
+    /// Whether system calls are filtered (seccomp).
+    pub seccomp: bool,
+}
+
+impl Protections {
+    /// Whether nothing is missing.
+    pub fn is_complete(&self) -> bool {
+        self.seccomp && matches!(self.landlock, Landlock::Abi(_))
+    }
+}
+
+/// Whether the kernel refuses access to files and networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Landlock {
+    /// It does, as far as this version of Landlock goes. The fourth covers TCP, the sixth signals.
+    Abi(u32),
+    /// The kernel was built without it.
+    Missing,
+    /// The kernel was started without it.
+    Disabled,
+}
+
+/// A process could not confine itself, although the system has what it takes.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {what}: {error}")]
+pub struct LockdownError {
+    what: &'static str,
+    error: io::Error,
+}
+
+impl LockdownError {
+    fn new(what: &'static str, error: impl Into<io::Error>) -> Self {
+        Self { what, error: error.into() }
+    }
+}
+
+/// Takes away everything from the calling process, which must have one thread. What is left are its memory, its threads, the
+/// clock, and the three descriptors that it was started with. `host` is the process that it dies with.
+///
+/// # Errors
+/// `LockdownError` where something could not be taken away that this system can take away. What the system has not at all is
+/// left out of `Protections`.
+pub fn lock_down(host: u32) -> Result<Protections, LockdownError> {
+    // First of all: it must not outlive its host, nor be looked into.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| LockdownError::new("end with the host", error))?;
+    let parent = rustix::process::getppid().map(Pid::as_raw_nonzero);
+    if parent.map(|parent| parent.get().unsigned_abs()) != Some(host) {
+        return Err(LockdownError::new("find the host", io::Error::other("it has ended")));
+    }
+    protect_host()?;
+    limits::close_descriptors().map_err(|error| LockdownError::new("close descriptors", error))?;
+    rustix::thread::set_no_new_privs(true).map_err(|error| LockdownError::new("give up privileges", error))?;
+    let landlock = filesystem::restrict().map_err(|error| LockdownError::new("give up files and networks", error))?;
+    limits::set().map_err(|error| LockdownError::new("set limits", error))?;
+    let none = CapabilitySet::empty();
+    let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    rustix::thread::set_capabilities(None, none).map_err(|error| LockdownError::new("give up capabilities", error))?;
+    let seccomp = syscalls::filter().map_err(|error| LockdownError::new("filter system calls", error))?;
+    Ok(Protections { landlock, seccomp })
+}
+
+/// Keeps other processes of the same user from looking into the memory of this one, and its memory out of core files
+/// (`PR_SET_DUMPABLE`).
+///
+/// # Errors
+/// `LockdownError` where the kernel refuses that, which none does.
+pub fn protect_host() -> Result<(), LockdownError> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|error| LockdownError::new("protect the process's memory", error))
+}

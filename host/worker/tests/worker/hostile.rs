@@ -1,0 +1,172 @@
+//! The host against workers that say what they should not, and against those that say nothing.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use raito_core::call::{Reply, Request};
+use raito_core::digest::Digest;
+use raito_core::fault::StepFault;
+use raito_core::limits;
+use raito_core::ports::{AnyPage, BoxFuture, Broker, Connector as _, Context, Guest, Opening};
+use raito_core::step::Step;
+use raito_worker::{Component, Launcher, Worker, WorkerError};
+
+use crate::trial;
+
+/// Counts what it is asked.
+#[derive(Default)]
+struct Counting(AtomicU64);
+
+impl Broker for Counting {
+    fn call(&self, _request: Request) -> BoxFuture<'_, Reply> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async { Reply::Done })
+    }
+}
+
+pub(crate) fn trials() -> Vec<Trial> {
+    /// A scenario whose start must say this.
+    const STARTS: &[(&str, &str)] = &[
+        ("says-nothing", "it says nothing for"),
+        ("ends-at-once", "ended with 3"),
+        ("other-version", "does not speak this version"),
+        ("hangs-while-compiling", "it took longer than"),
+        ("ends-while-compiling", "was lost: it ended with 4"),
+        ("code-that-was-not-asked-for", "answered something else"),
+    ];
+    /// A scenario whose read must end with this.
+    const READS: &[(&str, &str)] = &[
+        ("garbage", "the connector crashed: its process sent a message that is none"),
+        ("long-frame", "the connector crashed: its process sent a message of 4294967295 bytes"),
+        ("out-of-order", "the connector crashed: its process sent a message out of its order"),
+        ("answer-to-another-question", "the connector crashed: its process sent an answer to another question"),
+        ("page-of-another-step", "the connector crashed: its answer does not belong to what it was asked"),
+        ("huge-count", "the connector crashed: its process sent a message that is none"),
+        ("many-empty", "the connector crashed: its process sent a message that is none"),
+        ("bad-record", "page 1: users[0].external-id: it is empty"),
+        ("ends-mid-page", "the connector crashed: its process ended with 5"),
+        ("hangs-up-and-lives", "the connector crashed: its process was killed"),
+        ("floods", "the connector crashed: its process sent an answer to another question"),
+    ];
+    let starts = STARTS
+        .iter()
+        .map(|(scenario, says)| trial(format!("hostile::{scenario}"), move || fails_to_start(scenario, says)));
+    let reads = READS
+        .iter()
+        .map(|(scenario, says)| trial(format!("hostile::{scenario}"), move || fails_to_read(scenario, says)));
+    let mut trials: Vec<Trial> = starts.chain(reads).collect();
+    trials.push(trial("hostile::what_is_right_is_taken_and_numbers_are_kept_within_what_can_be", what_is_right));
+    trials.push(trial("hostile::a_call_beyond_its_bounds_never_reaches_the_broker", beyond_bounds));
+    trials.push(trial("hostile::no_process_outlives_its_connector", none_left));
+    trials
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+fn fake(scenario: &str) -> Launcher {
+    Launcher {
+        program: std::env::current_exe().expect("this program"),
+        arguments: vec!["fake".into(), scenario.into()],
+        start_wall: if scenario == "says-nothing" { Duration::from_millis(300) } else { limits::WORKER_START },
+        compile_wall: if scenario.starts_with("hangs-while") {
+            Duration::from_millis(300)
+        } else {
+            limits::COMPILE_WALL
+        },
+        ..Launcher::this_program(&[])
+    }
+}
+
+fn component() -> Component {
+    Component { bytes: Arc::from([0_u8; 8]), digest: Digest::ZERO, imports: Vec::new() }
+}
+
+async fn prepare(scenario: &str) -> Result<Worker, WorkerError> {
+    Worker::prepare(&fake(scenario), component(), None).await
+}
+
+/// Opens a reader of step 1 and reads it to its end.
+async fn read(worker: &Worker, broker: Arc<dyn Broker>) -> (Result<Vec<AnyPage>, StepFault>, Option<Box<dyn Guest>>) {
+    let mut guest = match worker.start(Step::IdentityStore, broker).await {
+        Ok(guest) => guest,
+        Err(fault) => return (Err(fault), None),
+    };
+    let mut pages = Vec::new();
+    let result = async {
+        guest.open(Opening::IdentityStore, Context::default()).await?;
+        while let Some(page) = guest.next().await? {
+            pages.push(page);
+        }
+        Ok(())
+    };
+    let result = result.await;
+    (result.map(|()| pages), Some(guest))
+}
+
+fn fails_to_start(scenario: &str, says: &str) {
+    let error = runtime().block_on(prepare(scenario)).err().expect("it does not work");
+    assert!(error.to_string().contains(says), "{scenario}: {error}");
+}
+
+fn fails_to_read(scenario: &str, says: &str) {
+    runtime().block_on(async {
+        let worker = prepare(scenario).await.expect("starts");
+        let id = worker.process_id().expect("a process");
+        let broker = Arc::new(Counting::default());
+        let (result, guest) = read(&worker, Arc::clone(&broker) as _).await;
+        let fault = result.expect_err("it does not work");
+        assert_eq!(fault.to_string(), says, "{scenario}");
+        assert_eq!(broker.0.load(Ordering::Relaxed), 0, "{scenario}: the broker was asked");
+        drop(guest);
+        ended(id).await;
+        assert_eq!(worker.process_id(), None, "{scenario}: the process is used again");
+    });
+}
+
+/// Waits until a process is gone, and reaped.
+async fn ended(id: u32) {
+    for _ in 0..1_000 {
+        if !Path::new(&format!("/proc/{id}")).exists() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("process {id} is still there");
+}
+
+fn what_is_right() {
+    runtime().block_on(async {
+        let worker = prepare("good-record").await.expect("starts");
+        let (result, guest) = read(&worker, Arc::new(Counting::default())).await;
+        let pages = result.expect("all is right");
+        let [AnyPage::Identities(page)] = pages.as_slice() else { panic!("{pages:?}") };
+        assert_eq!(page.records.users[0].external_id.as_str(), "u1");
+        let used = guest.expect("it was started").used();
+        assert_eq!(used.memory_bytes, limits::GUEST_MEMORY_BYTES as u64);
+        assert_eq!(used.calls, 3, "the host counts calls itself");
+    });
+}
+
+fn beyond_bounds() {
+    runtime().block_on(async {
+        let worker = prepare("call-beyond-bounds").await.expect("starts");
+        let broker = Arc::new(Counting::default());
+        let mut guest = worker.start(Step::IdentityStore, Arc::clone(&broker) as _).await.expect("starts");
+        guest.open(Opening::IdentityStore, Context::default()).await.expect("it was told that it may not");
+        assert_eq!(broker.0.load(Ordering::Relaxed), 0);
+    });
+}
+
+fn none_left() {
+    runtime().block_on(async {
+        let worker = prepare("good-record").await.expect("starts");
+        let id = worker.process_id().expect("a process");
+        drop(worker);
+        ended(id).await;
+    });
+}
