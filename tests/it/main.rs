@@ -9,6 +9,7 @@ mod changes_random;
 mod demo;
 mod hostile;
 mod hostile_changes;
+mod isolation;
 mod kill;
 mod mistakes;
 mod people;
