@@ -60,7 +60,7 @@ impl Engine<'_> {
     pub(crate) async fn run(&self) -> Result<Exit, CliError> {
         let targets = self.targets()?;
         // Secrets of all targets are about to be in this process.
-        raito_worker::protect_host().map_err(|error| CliError::new(codes::HOST, error.to_string()))?;
+        raito_worker::protect_memory().map_err(|error| CliError::new(codes::HOST, error.to_string()))?;
         let _lock = self.state.lock_run()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = Log::open(&self.state.audit(), new_run_id(), Arc::clone(&clock))

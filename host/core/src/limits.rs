@@ -113,7 +113,7 @@ pub const STATE_BYTES: usize = 8 * 1_024 * 1_024;
 // --- worker processes -------------------------------------------------------------------------------------------------
 
 /// Bytes of data of a worker process (`RLIMIT_DATA`): a guest's memories, a page of it twice, and the compiler. A function body
-/// of 512 KiB is the most that compiling needs at once; the number was found with one of the largest (`make bench`).
+/// of 512 KiB is the most that compiling needs at once, and takes about two thirds of it (`make bench`).
 pub const WORKER_DATA_BYTES: u64 = 1_024 * 1_024 * 1_024;
 /// Addresses of a worker process (`RLIMIT_AS`): each memory reserves 4 GiB of them beside its guards, used or not.
 pub const WORKER_ADDRESS_BYTES: u64 = 64 * 1_024 * 1_024 * 1_024;
@@ -128,6 +128,8 @@ pub const COMPILE_WALL: Duration = Duration::from_secs(120);
 pub const WORKER_MESSAGE_BYTES: usize = HOSTCALL_BYTES;
 /// Requests of a worker to the broker in one step: calls to the target with the pieces of their answers, logs and clock.
 pub const WORKER_REQUESTS: u64 = 10 * STEP_CALLS;
+/// Bytes of all messages of a worker in one step: as many records as a step may have, of 6 KiB each.
+pub const WORKER_STEP_BYTES: u64 = 64 * 1_024 * 1_024 * 1_024;
 /// Bytes of compiled code of one component. Python's measure 32 MB for a component of 18 MB.
 pub const CODE_BYTES: usize = 4 * COMPONENT_BYTES;
 /// Bytes of the folder with compiled code; the code that was not used for longest goes first.

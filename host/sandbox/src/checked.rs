@@ -53,13 +53,13 @@ impl<R: Raw> Checked<R> {
     }
 
     async fn open_reader(&mut self, opening: Opening, context: Context) -> Result<(), StepFault> {
-        let (step, reader) = match opening {
-            Opening::IdentityStore => (Step::IdentityStore, Reader::IdentityStore),
-            Opening::DataSource(under) => (Step::DataSource, Reader::DataSource(under.map(|id| id.into_string()))),
-            Opening::AccessFromTarget => (Step::AccessFromTarget, Reader::AccessFromTarget),
-            Opening::DataUsage(since) => (Step::DataUsage, Reader::DataUsage(since)),
+        self.expect(opening.step())?;
+        let reader = match opening {
+            Opening::IdentityStore => Reader::IdentityStore,
+            Opening::DataSource(under) => Reader::DataSource(under.map(|id| id.into_string())),
+            Opening::AccessFromTarget => Reader::AccessFromTarget,
+            Opening::DataUsage(since) => Reader::DataUsage(since),
         };
-        self.expect(step)?;
         match self.ask(Ask::Open(reader, lower::context(context))).await? {
             Answer::Opened => Ok(()),
             _ => self.unfit(),

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use raito_core::call::{Reply, Request};
+use raito_core::digest::Digest;
+use raito_core::limits;
 use raito_core::ports::{AnyPage, BoxFuture, Broker, Connector, Context, Opening};
 use raito_core::step::Step;
 use raito_core::unite::Reading;
 use raito_sandbox::{Compiled, Engine, inspect};
 use raito_worker::{CodeCache, Component, Launcher, Worker};
+use wasm_encoder::{CodeSection, Function, FunctionSection, Instruction, Module, TypeSection, ValType};
 
 /// As in the program, and so are its settings.
 #[global_allocator]
@@ -143,6 +146,49 @@ async fn side_by_side(engine: &Engine, launcher: &Launcher) {
     );
 }
 
+/// The dearest component that an inspection lets through: one function with as many additions as fit.
+fn largest_function() -> Component {
+    let mut types = TypeSection::new();
+    types.ty().function([], [ValType::I32]);
+    let mut functions = FunctionSection::new();
+    functions.function(0);
+    let mut body = Function::new([]);
+    body.instruction(&Instruction::I32Const(1));
+    for _ in 0..(limits::FUNCTION_BODY_BYTES - 16) / 3 {
+        body.instruction(&Instruction::I32Const(3)).instruction(&Instruction::I32Add);
+    }
+    body.instruction(&Instruction::End);
+    let mut code = CodeSection::new();
+    code.function(&body);
+    let mut module = Module::new();
+    module.section(&types).section(&functions).section(&code);
+    let mut component = wasm_encoder::Component::new();
+    component.section(&wasm_encoder::ModuleSection(&module));
+    let bytes = component.finish();
+    Component { digest: Digest::of(&bytes), bytes: bytes.into(), imports: Vec::new() }
+}
+
+/// What compiling the dearest component takes of a worker.
+async fn dearest(launcher: &Launcher) {
+    let began = Instant::now();
+    match Worker::prepare(launcher, largest_function(), None).await {
+        Err(error) => println!("compile one function of {} KiB: {error}", limits::FUNCTION_BODY_BYTES / 1024),
+        Ok(worker) => {
+            let took = began.elapsed();
+            let status = worker.process_id().and_then(|id| std::fs::read_to_string(format!("/proc/{id}/status")).ok());
+            let status = status.unwrap_or_default();
+            let line =
+                |name: &str| status.lines().find(|line| line.starts_with(name)).unwrap_or_default().replace('\t', " ");
+            println!(
+                "compile one function of {} KiB: {took:.1?}, {}, {} in the end",
+                limits::FUNCTION_BODY_BYTES / 1024,
+                line("VmHWM"),
+                line("VmData")
+            );
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     if words.next().as_deref() == Some(raito_worker::SUBCOMMAND) {
@@ -154,6 +200,7 @@ fn main() -> ExitCode {
         let launcher = Launcher::this_program(&ENVIRONMENT);
         startup(&engine, &launcher).await;
         side_by_side(&engine, &launcher).await;
+        dearest(&launcher).await;
     });
     ExitCode::SUCCESS
 }

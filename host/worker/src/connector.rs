@@ -122,10 +122,11 @@ impl Worker {
 
     async fn start_guest(&self, step: Step, broker: Arc<dyn Broker>) -> Result<Remote, StepFault> {
         let waiting = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let process = match waiting {
+        let mut process = match waiting {
             Some(process) => process,
             None => self.process().await.map_err(|error| StepFault::Host(error.to_string()))?,
         };
+        process.begin_step();
         let idle = Arc::clone(&self.idle);
         let mut guest = Remote {
             process: Some(process),
@@ -210,7 +211,7 @@ impl Remote {
                     ToHost::Request(request) => {
                         self.requests += 1;
                         if self.requests > limits::WORKER_REQUESTS {
-                            return Err(Ended::Flood);
+                            return Err(Ended::too_many_requests());
                         }
                         let reply = serve(self.broker.as_ref(), request).await;
                         process.send(&ToWorker::Reply(reply)).await?;

@@ -21,7 +21,7 @@ pub use cache::{CacheError, CodeCache};
 pub use child::serve;
 pub use connector::{Component, Worker};
 pub use launch::Launcher;
-pub use lockdown::{Landlock, LockdownError, Protections, lock_down, protect_host};
+pub use lockdown::{Landlock, LockdownError, Protections, lock_down, protect_memory};
 pub use process::WorkerError;
 pub use protocol::VERSION;
 

@@ -3,14 +3,15 @@
 //! It is done at the very start, before there is a second thread and before a byte of a component is seen. Nothing of it can
 //! be undone by the process, and threads that it makes later have it too.
 
+#[cfg(target_os = "linux")]
 mod filesystem;
+#[cfg(target_os = "linux")]
 mod limits;
+#[cfg(target_os = "linux")]
 mod syscalls;
 
 use std::io;
 
-use rustix::process::{DumpableBehavior, Pid, Signal};
-use rustix::thread::{CapabilitySet, CapabilitySets};
 use serde::{Deserialize, Serialize};
 
 /// What protects the machine from a process.
@@ -60,7 +61,11 @@ impl LockdownError {
 /// # Errors
 /// `LockdownError` where something could not be taken away that this system can take away. What the system has not at all is
 /// left out of `Protections`.
+#[cfg(target_os = "linux")]
 pub fn lock_down(host: u32) -> Result<Protections, LockdownError> {
+    use rustix::process::{Pid, Signal};
+    use rustix::thread::{CapabilitySet, CapabilitySets};
+
     // First of all: it must not outlive its host, nor be looked into.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| LockdownError::new("end with the host", error))?;
@@ -68,7 +73,7 @@ pub fn lock_down(host: u32) -> Result<Protections, LockdownError> {
     if parent.map(|parent| parent.get().unsigned_abs()) != Some(host) {
         return Err(LockdownError::new("find the host", io::Error::other("it has ended")));
     }
-    protect_host()?;
+    protect_memory()?;
     limits::close_descriptors().map_err(|error| LockdownError::new("close descriptors", error))?;
     rustix::thread::set_no_new_privs(true).map_err(|error| LockdownError::new("give up privileges", error))?;
     let landlock = filesystem::restrict().map_err(|error| LockdownError::new("give up files and networks", error))?;
@@ -85,7 +90,28 @@ pub fn lock_down(host: u32) -> Result<Protections, LockdownError> {
 ///
 /// # Errors
 /// `LockdownError` where the kernel refuses that, which none does.
-pub fn protect_host() -> Result<(), LockdownError> {
+#[cfg(target_os = "linux")]
+pub fn protect_memory() -> Result<(), LockdownError> {
+    use rustix::process::DumpableBehavior;
+
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|error| LockdownError::new("protect the process's memory", error))
+}
+
+/// Fails: this system has none of what it takes.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub fn lock_down(_host: u32) -> Result<Protections, LockdownError> {
+    Err(LockdownError::new("confine itself", io::Error::from(io::ErrorKind::Unsupported)))
+}
+
+/// Does nothing: this system has nothing of the kind.
+///
+/// # Errors
+/// None.
+#[cfg(not(target_os = "linux"))]
+pub fn protect_memory() -> Result<(), LockdownError> {
+    Ok(())
 }

@@ -36,9 +36,22 @@ pub(crate) enum Ended {
     /// It said something that it may not say.
     #[error("it sent {0}")]
     Hostile(String),
-    /// It said too much.
-    #[error("it sent more than it may")]
-    Flood,
+    /// It said too much of something.
+    #[error("it sent more {} than it may", .0.what)]
+    Flood(LimitHit),
+}
+
+impl Ended {
+    /// Too many requests to the broker in one step.
+    pub(crate) fn too_many_requests() -> Self {
+        Self::Flood(LimitHit { what: "requests to the host", allowed: limits::WORKER_REQUESTS.to_string() })
+    }
+
+    /// Too many bytes in one step.
+    fn too_many_bytes() -> Self {
+        let allowed = format!("{} GiB", limits::WORKER_STEP_BYTES >> 30);
+        Self::Flood(LimitHit { what: "bytes of messages to the host", allowed })
+    }
 }
 
 impl From<FrameError> for Ended {
@@ -53,6 +66,8 @@ pub(crate) struct Process {
     channel: UnixStream,
     inbox: Inbox,
     outbox: Vec<u8>,
+    /// Bytes of messages since the step began.
+    received: u64,
     compile_wall: Duration,
     pub(crate) protections: Protections,
 }
@@ -66,6 +81,7 @@ impl Process {
             channel,
             inbox: Inbox::default(),
             outbox: Vec::new(),
+            received: 0,
             compile_wall: launcher.compile_wall,
             protections: Protections { landlock: crate::Landlock::Missing, seccomp: false },
         };
@@ -95,6 +111,10 @@ impl Process {
     pub(crate) async fn receive(&mut self, max: usize) -> Result<ToHost, Ended> {
         loop {
             if let Some(message) = self.inbox.take(max)? {
+                self.received += message.len() as u64;
+                if self.received > limits::WORKER_STEP_BYTES {
+                    return Err(Ended::too_many_bytes());
+                }
                 return Ok(decode(&message, METER)?);
             }
             match self.channel.read_buf(self.inbox.room()).await {
@@ -125,6 +145,11 @@ impl Process {
         }
     }
 
+    /// Begins to count anew, for another step.
+    pub(crate) fn begin_step(&mut self) {
+        self.received = 0;
+    }
+
     /// Whether nothing that was received waits to be read.
     pub(crate) fn is_quiet(&self) -> bool {
         self.inbox.is_empty()
@@ -134,10 +159,7 @@ impl Process {
     pub(crate) async fn fault(self, ended: Ended) -> StepFault {
         match ended {
             Ended::Hostile(what) => StepFault::Trap { message: format!("its process sent {what}") },
-            Ended::Flood => StepFault::Limit(LimitHit {
-                what: "requests to the host",
-                allowed: limits::WORKER_REQUESTS.to_string(),
-            }),
+            Ended::Flood(hit) => StepFault::Limit(hit),
             Ended::Gone => match self.process.end().await {
                 Some(status) if status.signal() == Some(libc::SIGXCPU) => StepFault::Limit(LimitHit {
                     what: "processor time of its process",
