@@ -28,7 +28,7 @@ test: setup connectors ## run all tests
 	$(CARGO) test --workspace
 
 bench: setup connectors ## measure what host/docs/performance.md states
-	$(CARGO) bench -p raito-core --bench expansion -p raito-audit --bench append -p raito-sandbox --bench boundary \
+	$(CARGO) bench -p raito-core --bench expansion --bench leak -p raito-audit --bench append -p raito-sandbox --bench boundary \
 		-p raito-worker --bench isolation -p raito --bench program
 
 fmt: ## format the sources

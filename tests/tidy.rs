@@ -191,9 +191,38 @@ fn only_the_command_line_prints_and_exits() {
     fail_on("printing and exiting belong to host/cli, and nothing stays unfinished", &wrong);
 }
 
-/// The files that may see a secret: those that put it into a request.
-const SECRET_USERS: [&str; 3] =
-    ["host/broker/src/http.rs", "host/broker/src/sql/connect.rs", "host/cloud/src/client.rs"];
+/// The files that may see a secret: those that put it into a request, or sign one, and those that look for it.
+const SECRET_USERS: [&str; 10] = [
+    "host/broker/src/credential.rs",
+    "host/broker/src/credential/jwt.rs",
+    "host/broker/src/credential/sigv4.rs",
+    "host/broker/src/credential/token.rs",
+    "host/broker/src/egress/client.rs",
+    "host/broker/src/sql/connect.rs",
+    "host/broker/src/tls.rs",
+    "host/cloud/src/client.rs",
+    "host/core/src/leak.rs",
+    "host/core/src/secret.rs",
+];
+
+/// What opens a way out, and the files of the broker that may have it: everything else goes through them.
+const WAYS_OUT: [&str; 6] =
+    ["TcpStream::connect", "UdpSocket", "UnixStream", "lookup_host", "reqwest::Client", "to_socket_addrs"];
+
+#[test]
+fn the_broker_has_one_way_out() {
+    let mut wrong = Vec::new();
+    for path in files(&root().join("host/broker/src"), &[".rs"]) {
+        let name = shown(&path);
+        if name.starts_with("host/broker/src/egress") {
+            continue;
+        }
+        let product = read(&path);
+        let product = product.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        wrong.extend(WAYS_OUT.iter().filter(|way| product.contains(*way)).map(|way| format!("{name}: {way}")));
+    }
+    fail_on("the address policy stands in host/broker/src/egress.rs: go through it", &wrong);
+}
 
 #[test]
 fn only_what_builds_requests_sees_secrets() {

@@ -9,6 +9,7 @@ mod changes_random;
 mod demo;
 mod hostile;
 mod hostile_changes;
+mod hostile_egress;
 mod isolation;
 mod kill;
 mod mistakes;

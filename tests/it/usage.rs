@@ -50,7 +50,8 @@ fn watched(destination: &str) -> Watched {
         let target = postgresql_target(&server, "shop, crm", "");
         let more = format!(
             "      {slot}:\n        url: \"postgresql://{}@localhost:{}/\"\n        databases: [shop]\n        \
-             password: {{ env: PG_PASSWORD }}\n        ca: \"{}\"\n        {grant}\n",
+             password: {{ env: PG_PASSWORD }}\n        addresses: [\"127.0.0.1/32\"]\n        ca: \"{}\"\n        \
+             {grant}\n",
             slot.replace("sql.", "raito_"),
             server.port,
             server.authority().display()

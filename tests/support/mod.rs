@@ -3,6 +3,8 @@
 pub mod postgres;
 pub mod raito;
 pub mod random;
+#[allow(dead_code, reason = "tests of the broker use the rest")]
+pub mod server;
 pub mod snapshot;
 
 pub use postgres::Postgres;

@@ -177,7 +177,7 @@ pub fn postgresql_target(server: &Postgres, databases: &str, grant: &str) -> Str
     format!(
         "cloud: embedded\ntargets:\n  - name: shop\n    connector: {{ file: \"{}\" }}\n    grants:\n      sql.main:\n        \
          url: \"postgresql://{READER}@localhost:{}/\"\n        databases: [{databases}]\n        \
-         password: {{ env: PG_PASSWORD }}\n        ca: \"{}\"\n{more}",
+         password: {{ env: PG_PASSWORD }}\n        addresses: [\"127.0.0.1/32\"]\n        ca: \"{}\"\n{more}",
         connector("postgresql").display(),
         server.port,
         server.authority().display()

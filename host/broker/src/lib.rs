@@ -2,9 +2,12 @@
 //!
 //! A call of a guest passes, in this order: the manifest and the effective grants (`session`), the encoding of its values
 //! (core's vocabulary), the budgets (`budget`), the audit log (written before anything leaves), and only then the network
-//! (`http`, `sql`), where credentials are put in last. There is no other way out of this crate.
+//! (`http`, `sql` over `egress`), where credentials are put in last. There is no other way out of this crate. On the way back,
+//! everything is searched for secrets (`session/screen`) before the guest gets it.
 
 mod budget;
+mod credential;
+mod egress;
 mod http;
 mod pacing;
 mod session;

@@ -2,6 +2,7 @@
 
 mod captured;
 mod http;
+mod screen;
 mod sql;
 mod writing;
 
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use raito_core::call::{Call, LogLevel, Reply, Request};
+use raito_core::digest::Digest;
 use raito_core::event::{Event, Place};
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::limits;
@@ -23,13 +25,13 @@ use raito_core::vocabulary::Mode;
 use raito_core::warrant::Used;
 
 use self::captured::Captured;
-use crate::http::OpenBody;
+use crate::http::{BodyError, OpenBody};
 use crate::sql::{OpenRows, ReadSession, WriteSession};
 use crate::target::{Shared, SlotRuntime};
 
 /// What a guest holds open.
 enum Open {
-    Body(OpenBody, Origin),
+    Body(Box<OpenBody>, Origin),
     Rows(OpenRows, Origin),
 }
 
@@ -41,6 +43,8 @@ struct Origin {
     status: String,
     attempts: u32,
     address: Option<String>,
+    /// The public key of the other side.
+    peer: Option<Digest>,
 }
 
 /// Sessions of databases, by slot and database.
@@ -68,6 +72,8 @@ pub(crate) struct Session {
     following: Mutex<Option<Following>>,
     /// What was said of the changes in hand.
     said: Mutex<Used>,
+    /// What was found that must not leave the host. From then on, nothing is answered.
+    leaked: Mutex<Option<String>>,
 }
 
 /// A call that was let through: its slot and its mode.
@@ -106,6 +112,7 @@ impl Session {
             refusal: Mutex::default(),
             following: Mutex::new(following),
             said: Mutex::default(),
+            leaked: Mutex::default(),
         }
     }
 
@@ -184,6 +191,7 @@ impl Session {
             attempts: origin.attempts,
             duration_ms: u64::try_from(origin.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             address: origin.address.clone(),
+            peer: origin.peer,
         })
     }
 
@@ -215,6 +223,10 @@ impl Session {
         let (reply, origin, bytes) = match &mut *open {
             Open::Body(body, origin) => {
                 let piece = body.read_piece(budget(&origin.slot).ok_or_else(unknown)?, max).await;
+                let piece = piece.map_err(|error| match error {
+                    BodyError::Fault(fault) => fault,
+                    BodyError::Leak(leak) => self.leak(&format!("an answer to {}", origin.slot), &leak),
+                });
                 (piece.map(|piece| piece.map(Reply::Bytes)), origin, body.read)
             }
             Open::Rows(rows, origin) => {
@@ -263,6 +275,12 @@ impl Session {
         if number > limits::LOG_LINES {
             return Ok(Reply::Done);
         }
+        let values = fields.iter().map(|(_, value)| value.as_str());
+        if let Some(leak) =
+            std::iter::once(message).chain(values).find_map(|text| self.shared.watch.find(text.as_bytes()))
+        {
+            return Err(self.leak("a log message of the connector", &leak));
+        }
         let mut line = message.to_owned();
         fields.iter().for_each(|(key, value)| line.push_str(&format!(" {key}={value}")));
         let shown = text::excerpt(&line, limits::LOG_LINE_BYTES / 4);
@@ -302,7 +320,13 @@ impl Session {
 
 impl Broker for Session {
     fn call(&self, request: Request) -> BoxFuture<'_, Reply> {
-        Box::pin(async move { self.answer(request).await.unwrap_or_else(Reply::Fault) })
+        Box::pin(async move {
+            if let Some(leaked) = self.leaked() {
+                return Reply::Fault(Fault::denied(leaked));
+            }
+            let reply = self.answer(request).await.unwrap_or_else(Reply::Fault);
+            self.screen(reply)
+        })
     }
 }
 
@@ -319,6 +343,10 @@ impl StepBroker for Session {
             received_bytes: self.received_bytes.load(Ordering::Relaxed),
             log_dropped: self.log_lines.load(Ordering::Relaxed).saturating_sub(limits::LOG_LINES),
         }
+    }
+
+    fn leaked(&self) -> Option<String> {
+        locked(&self.leaked).clone()
     }
 
     fn recorded(&self) -> Vec<RecordedCall> {

@@ -19,6 +19,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::budget::SlotBudget;
+use crate::target::SlotMaterial;
 use crate::tls;
 use raito_core::secret::Secret;
 
@@ -41,23 +42,24 @@ impl SqlSlot {
     pub(crate) fn new(
         grant: SqlGrant,
         statements: BTreeMap<Ident, Statement>,
-        read_password: Option<Secret>,
-        write_password: Option<Secret>,
-        authorities: Option<&[u8]>,
+        material: &SlotMaterial,
     ) -> Result<Self, String> {
         let check = match grant.tls {
             Tls::VerifyFull => Some(tls::Check::Full),
             Tls::VerifyCa => Some(tls::Check::Authority),
             Tls::Off => None,
         };
-        let client =
-            check.map(|check| tls::client(authorities, check)).transpose().map_err(|error| format!("ca: {error}"))?;
+        let authorities = material.files.get("ca").map(Vec::as_slice);
+        let client = check
+            .map(|check| tls::client(authorities, material.identity(), check))
+            .transpose()
+            .map_err(|error| error.to_string())?;
         Ok(Self {
             grant,
             statements,
             budget: SlotBudget::default(),
-            read_password,
-            write_password,
+            read_password: material.secrets.get("password").cloned(),
+            write_password: material.secrets.get("write.password").cloned(),
             tls: client.map(MakeRustlsConnect::new),
         })
     }

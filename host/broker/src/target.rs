@@ -5,26 +5,63 @@ use std::sync::Arc;
 
 use raito_core::capability::Effective;
 use raito_core::exchange::UploadId;
-use raito_core::grant::Grant;
+use raito_core::grant::{CLIENT_CERTIFICATE, CLIENT_KEY, Grant, PROXY_CREDENTIALS};
+use raito_core::leak::Watch;
 use raito_core::manifest::{Manifest, SlotKind, SlotName};
 use raito_core::ports::{Clock, Ledger, Place, StepBroker, TargetBroker, Writes};
 use raito_core::step::Step;
 use raito_core::text::{Ident, TargetName};
 use raito_core::vocabulary::Mode;
 
+use crate::credential::Surroundings;
 use crate::http::HttpSlot;
 use crate::session::Session;
 use crate::sql::SqlSlot;
 use crate::state::StateFile;
+use crate::tls::Identity;
 use raito_core::secret::Secret;
 
-/// What the configuration only names and the caller has fetched: secrets and files of authorities.
+/// What the configuration only names and the caller has fetched.
 #[derive(Debug, Default)]
 pub struct Material {
-    /// Secrets, by slot and by name: a secret slot of the manifest, `password`, or `write-password`.
+    /// Secrets, by slot and by the names that `Grant::sources` gives them.
     pub secrets: BTreeMap<(SlotName, String), Secret>,
-    /// Certificates of authorities in PEM form, by slot.
-    pub authorities: BTreeMap<SlotName, Vec<u8>>,
+    /// Files with certificates, by slot and by the names that `Grant::files` gives them.
+    pub files: BTreeMap<(SlotName, String), Vec<u8>>,
+    /// All secrets of the process, which no answer may hold.
+    pub watch: Arc<Watch>,
+}
+
+/// What of it one slot needs.
+pub(crate) struct SlotMaterial {
+    pub(crate) secrets: BTreeMap<String, Secret>,
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+}
+
+impl SlotMaterial {
+    fn take(material: &mut Material, slot: &SlotName) -> Self {
+        let secrets = std::mem::take(&mut material.secrets).into_iter();
+        let (own, others) = secrets.partition(|((name, _), _)| name == slot);
+        material.secrets = others;
+        let files = std::mem::take(&mut material.files).into_iter();
+        let (own_files, others): (BTreeMap<_, _>, _) = files.partition(|((name, _), _)| name == slot);
+        material.files = others;
+        let own: BTreeMap<(SlotName, String), Secret> = own;
+        Self {
+            secrets: own.into_iter().map(|((_, name), secret)| (name, secret)).collect(),
+            files: own_files.into_iter().map(|((_, name), bytes)| (name, bytes)).collect(),
+        }
+    }
+
+    /// The certificate that the host shows, where one is granted.
+    pub(crate) fn identity(&self) -> Option<Identity<'_>> {
+        Some(Identity { certificate: self.files.get(CLIENT_CERTIFICATE)?, key: self.secrets.get(CLIENT_KEY)? })
+    }
+
+    /// What the proxy asks for.
+    pub(crate) fn proxy_credentials(&self) -> Option<&Secret> {
+        self.secrets.get(PROXY_CREDENTIALS)
+    }
 }
 
 /// A slot cannot be set up with what it was given.
@@ -51,6 +88,7 @@ pub(crate) struct Shared {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) state: StateFile,
+    pub(crate) watch: Arc<Watch>,
     places: Vec<Place>,
 }
 
@@ -78,34 +116,35 @@ impl Brokerage {
         let mut places = Vec::new();
         for (name, slot) in &effective.slots {
             let Some(asked) = manifest.slots.get(name) else { continue };
-            let runtime = runtime(name, &asked.kind, &slot.grant, &mut material)
+            let around = Surroundings {
+                watch: Arc::clone(&material.watch),
+                clock: Arc::clone(&clock),
+                place: format!("{target} grants.{name}"),
+            };
+            let runtime = runtime(&asked.kind, &slot.grant, &SlotMaterial::take(&mut material, name), around)
                 .map_err(|reason| SetupError { slot: name.clone(), reason })?;
             slots.insert(name.clone(), runtime);
             entries.insert(name.clone(), slot.entries.clone());
             places.push(Place { slot: name.to_string(), at: slot.grant.places(), write: slot.grant.write() });
         }
-        Ok(Self { shared: Arc::new(Shared { target, slots, entries, ledger, clock, state, places }) })
+        let watch = material.watch;
+        Ok(Self { shared: Arc::new(Shared { target, slots, entries, ledger, clock, state, watch, places }) })
     }
 }
 
-fn runtime(name: &SlotName, asked: &SlotKind, grant: &Grant, material: &mut Material) -> Result<SlotRuntime, String> {
-    let authorities = material.authorities.remove(name);
-    let authorities = authorities.as_deref();
+fn runtime(
+    asked: &SlotKind,
+    grant: &Grant,
+    material: &SlotMaterial,
+    around: Surroundings,
+) -> Result<SlotRuntime, String> {
     match (asked, grant) {
         (SlotKind::Http { routes, secrets }, Grant::Http(grant)) => {
-            let mut held = BTreeMap::new();
-            for slot in grant.secrets.keys() {
-                if let Some(secret) = material.secrets.remove(&(name.clone(), slot.to_string())) {
-                    held.insert(slot.clone(), secret);
-                }
-            }
-            let slot = HttpSlot::new(grant.clone(), routes.clone(), secrets, &held, authorities)?;
+            let slot = HttpSlot::new(grant.clone(), routes.clone(), secrets, material, around)?;
             Ok(SlotRuntime::Http(Box::new(slot)))
         }
         (SlotKind::Sql { statements, .. }, Grant::Sql(grant)) => {
-            let read = material.secrets.remove(&(name.clone(), "password".to_owned()));
-            let write = material.secrets.remove(&(name.clone(), "write-password".to_owned()));
-            let slot = SqlSlot::new(grant.clone(), statements.clone(), read, write, authorities)?;
+            let slot = SqlSlot::new(grant.clone(), statements.clone(), material)?;
             Ok(SlotRuntime::Sql(Box::new(slot)))
         }
         _ => Err("the grant is for a slot of another kind".to_owned()),

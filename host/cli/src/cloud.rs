@@ -16,6 +16,7 @@ use crate::clock::SystemClock;
 use crate::codes;
 use crate::error::CliError;
 use crate::files;
+use crate::leaks;
 use crate::secrets;
 use crate::state_dir::{Lock, StateDir};
 
@@ -39,6 +40,7 @@ impl Connected {
         match choice {
             CloudChoice::Remote { url, token, ca } => {
                 let token = secrets::fetch(token, base).await.map_err(|error| error.at("cloud.token"))?;
+                leaks::watch().add("cloud.token", &token);
                 let authorities = match ca {
                     Some(ca) => Some(
                         files::read(&base.join(ca), limits::CONFIG_BYTES, codes::FILE)

@@ -29,6 +29,7 @@ pub(crate) const GRANT_MISSING: Code = code("E-grant-missing", Exit::Refused);
 pub(crate) const CEILING: Code = code("E-ceiling", Exit::Refused);
 pub(crate) const NOT_GRANTABLE: Code = code("E-not-grantable", Exit::Refused);
 pub(crate) const DENIED: Code = code("E-denied", Exit::Refused);
+pub(crate) const SECRET_LEAK: Code = code("E-secret-leak", Exit::Refused);
 pub(crate) const OVER_THRESHOLD: Code = code("E-over-threshold", Exit::Refused);
 pub(crate) const FIRST_APPLY: Code = code("E-first-apply", Exit::Refused);
 pub(crate) const TARGET_SETTING: Code = code("E-target-setting", Exit::Failed);
@@ -54,7 +55,7 @@ pub(crate) const INTERRUPTED: Code = code("E-interrupted", Exit::Interrupted);
 
 /// All codes.
 #[cfg(test)]
-pub(crate) const ALL: [Code; 35] = [
+pub(crate) const ALL: [Code; 36] = [
     USAGE,
     FILE,
     CONFIGURATION,
@@ -68,6 +69,7 @@ pub(crate) const ALL: [Code; 35] = [
     CEILING,
     NOT_GRANTABLE,
     DENIED,
+    SECRET_LEAK,
     OVER_THRESHOLD,
     FIRST_APPLY,
     TARGET_SETTING,

@@ -28,6 +28,7 @@ use crate::cloud::Connected;
 use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::leaks::Screened;
 use crate::render::{Reporter, Summary, TargetSummary};
 use crate::state_dir::StateDir;
 
@@ -211,7 +212,7 @@ impl Context {
     fn refuse(&self, name: String, error: &CliError) -> Ended {
         let refused = Event::TargetRefused { target: name.clone(), sha256: None, reasons: vec![error.message.clone()] };
         self.reporter.error(&name, error);
-        match self.log.append(&refused) {
+        match Screened(Arc::clone(&self.log)).append(&refused) {
             Ok(()) => failed(name, error.code.exit),
             Err(_) => failed(name, codes::AUDIT.exit),
         }
@@ -224,7 +225,7 @@ impl Context {
             .map_err(|error| CliError::new(codes::AUDIT, error.to_string()))?;
         let path = self.state.connector_state(&target.name)?;
         let state = StateFile::open(&path).map_err(|error| CliError::new(codes::STATE, error.to_string()))?;
-        let ledger: Arc<dyn Ledger> = Arc::clone(&self.log) as _;
+        let ledger: Arc<dyn Ledger> = Arc::new(Screened(Arc::clone(&self.log)));
         let brokerage = Brokerage::new(
             target.name.clone(),
             &inspected.manifest,

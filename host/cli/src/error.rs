@@ -78,6 +78,10 @@ impl From<&StepFault> for CliError {
             StepFault::Trap { .. } => codes::CONNECTOR_TRAP,
             StepFault::Limit(_) => codes::CONNECTOR_LIMIT,
             StepFault::BadRecord { .. } => codes::BAD_RECORD,
+            StepFault::Leak(_) => {
+                return Self::new(codes::SECRET_LEAK, fault.to_string())
+                    .help("find out why it is there, and change the secret: whoever wrote it there knows it");
+            }
             StepFault::Host(_) => codes::HOST,
             StepFault::Interrupted => codes::INTERRUPTED,
         };

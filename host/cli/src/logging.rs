@@ -8,14 +8,18 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::args::Global;
 use crate::env;
+use crate::leaks::redact;
 
-/// Writes to standard error without disturbing the bars.
+/// Writes to standard error without disturbing the bars, and without secrets: each message comes as one piece.
 #[derive(Clone)]
 struct AboveBars(MultiProgress);
 
 impl Write for AboveBars {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().write_all(bytes)).map(|()| bytes.len())
+        let text = String::from_utf8_lossy(bytes);
+        let mut shown = redact(text.trim_end_matches('\n')).into_owned();
+        shown.push_str(&text[text.trim_end_matches('\n').len()..]);
+        self.0.suspend(|| io::stderr().write_all(shown.as_bytes())).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -10,6 +10,7 @@ mod env;
 mod error;
 mod exit;
 mod files;
+mod leaks;
 mod logging;
 mod memory;
 mod render;
@@ -25,5 +26,6 @@ fn main() -> ExitCode {
     if arguments.next().is_some_and(|first| first == raito_worker::SUBCOMMAND) {
         return raito_worker::serve(&arguments.next().unwrap_or_default().to_string_lossy());
     }
+    leaks::screen_panics();
     commands::main()
 }

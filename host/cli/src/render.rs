@@ -10,6 +10,7 @@ use raito_run::{Observer, RunEvent};
 
 use crate::args::Output;
 use crate::error::CliError;
+use crate::leaks::redact;
 
 pub(crate) use human::Human;
 pub(crate) use json::Json;
@@ -41,11 +42,11 @@ impl Observer for Box<dyn Reporter> {
 /// Prints a line of data. Where nobody reads it any more, there is nobody to print it for.
 pub(crate) fn data(line: &str) {
     use std::io::Write as _;
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let _ = writeln!(std::io::stdout(), "{}", redact(line));
 }
 
 /// Prints a line for people.
 pub(crate) fn say(line: &str) {
     use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", redact(line));
 }

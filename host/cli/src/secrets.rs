@@ -1,15 +1,18 @@
 //! Fetching secrets from where a configuration says they are.
 
+mod keyring;
+
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use raito_broker::Material;
 use raito_core::grant::{Grant, SecretSource, Target};
 use raito_core::limits;
-use raito_core::manifest::SlotName;
 use raito_core::secret::Secret;
 use raito_core::text::escape;
 use tokio::io::AsyncReadExt as _;
@@ -20,37 +23,76 @@ use crate::codes;
 use crate::env;
 use crate::error::CliError;
 use crate::files;
+use crate::leaks;
 
-/// Fetches everything that the grants of a target name: secrets, and files of authorities. Paths are seen from `base`.
+/// Fetches everything that the grants of a target name: secrets, and files with certificates. Paths are seen from `base`.
+/// From then on nothing that leaves the process holds one of the secrets.
 pub(crate) async fn material(target: &Target, base: &Path) -> Result<Material, CliError> {
-    let mut material = Material::default();
+    let mut material = Material { watch: Arc::clone(leaks::watch()), ..Material::default() };
     for (slot, grant) in &target.grants {
-        let mut wanted: Vec<(String, &SecretSource)> = Vec::new();
-        let ca = match grant {
-            Grant::Http(grant) => {
-                wanted.extend(grant.secrets.iter().map(|(name, source)| (name.to_string(), source)));
-                &grant.ca
+        for (name, source) in grant.sources() {
+            let place = format!("grants.{slot}.{name}");
+            let secret = fetch(source, base).await.map_err(|error| error.at(&place))?;
+            let weakness = weakness(grant, &secret);
+            if let Some(weakness) = &weakness {
+                tracing::warn!("target {}: {place}: {weakness}", target.name);
             }
-            Grant::Sql(grant) => {
-                wanted.extend(grant.read.password.iter().map(|source| ("password".to_owned(), source)));
-                let write = grant.write.iter().filter_map(|login| login.password.as_ref());
-                wanted.extend(write.map(|source| ("write-password".to_owned(), source)));
-                &grant.ca
+            if !matches!(weakness, Some(Weakness::Name)) {
+                leaks::watch().add(&format!("{} {place}", target.name), &secret);
             }
-        };
-        for (name, source) in wanted {
-            let secret = fetch(source, base).await.map_err(|error| error.at(format!("grants.{slot}.{name}")))?;
             material.secrets.insert((slot.clone(), name), secret);
         }
-        if let Some(ca) = ca {
-            material.authorities.insert(slot.clone(), authorities(slot, &base.join(ca))?);
+        for (name, file) in grant.files() {
+            let bytes = files::read(&base.join(file), limits::CONFIG_BYTES, codes::FILE);
+            let bytes = bytes.map_err(|error| error.at(format!("grants.{slot}.{name}")))?;
+            material.files.insert((slot.clone(), name), bytes);
         }
     }
     Ok(material)
 }
 
-fn authorities(slot: &SlotName, path: &Path) -> Result<Vec<u8>, CliError> {
-    files::read(path, limits::CONFIG_BYTES, codes::FILE).map_err(|error| error.at(format!("grants.{slot}.ca")))
+/// Why a secret protects less than it should.
+pub(crate) enum Weakness {
+    /// It is too short to be found inside of other text.
+    Short,
+    /// It is a name that stands in the configuration.
+    Name,
+}
+
+impl fmt::Display for Weakness {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short => write!(
+                out,
+                "the secret has fewer than {} bytes: answers and messages are searched for it only as a whole value",
+                limits::SHORT_SECRET_BYTES
+            ),
+            Self::Name => out.write_str(
+                "the secret is the name of the login or of a database: it stands in ordinary answers, which are not searched for it",
+            ),
+        }
+    }
+}
+
+/// Why a secret of a grant protects less than it should, where it does.
+pub(crate) fn weakness(grant: &Grant, secret: &Secret) -> Option<Weakness> {
+    if let Grant::Sql(grant) = grant {
+        let logins = std::iter::once(&grant.read).chain(&grant.write).map(|login| &login.user);
+        if logins.chain(&grant.databases).any(|name| secret.is_known_as(name)) {
+            return Some(Weakness::Name);
+        }
+    }
+    secret.is_short().then_some(Weakness::Short)
+}
+
+/// A secret that is there without asking anybody: for looking at it, not for using it.
+pub(crate) fn at_hand(source: &SecretSource, base: &Path) -> Option<Secret> {
+    let text = match source {
+        SecretSource::Env(name) => env::variable(name)?,
+        SecretSource::File(path) => from_file(&base.join(path)).ok()?,
+        SecretSource::Command(_) | SecretSource::Keyring { .. } => return None,
+    };
+    Secret::new(text).ok()
 }
 
 /// Fetches one secret.
@@ -61,6 +103,7 @@ pub(crate) async fn fetch(source: &SecretSource, base: &Path) -> Result<Secret, 
         })?,
         SecretSource::File(path) => from_file(&base.join(path))?,
         SecretSource::Command(words) => from_command(words, base).await?,
+        SecretSource::Keyring { service, account } => keyring::fetch(service, account).await?,
     };
     Secret::new(text)
         .map_err(|error| CliError::new(codes::SECRET, format!("the secret from {source} is none: {error}")))

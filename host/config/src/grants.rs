@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use marked_yaml::Node;
-use raito_core::grant::{Grant, HttpGrant, LoginPower, Origin, SecretSource, SqlGrant, SqlLogin, SqlServer, Tls};
+use raito_core::grant::{
+    ClientCertificate, Grant, HttpGrant, LoginPower, Origin, Proxy, SecretSource, SqlGrant, SqlLogin, SqlServer, Tls,
+};
 use raito_core::limits;
 use raito_core::manifest::{Capability, SlotName};
 use raito_core::text::{Ident, escape};
 
-use crate::keys::{HTTP_GRANT, LOGIN_POWERS, SECRET, SQL_GRANT, SQL_WRITE, TLS};
+use crate::credentials::credential;
+use crate::keys::{CLIENT_CERTIFICATE, HTTP_GRANT, KEYRING, LOGIN_POWERS, PROXY, SECRET, SQL_GRANT, SQL_WRITE, TLS};
 use crate::reader::{Fields, Reader, node_place};
 
 /// The grants of a target, by slot.
@@ -43,7 +46,7 @@ pub(crate) fn grants(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<SlotName,
 
 /// Where a secret comes from. The secret itself does not stand in a configuration, and a text here is one.
 pub(crate) fn secret(reader: &mut Reader<'_>, node: &Node) -> Option<SecretSource> {
-    const HOW: &str = "write { env: NAME }, { file: PATH } or { command: [PROGRAM, ARGUMENT] }";
+    const HOW: &str = "write { env: NAME }, { file: PATH }, { command: [PROGRAM, ARGUMENT] } or { keyring: { service: NAME, account: NAME } }";
     if node.as_scalar().is_some() {
         reader.wrong(node_place(node), "a secret does not stand in the configuration itself", Some(HOW.into()));
         return None;
@@ -57,6 +60,12 @@ pub(crate) fn secret(reader: &mut Reader<'_>, node: &Node) -> Option<SecretSourc
     match *kind {
         "env" => reader.text(value).map(SecretSource::Env),
         "file" => reader.text(value).map(SecretSource::File),
+        "keyring" => {
+            let fields = reader.map(value, KEYRING)?;
+            let mut text = |key: &str| fields.get(key).and_then(|node| reader.text(node));
+            let (service, account) = (text("service"), text("account"));
+            Some(SecretSource::Keyring { service: service?, account: account? })
+        }
         _ => {
             let words: Vec<String> = reader.all_parsed(value);
             if words.is_empty() {
@@ -82,20 +91,11 @@ fn http(reader: &mut Reader<'_>, node: &Node) -> Option<HttpGrant> {
             let close = raito_core::suggest::closest(key.as_str(), names).map(|close| format!("did you mean {close}?"));
             let help = close.unwrap_or_else(|| "a secret is written as name: { env: NAME }".to_owned());
             reader.wrong(node_place(&Node::from(key.clone())), format!("unknown key {name}"), Some(help));
-        } else if let Some(source) = secret(reader, value) {
-            secrets.insert(name, source);
+        } else if let Some(credential) = credential(reader, value) {
+            secrets.insert(name, credential);
         }
     }
-    let origin = fields.get("origin").and_then(|node| {
-        let text = reader.text_with_variables(node)?;
-        match Origin::parse(&text) {
-            Ok(origin) => Some(origin),
-            Err(error) => {
-                reader.wrong(node_place(node), format!("{}: {error}", escape(&text)), None);
-                None
-            }
-        }
-    });
+    let origin = fields.get("origin").and_then(|node| origin(reader, node));
     let flag =
         |reader: &mut Reader<'_>, key: &str| fields.get(key).and_then(|node| reader.boolean(node)).unwrap_or(false);
     let (plain_http, write) = (flag(reader, "plain-http"), flag(reader, "write"));
@@ -104,8 +104,59 @@ fn http(reader: &mut Reader<'_>, node: &Node) -> Option<HttpGrant> {
     let methods = fields.get("methods").map(|node| reader.all_parsed(node)).unwrap_or_default();
     let rate =
         fields.get("rate").and_then(|node| reader.integer(node, 1, 10_000)).and_then(|rate| u32::try_from(rate).ok());
+    let timeout =
+        fields.get("timeout").and_then(|node| reader.integer(node, 1, 120)).and_then(|time| u32::try_from(time).ok());
     let ca = fields.get("ca").and_then(|node| reader.text(node));
-    Some(HttpGrant { origin: origin?, addresses, plain_http, secrets, write, raw, methods, rate, ca })
+    let client_certificate = fields.get("client-certificate").and_then(|node| client_certificate(reader, node));
+    let proxy = fields.get("proxy").and_then(|node| proxy(reader, node));
+    Some(HttpGrant {
+        origin: origin?,
+        addresses,
+        plain_http,
+        secrets,
+        write,
+        raw,
+        methods,
+        rate,
+        timeout,
+        ca,
+        client_certificate,
+        proxy,
+    })
+}
+
+/// An origin, with variables filled in.
+pub(crate) fn origin(reader: &mut Reader<'_>, node: &Node) -> Option<Origin> {
+    let text = reader.text_with_variables(node)?;
+    match Origin::parse(&text) {
+        Ok(origin) => Some(origin),
+        Err(error) => {
+            reader.wrong(node_place(node), format!("{}: {error}", escape(&text)), None);
+            None
+        }
+    }
+}
+
+fn client_certificate(reader: &mut Reader<'_>, node: &Node) -> Option<ClientCertificate> {
+    let fields = reader.map(node, CLIENT_CERTIFICATE)?;
+    let certificate = fields.get("certificate").and_then(|node| reader.text(node));
+    let key = fields.get("key").and_then(|node| secret(reader, node));
+    Some(ClientCertificate { certificate: certificate?, key: key? })
+}
+
+fn proxy(reader: &mut Reader<'_>, node: &Node) -> Option<Proxy> {
+    let fields = reader.map(node, PROXY)?;
+    let url = fields.get("url").and_then(|node| {
+        let url = origin(reader, node)?;
+        if !url.prefix.is_empty() {
+            let help = Some("write it as http://host:3128".to_owned());
+            reader.wrong(node_place(node), "a proxy has no path", help);
+        }
+        Some(url)
+    });
+    let addresses = fields.get("addresses").map(|node| reader.all_parsed(node)).unwrap_or_default();
+    let credentials = fields.get("credentials").and_then(|node| secret(reader, node));
+    Some(Proxy { url: url?, addresses, credentials })
 }
 
 fn sql(reader: &mut Reader<'_>, node: &Node) -> Option<SqlGrant> {
@@ -132,9 +183,24 @@ fn sql(reader: &mut Reader<'_>, node: &Node) -> Option<SqlGrant> {
         }
     }
     let ca = fields.get("ca").and_then(|node| reader.text(node));
+    let client_certificate = fields.get("client-certificate").and_then(|node| client_certificate(reader, node));
+    let addresses = fields.get("addresses").map(|node| reader.all_parsed(node)).unwrap_or_default();
     let (server, user) = url?;
     let read = SqlLogin { user, password };
-    Some(SqlGrant { server, read, write, tls, ca, databases, raw, calls, relations, login_may })
+    Some(SqlGrant {
+        server,
+        read,
+        write,
+        tls,
+        ca,
+        client_certificate,
+        addresses,
+        databases,
+        raw,
+        calls,
+        relations,
+        login_may,
+    })
 }
 
 fn databases(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<String> {

@@ -106,7 +106,80 @@ pub(crate) const HTTP_GRANT: &[Key] = &[
     key("raw", Shape::Texts, "entries that may take free JSON"),
     key("methods", Shape::Texts, "read entries that may use a method which can change the target"),
     key("rate", Shape::Integer(1, 10_000), "requests a second; 100 unless said otherwise"),
+    key("timeout", Shape::Integer(1, 120), "seconds that one exchange may take; 120 unless said otherwise"),
     key("ca", Shape::Text, "a file with certificates to trust instead of the system's"),
+    key("client-certificate", Shape::Map(CLIENT_CERTIFICATE), "the certificate that the host shows"),
+    key("proxy", Shape::Map(PROXY), "the proxy that connections go through; the environment's is never used"),
+];
+
+pub(crate) const CLIENT_CERTIFICATE: &[Key] = &[
+    required("certificate", Shape::Text, "a file with the certificate, and those between it and its authority, as PEM"),
+    required("key", Shape::Secret, "its private key, as PEM"),
+];
+
+pub(crate) const PROXY: &[Key] = &[
+    required("url", Shape::Text, "where it is, such as http://proxy.internal:3128; it tunnels with CONNECT"),
+    key("addresses", Shape::Texts, "the only addresses that its name may lead to; needed for private ones"),
+    key("credentials", Shape::Secret, "user:password, where it asks for them"),
+];
+
+/// What may stand for a secret that the host gets or makes, by the scheme that the manifest asks for.
+pub(crate) const SCHEMES: &[Key] = &[
+    key("oauth2-client-credentials", Shape::Map(CLIENT_CREDENTIALS), "a token by the credentials of a client"),
+    key("jwt-bearer", Shape::Map(JWT_BEARER), "a token for a signed statement (RFC 7523)"),
+    key("jwt-key-pair", Shape::Map(JWT_KEY_PAIR), "a signed statement as the token itself, as Snowflake reads it"),
+    key("sigv4", Shape::Map(SIGV4), "signatures of AWS, version 4"),
+];
+
+const TOKEN_URL: Key =
+    required("token-url", Shape::Text, "where tokens are fetched, such as https://login.example.com/token");
+const TOKEN_ADDRESSES: Key =
+    key("addresses", Shape::Texts, "the only addresses that the token URL may lead to; needed for private ones");
+const TOKEN_CA: Key = key("ca", Shape::Text, "a file with certificates to trust there instead of the system's");
+const PRIVATE_KEY: Key = required("private-key", Shape::Secret, "the key that signs, as PEM: RSA or P-256");
+const KEY_ID: Key = key("key-id", Shape::Text, "the name by which the other side knows the key");
+const SCOPE: Key = key("scope", Shape::Text, "what is asked for");
+
+pub(crate) const PROOF: &[&str] = &["basic", "post"];
+
+pub(crate) const CLIENT_CREDENTIALS: &[Key] = &[
+    TOKEN_URL,
+    TOKEN_ADDRESSES,
+    TOKEN_CA,
+    required("client-id", Shape::Text, "the client's id"),
+    key("client-secret", Shape::Secret, "its secret; or a private-key"),
+    key("client-auth", Shape::Word(PROOF), "how the secret is sent; basic unless said otherwise"),
+    key("private-key", Shape::Secret, "the key that proves who it is, as PEM: RSA or P-256; or a client-secret"),
+    KEY_ID,
+    SCOPE,
+    key("audience", Shape::Text, "the parameter audience, where the server wants one"),
+    key("resource", Shape::Text, "the parameter resource (RFC 8707)"),
+];
+
+pub(crate) const JWT_BEARER: &[Key] = &[
+    TOKEN_URL,
+    TOKEN_ADDRESSES,
+    TOKEN_CA,
+    required("issuer", Shape::Text, "who states it"),
+    key("subject", Shape::Text, "about whom; the issuer unless said otherwise"),
+    key("audience", Shape::Text, "for whom; the token URL unless said otherwise"),
+    SCOPE,
+    PRIVATE_KEY,
+    KEY_ID,
+];
+
+pub(crate) const JWT_KEY_PAIR: &[Key] = &[
+    required("account", Shape::Text, "the account's identifier, such as myorg-account123"),
+    required("user", Shape::Text, "the user"),
+    PRIVATE_KEY,
+];
+
+pub(crate) const SIGV4: &[Key] = &[
+    required("region", Shape::Text, "the region, such as eu-central-1"),
+    required("service", Shape::Text, "the service, such as execute-api"),
+    required("access-key-id", Shape::Text, "the id of the access key"),
+    required("secret-access-key", Shape::Secret, "the access key"),
+    key("session-token", Shape::Secret, "the token of the session that the access key belongs to"),
 ];
 
 pub(crate) const TLS: &[&str] = &["verify-full", "verify-ca", "off"];
@@ -120,8 +193,10 @@ pub(crate) const SQL_GRANT: &[Key] = &[
     ),
     required("databases", Shape::Texts, "the databases that may be read"),
     key("password", Shape::Secret, "the password of that login"),
+    key("addresses", Shape::Texts, "the only addresses that the server's name may lead to; needed for private ones"),
     key("tls", Shape::Word(TLS), "how the connection is protected; verify-full unless said otherwise"),
     key("ca", Shape::Text, "a file with certificates to trust instead of the system's"),
+    key("client-certificate", Shape::Map(CLIENT_CERTIFICATE), "the certificate that the host shows"),
     key("write", Shape::FlagOr(SQL_WRITE), "the login that changes the target in step 4"),
     key("raw", Shape::Texts, "statements that may take free SQL"),
     key("calls", Shape::Texts, "functions beyond the host's list that may be called"),
@@ -136,7 +211,11 @@ pub(crate) const SECRET: &[Key] = &[
     key("env", Shape::Text, "an environment variable"),
     key("file", Shape::Text, "a file that only its owner may read"),
     key("command", Shape::Texts, "a program and its arguments; what it prints is the secret"),
+    key("keyring", Shape::Map(KEYRING), "the keyring of the user who runs raito (Secret Service)"),
 ];
+
+pub(crate) const KEYRING: &[Key] =
+    &[required("service", Shape::Text, "the service"), required("account", Shape::Text, "the account there")];
 
 pub(crate) const CEILING: &[Key] = &[
     key("origins", Shape::Texts, "the only origins that may be granted"),

@@ -6,6 +6,7 @@
 
 mod ceiling;
 mod configuration;
+mod credentials;
 mod grants;
 mod keys;
 mod mistake;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::keys::{CEILING, CONFIGURATION, HTTP_GRANT, Key, SECRET, SQL_GRANT, Shape};
+use crate::keys::{CEILING, CONFIGURATION, HTTP_GRANT, Key, SCHEMES, SECRET, SQL_GRANT, Shape};
 
 /// The schema of `raito.yml`.
 pub fn configuration_schema() -> Value {
@@ -49,7 +49,7 @@ fn shape(shape: Shape) -> Value {
         }
         Shape::Grants => {
             let mut http = map(HTTP_GRANT);
-            http["additionalProperties"] = secret();
+            http["additionalProperties"] = json!({ "oneOf": [secret(), one_of(SCHEMES)] });
             let slots = json!({ "^http\\.[a-z][a-z0-9-]*$": http, "^sql\\.[a-z][a-z0-9-]*$": map(SQL_GRANT) });
             json!({ "type": "object", "patternProperties": slots, "additionalProperties": false })
         }
@@ -60,8 +60,12 @@ fn shape(shape: Shape) -> Value {
 }
 
 fn secret() -> Value {
-    let mut secret = map(SECRET);
-    secret["minProperties"] = json!(1);
-    secret["maxProperties"] = json!(1);
-    secret
+    one_of(SECRET)
+}
+
+fn one_of(keys: &[Key]) -> Value {
+    let mut one = map(keys);
+    one["minProperties"] = json!(1);
+    one["maxProperties"] = json!(1);
+    one
 }

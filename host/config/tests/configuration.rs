@@ -1,6 +1,7 @@
 //! Configurations that people write: the right ones are read, and the wrong ones are explained at the right place.
 
 use raito_config::{CloudChoice, configuration_schema, read_ceiling, read_configuration};
+use raito_core::credential::{ClientProof, Credential};
 use raito_core::grant::{Grant, Handling, SecretSource, Tls};
 use raito_core::manifest::{SettingValue, SlotName};
 use raito_core::step::Step;
@@ -18,6 +19,8 @@ targets:
         password: { env: SHOP_PG_READ }
         tls: verify-ca
         ca: pg.pem
+        addresses: [10.1.2.0/24]
+        client-certificate: { certificate: reader.pem, key: { file: reader.key } }
         write: { user: raito_write, password: { file: /etc/raito/shop-pg } }
         raw: [free]
         calls: [pg_read_file]
@@ -31,8 +34,26 @@ targets:
         raw: [free]
         methods: [search]
         rate: 10
+        timeout: 30
         ca: api.pem
+        client-certificate: { certificate: client.pem, key: { keyring: { service: raito, account: api } } }
+        proxy: { url: "http://proxy.internal:3128", addresses: [10.0.0.1], credentials: { env: PROXY } }
         token: { command: [pass, show, demo] }
+        client:
+          oauth2-client-credentials:
+            token-url: "https://login.example.org/oauth2/token"
+            addresses: [10.0.0.2]
+            ca: login.pem
+            client-id: raito
+            client-secret: { env: CLIENT_SECRET }
+            client-auth: post
+            scope: "read:users"
+            audience: "https://api.example.org"
+            resource: "https://api.example.org"
+        signed:
+          jwt-bearer: { token-url: "https://login.example.org/token", issuer: "raito@example.org", subject: admin, private-key: { file: key.pem }, key-id: k1 }
+        snow: { jwt-key-pair: { account: myorg-account, user: raito, private-key: { file: snow.pem } } }
+        aws: { sigv4: { region: "{{REGION}}", service: execute-api, access-key-id: AKIDEXAMPLE, secret-access-key: { env: AWS_SECRET }, session-token: { env: AWS_SESSION } } }
     steps: { identity-store: true, data-source: true, access-from-target: true, access-to-target: true, data-usage: false }
     drift: revert
     break-glass: [postgres, oncall]
@@ -62,7 +83,30 @@ fn everything_that_can_be_written_is_read() {
     assert_eq!((sql.server.to_string().as_str(), sql.read.user.as_str()), ("db.internal:5433", "raito_read"));
     assert_eq!(sql.tls, Tls::VerifyCa);
     let Grant::Http(http) = &target.grants[&SlotName::parse("http.api").expect("a slot")] else { panic!("http") };
-    assert!(matches!(http.secrets.values().next(), Some(SecretSource::Command(words)) if words.len() == 3));
+    let secret = |name: &str| http.secrets.iter().find(|(known, _)| known.as_str() == name).map(|(_, found)| found);
+    assert!(matches!(secret("token"), Some(Credential::Secret(SecretSource::Command(words))) if words.len() == 3));
+    let Some(Credential::ClientCredentials(client)) = secret("client") else { panic!("{http:?}") };
+    assert!(matches!(&client.proof, ClientProof::Post(SecretSource::Env(name)) if name == "CLIENT_SECRET"));
+    assert_eq!(client.endpoint.url.to_string(), "https://login.example.org/oauth2/token");
+    assert!(matches!(secret("signed"), Some(Credential::JwtBearer(asked)) if asked.key.id.as_deref() == Some("k1")));
+    assert!(matches!(secret("aws"), Some(Credential::Sigv4(asked)) if asked.region == "eu"));
+    let sources: Vec<String> = target.grants.values().flat_map(Grant::sources).map(|(name, _)| name).collect();
+    assert_eq!(
+        sources,
+        [
+            "aws.secret-access-key",
+            "aws.session-token",
+            "client.client-secret",
+            "signed.private-key",
+            "snow.private-key",
+            "token",
+            "client-certificate.key",
+            "proxy.credentials",
+            "password",
+            "write.password",
+            "client-certificate.key",
+        ]
+    );
 }
 
 /// Keys of the schema, without those of mappings whose names somebody else chooses.
@@ -136,6 +180,25 @@ fn a_secret_never_stands_in_the_file() {
     assert!(one("http.api", "{ origin: \"https://h\", token: abc }").contains("unknown key token"));
     let said = one("sql.main", "{ url: \"postgresql://u@h/\", databases: [d], password: hunter2 }");
     assert!(!said.contains("hunter2"), "the mistake does not repeat it: {said}");
+}
+
+#[test]
+fn credentials_are_explained() {
+    let one = |credential: &str| {
+        mistakes(&with_grant("http.api", &format!("{{ origin: \"https://h\", token: {credential} }}"))).join("\n")
+    };
+    let client = |more: &str| {
+        one(&format!("{{ oauth2-client-credentials: {{ token-url: \"https://l/t\", client-id: c{more} }} }}"))
+    };
+    assert!(client("").contains("proves who it is in one way"));
+    assert!(client(", client-secret: { env: A }, private-key: { env: B }").contains("proves who it is in one way"));
+    assert!(client(", private-key: { env: B }, client-auth: post").contains("proves who it is in one way"));
+    assert!(client(", client-secret: abc").contains("does not stand in the configuration"));
+    let plain = "{ jwt-bearer: { token-url: \"http://l/t\", issuer: i, private-key: { env: A } } }";
+    assert!(one(plain).contains("the token URL is not encrypted"), "{}", one(plain));
+    assert!(one("{ sigv4: { region: r } }").contains("the key secret-access-key is missing"));
+    assert!(one("{ env: A, sigv4: {} }").contains("unknown key env"));
+    assert!(one("{ keyring: { service: s } }").contains("the key account is missing"));
 }
 
 #[test]

@@ -2,7 +2,9 @@
 //!
 //! A name is granted, an address is only what somebody's name server answers. So every address that a connection is about
 //! to use is held against this policy, also after a name was resolved again. Special-purpose ranges are those of the IANA
-//! registries (RFC 6890 and its updates) and the addresses at which clouds hand out credentials.
+//! registries (RFC 6890 and its updates; iana-ipv4-special-registry and iana-ipv6-special-registry as of 2025) and the
+//! addresses at which clouds hand out credentials. An IPv6 address that only carries an IPv4 address is held against the
+//! policy as both.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -123,6 +125,14 @@ pub fn check_address(address: IpAddr, granted: &[AddressRange]) -> Result<(), Ad
     if METADATA.contains(&address) {
         return Err(AddressDenied::Metadata { address });
     }
+    // Whoever grants a translator's range grants the way, not every place that it leads to.
+    if let Some(carried) = carried(address) {
+        let rest: Vec<AddressRange> = granted.iter().copied().filter(|range| range.base.is_ipv4()).collect();
+        match check_address(IpAddr::V4(carried), &rest) {
+            Ok(()) | Err(AddressDenied::NotGranted { .. }) => {}
+            denied => return denied,
+        }
+    }
     if granted.iter().any(|range| range.contains(address)) {
         return Ok(());
     }
@@ -133,16 +143,36 @@ pub fn check_address(address: IpAddr, granted: &[AddressRange]) -> Result<(), Ad
     }
 }
 
-/// Where AWS, Azure, Google, Oracle and others (the first), AWS over IPv6, Alibaba and Azure's wire server hand out
-/// credentials.
-const METADATA: [IpAddr; 4] = [
+/// The IPv4 address that an IPv6 address carries through a translator or a tunnel: NAT64 (RFC 6052), translated addresses
+/// (RFC 2765), 6to4 (RFC 3056), and the client of Teredo (RFC 4380, where it stands inverted).
+fn carried(address: IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(address) = address else { return None };
+    let parts = address.segments();
+    let joined = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    match parts {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => Some(joined(high, low)),
+        [0, 0, 0, 0, 0xffff, 0, high, low] => Some(joined(high, low)),
+        [0x2002, high, low, ..] => Some(joined(high, low)),
+        [0x2001, 0, _, _, _, _, high, low] => Some(joined(!high, !low)),
+        _ => None,
+    }
+}
+
+/// Where clouds hand out credentials: AWS, Azure, Google, Oracle and others (the first), containers of AWS (ECS, EKS), AWS,
+/// EKS and Google over IPv6, Alibaba, Azure's wire server, Oracle's classic one.
+const METADATA: [IpAddr; 9] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0023)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
 ];
 
-const SPECIAL_V4: [([u8; 4], u8, &str); 16] = [
+const SPECIAL_V4: [([u8; 4], u8, &str); 17] = [
     ([0, 0, 0, 0], 8, "an address of this host"),
     ([10, 0, 0, 0], 8, "a private address"),
     ([100, 64, 0, 0], 10, "an address of a carrier's network"),
@@ -155,18 +185,21 @@ const SPECIAL_V4: [([u8; 4], u8, &str); 16] = [
     ([192, 52, 193, 0], 24, "a relay address"),
     ([192, 88, 99, 0], 24, "a relay address"),
     ([192, 168, 0, 0], 16, "a private address"),
+    ([192, 175, 48, 0], 24, "an address of a name service"),
     ([198, 18, 0, 0], 15, "an address for benchmarks"),
     ([198, 51, 100, 0], 24, "an address for documentation"),
     ([203, 0, 113, 0], 24, "an address for documentation"),
     ([224, 0, 0, 0], 3, "a multicast, reserved or broadcast address"),
 ];
 
-const SPECIAL_V6: [([u16; 8], u8, &str); 14] = [
+const SPECIAL_V6: [([u16; 8], u8, &str); 16] = [
     ([0, 0, 0, 0, 0, 0, 0, 0], 128, "the unspecified address"),
     ([0, 0, 0, 0, 0, 0, 0, 1], 128, "the loopback address"),
+    ([0, 0, 0, 0, 0xffff, 0, 0, 0], 96, "an address that leads to IPv4 (translated)"),
     ([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96, "an address that leads to IPv4 (NAT64)"),
     ([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48, "an address that leads to IPv4 (NAT64)"),
     ([0x100, 0, 0, 0, 0, 0, 0, 0], 64, "an address that discards"),
+    ([0x100, 0, 0, 1, 0, 0, 0, 0], 64, "a dummy address"),
     ([0x2001, 0, 0, 0, 0, 0, 0, 0], 23, "an address of a protocol (Teredo and others)"),
     ([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32, "an address for documentation"),
     ([0x2002, 0, 0, 0, 0, 0, 0, 0], 16, "an address that leads to IPv4 (6to4)"),
@@ -191,7 +224,12 @@ fn special_range(address: IpAddr) -> Option<&'static str> {
             let holds = |(base, prefix, _): &&([u16; 8], u8, &str)| {
                 same_prefix(Ipv6Addr::from(*base).to_bits(), address.to_bits(), *prefix, 128)
             };
-            SPECIAL_V6.iter().find(holds).map(|(_, _, name)| *name)
+            let outside = || {
+                let global = Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0);
+                (!same_prefix(global.to_bits(), address.to_bits(), 3, 128))
+                    .then_some("an address that nobody was given")
+            };
+            SPECIAL_V6.iter().find(holds).map(|(_, _, name)| *name).or_else(outside)
         }
     }
 }
@@ -229,6 +267,10 @@ mod tests {
             "fd00::1",
             "ff02::1",
             "198.18.0.1",
+            "192.175.48.1",
+            "::ffff:0:127.0.0.1",
+            "100:0:0:1::1",
+            "4000::1",
         ] {
             let address = text.parse().expect("an address");
             assert!(check_address(address, &[]).is_err(), "{text}");
@@ -249,10 +291,31 @@ mod tests {
     #[test]
     fn machine_credentials_cannot_be_granted() {
         let all = [range("0.0.0.0/0"), range("::/0")];
-        for text in ["169.254.169.254", "::ffff:169.254.169.254", "fd00:ec2::254"] {
+        for text in [
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "::169.254.169.254",
+            "::ffff:0:169.254.169.254",
+            "64:ff9b::169.254.169.254",
+            "64:ff9b:1::169.254.169.254",
+            "2002:a9fe:a9fe::1",
+            "2001::5601:5601",
+            "fd00:ec2::254",
+            "fd20:ce::254",
+            "169.254.170.2",
+        ] {
             let address = text.parse().expect("an address");
             assert!(matches!(check_address(address, &all), Err(AddressDenied::Metadata { .. })), "{text}");
         }
+    }
+
+    #[test]
+    fn a_granted_translator_leads_to_public_addresses_and_to_those_that_are_granted_too() {
+        let way = [range("64:ff9b::/96")];
+        let check = |text: &str, granted: &[AddressRange]| check_address(text.parse().expect("an address"), granted);
+        assert_eq!(check("64:ff9b::8.8.8.8", &way), Ok(()));
+        assert!(matches!(check("64:ff9b::10.0.0.1", &way), Err(AddressDenied::Special { .. })));
+        assert_eq!(check("64:ff9b::10.0.0.1", &[way[0], range("10.0.0.0/8")]), Ok(()));
     }
 
     #[test]

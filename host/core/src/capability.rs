@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::credential::example;
 use crate::digest::Digest;
-use crate::grant::{Ceiling, Grant, HttpGrant, SqlGrant, Target};
+use crate::grant::{Ceiling, Grant, HttpGrant, Origin, SqlGrant, Target};
 use crate::manifest::{Capability, Manifest, SecretSlot, Slot, SlotKind, SlotName};
 use crate::step::Step;
 use crate::text::{Ident, escape};
@@ -278,19 +279,49 @@ impl Decision<'_> {
     }
 
     fn http(&mut self, place: &str, secrets: &BTreeMap<Ident, SecretSlot>, grant: &HttpGrant) {
-        for (name, _) in secrets.iter().filter(|(name, slot)| !slot.optional && !grant.secrets.contains_key(*name)) {
-            let reason = format!("the connector asks for the secret {name}, and the target does not grant it");
-            let lines = format!("{}:\n    {name}: {{ env: {} }}", indented_key(place), variable(name));
-            self.refuse(RefusalKind::NotGranted, format!("{place}.{name}"), reason, Some(lines));
+        for (name, slot) in secrets {
+            let lines = || format!("{}:\n    {name}: {}", indented_key(place), example(&slot.scheme, &variable(name)));
+            match grant.secrets.get(name) {
+                None if slot.optional => {}
+                None => {
+                    let reason = format!("the connector asks for the secret {name}, and the target does not grant it");
+                    self.refuse(RefusalKind::NotGranted, format!("{place}.{name}"), reason, Some(lines()));
+                }
+                Some(credential) if credential.fits(&slot.scheme) => {}
+                Some(_) => {
+                    let word = slot.scheme.word();
+                    let reason = format!("the connector sends the secret {name} as {word}, which needs something else");
+                    self.refuse(RefusalKind::Configuration, format!("{place}.{name}"), reason, Some(lines()));
+                }
+            }
         }
         if !grant.origin.tls && !grant.plain_http {
             let reason = format!("{} is not encrypted", grant.origin);
             let lines = format!("{}:\n    plain-http: true", indented_key(place));
             self.refuse(RefusalKind::NotGranted, format!("{place}.origin"), reason, Some(lines));
         }
-        if self.ceiling.origins.as_ref().is_some_and(|allowed| !allowed.contains(&grant.origin)) {
-            let reason = format!("the ceiling's origins do not include {}", grant.origin);
-            self.refuse(RefusalKind::Ceiling, format!("{place}.origin"), reason, None);
+        if let (Some(proxy), false) = (&grant.proxy, grant.origin.tls) {
+            let reason =
+                format!("{} would read everything, secrets included, on its way to {}", proxy.url, grant.origin);
+            self.refuse(RefusalKind::Configuration, format!("{place}.proxy"), reason, None);
+        }
+        self.origin(format!("{place}.origin"), &grant.origin);
+        if let Some(proxy) = &grant.proxy {
+            self.origin(format!("{place}.proxy"), &proxy.url);
+        }
+        for (name, credential) in &grant.secrets {
+            if let Some(endpoint) = credential.endpoint() {
+                self.origin(format!("{place}.{name}"), &endpoint.url);
+            }
+        }
+    }
+
+    /// Refuses an origin that the ceiling does not have, neither with its path nor without.
+    fn origin(&mut self, place: String, origin: &Origin) {
+        let Some(allowed) = &self.ceiling.origins else { return };
+        if !allowed.contains(origin) && !allowed.contains(&origin.bare()) {
+            let reason = format!("the ceiling's origins do not include {origin}");
+            self.refuse(RefusalKind::Ceiling, place, reason, None);
         }
     }
 
@@ -353,8 +384,8 @@ fn grant_lines(name: &SlotName, slot: &Slot) -> String {
     match &slot.kind {
         SlotKind::Http { secrets, .. } => {
             lines.push_str("    origin: \"https://…\"\n");
-            for secret in secrets.iter().filter(|(_, secret)| !secret.optional).map(|(name, _)| name) {
-                lines.push_str(&format!("    {secret}: {{ env: {} }}\n", variable(secret)));
+            for (name, secret) in secrets.iter().filter(|(_, secret)| !secret.optional) {
+                lines.push_str(&format!("    {name}: {}\n", example(&secret.scheme, &variable(name))));
             }
         }
         SlotKind::Sql { kind, .. } => {

@@ -1,7 +1,8 @@
 //! What goes on record: everything that crosses a border, as one event each.
 //!
 //! Events hold no secret. Values that may be personal (arguments, log messages) stand as keyed digests, which the log's
-//! owner can open for an auditor by handing over the key.
+//! owner can open for an auditor by handing over the key. Texts that somebody else may have written a part of are searched
+//! for secrets before they are kept.
 
 use std::collections::BTreeMap;
 
@@ -150,6 +151,47 @@ pub enum Event {
         duration_ms: u64,
         /// The address that was connected to.
         address: Option<String>,
+        /// SHA-256 of the public key (SubjectPublicKeyInfo) that the other side proved to have; none without TLS.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peer: Option<Digest>,
+    },
+    /// A token is about to be fetched. Written before the request leaves.
+    TokenRequest {
+        /// Where.
+        #[serde(flatten)]
+        place: Place,
+        /// The slot.
+        slot: String,
+        /// The secret slot that it is for.
+        secret: String,
+        /// The token endpoint.
+        to: String,
+    },
+    /// What came of fetching a token.
+    TokenReply {
+        /// Where.
+        #[serde(flatten)]
+        place: Place,
+        /// The slot.
+        slot: String,
+        /// The secret slot.
+        secret: String,
+        /// The status: a number of HTTP, or the class of the fault.
+        status: String,
+        /// The address that was connected to.
+        address: Option<String>,
+    },
+    /// Something held a secret, and was withheld. The step fails.
+    Leak {
+        /// Where.
+        #[serde(flatten)]
+        place: Place,
+        /// What held it.
+        what: String,
+        /// The secret's name.
+        secret: String,
+        /// How it was written.
+        form: String,
     },
     /// A call was refused.
     Denied {
@@ -261,4 +303,19 @@ pub enum Event {
         /// Their SHA-256.
         sha256: Digest,
     },
+}
+
+impl Event {
+    /// The texts that may hold what somebody else wrote.
+    pub fn texts_mut(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::TargetRefused { reasons, .. } => reasons.iter_mut().collect(),
+            Self::Denied { slot, entry, reason, .. } => vec![slot, entry, reason],
+            Self::Trap { message, .. } => vec![message],
+            Self::Connect { at, user, .. } => vec![at, user],
+            Self::Call { slot, entry, at, .. } => [slot, entry].into_iter().chain(at).collect(),
+            Self::Reply { status, .. } | Self::TokenReply { status, .. } => vec![status],
+            _ => Vec::new(),
+        }
+    }
 }

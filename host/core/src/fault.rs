@@ -157,6 +157,9 @@ pub enum StepFault {
         /// What is wrong with it.
         record: BadRecord,
     },
+    /// Something held a secret and was withheld.
+    #[error("{0}")]
+    Leak(String),
     /// The host could not go on for a reason of its own, such as a full disk.
     #[error("{0}")]
     Host(String),

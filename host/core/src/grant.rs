@@ -6,6 +6,7 @@ use std::fmt;
 use url::{Host, Url};
 
 use crate::address::AddressRange;
+use crate::credential::Credential;
 use crate::digest::Digest;
 use crate::manifest::{SettingValue, SlotName};
 use crate::step::Step;
@@ -21,6 +22,13 @@ pub enum SecretSource {
     File(String),
     /// A program and its arguments; what it prints is the secret.
     Command(Vec<String>),
+    /// The keyring of the user who runs raito.
+    Keyring {
+        /// The service.
+        service: String,
+        /// The account there.
+        account: String,
+    },
 }
 
 impl fmt::Display for SecretSource {
@@ -30,6 +38,9 @@ impl fmt::Display for SecretSource {
             Self::File(path) => write!(out, "file {}", crate::text::escape(path)),
             Self::Command(words) => {
                 write!(out, "command {}", crate::text::escape(words.first().map_or("", String::as_str)))
+            }
+            Self::Keyring { service, account } => {
+                write!(out, "keyring {} of {}", crate::text::escape(account), crate::text::escape(service))
             }
         }
     }
@@ -78,6 +89,14 @@ impl Origin {
     }
 }
 
+impl Origin {
+    /// The origin alone, without the path below it.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        Self { prefix: String::new(), ..self.clone() }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, usual) = if self.tls { ("https", 443) } else { ("http", 80) };
@@ -99,7 +118,7 @@ pub struct HttpGrant {
     /// Whether the origin may be one without encryption.
     pub plain_http: bool,
     /// The secrets, by slot.
-    pub secrets: BTreeMap<Ident, SecretSource>,
+    pub secrets: BTreeMap<Ident, Credential>,
     /// Whether write routes may be used.
     pub write: bool,
     /// Routes that may take free JSON.
@@ -108,8 +127,35 @@ pub struct HttpGrant {
     pub methods: BTreeSet<Ident>,
     /// Requests a second.
     pub rate: Option<u32>,
+    /// Seconds that one exchange may take.
+    pub timeout: Option<u32>,
     /// A file with certificates of authorities to trust instead of the system's.
     pub ca: Option<String>,
+    /// A certificate that the host shows.
+    pub client_certificate: Option<ClientCertificate>,
+    /// What connections go through.
+    pub proxy: Option<Proxy>,
+}
+
+/// A certificate by which a server knows the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// A file with the certificate and those between it and its authority, in PEM form.
+    pub certificate: String,
+    /// Its private key, in PEM form.
+    pub key: SecretSource,
+}
+
+/// A proxy that tunnels connections (RFC 9110, section 9.3.6). It resolves the origin's name, so the address policy is
+/// about the proxy's own addresses, and where the tunnel ends is up to the proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// Where it is.
+    pub url: Origin,
+    /// The only addresses that its name may lead to; empty for any that is not special.
+    pub addresses: Vec<AddressRange>,
+    /// `user:password`, where it asks for them (RFC 7617).
+    pub credentials: Option<SecretSource>,
 }
 
 /// How the connection to a database is protected.
@@ -200,6 +246,10 @@ pub struct SqlGrant {
     pub tls: Tls,
     /// A file with certificates of authorities to trust instead of the system's.
     pub ca: Option<String>,
+    /// A certificate that the host shows.
+    pub client_certificate: Option<ClientCertificate>,
+    /// The only addresses that the server's name may lead to; empty for any that is not special.
+    pub addresses: Vec<AddressRange>,
     /// The databases that may be read and changed.
     pub databases: Vec<String>,
     /// Statements that may take free SQL.
@@ -237,7 +287,55 @@ impl Grant {
             Self::Sql(grant) => grant.databases.clone(),
         }
     }
+
+    /// Everything that has to be fetched for it from where secrets are, each with its name below the grant.
+    pub fn sources(&self) -> Vec<(String, &SecretSource)> {
+        match self {
+            Self::Http(grant) => {
+                let mut sources = Vec::new();
+                for (name, credential) in &grant.secrets {
+                    sources.extend(credential.sources().into_iter().map(|(part, source)| (part.of(name), source)));
+                }
+                sources.extend(grant.client_certificate.iter().map(|held| (CLIENT_KEY.to_owned(), &held.key)));
+                let proxy = grant.proxy.iter().filter_map(|proxy| proxy.credentials.as_ref());
+                sources.extend(proxy.map(|source| (PROXY_CREDENTIALS.to_owned(), source)));
+                sources
+            }
+            Self::Sql(grant) => {
+                let mut sources: Vec<_> =
+                    grant.read.password.iter().map(|source| ("password".to_owned(), source)).collect();
+                let write = grant.write.iter().filter_map(|login| login.password.as_ref());
+                sources.extend(write.map(|source| ("write.password".to_owned(), source)));
+                sources.extend(grant.client_certificate.iter().map(|held| (CLIENT_KEY.to_owned(), &held.key)));
+                sources
+            }
+        }
+    }
+
+    /// The files with certificates that it names, each with its name below the grant.
+    pub fn files(&self) -> Vec<(String, &str)> {
+        let (ca, certificate) = match self {
+            Self::Http(grant) => (&grant.ca, &grant.client_certificate),
+            Self::Sql(grant) => (&grant.ca, &grant.client_certificate),
+        };
+        let mut files: Vec<(String, &str)> = ca.iter().map(|file| ("ca".to_owned(), file.as_str())).collect();
+        files.extend(certificate.iter().map(|held| (CLIENT_CERTIFICATE.to_owned(), held.certificate.as_str())));
+        if let Self::Http(grant) = self {
+            for (name, credential) in &grant.secrets {
+                let file = credential.endpoint().and_then(|endpoint| endpoint.ca.as_deref());
+                files.extend(file.map(|file| (format!("{name}.ca"), file)));
+            }
+        }
+        files
+    }
 }
+
+/// The name of a client certificate's file below its grant.
+pub const CLIENT_CERTIFICATE: &str = "client-certificate.certificate";
+/// The name of a client certificate's key below its grant.
+pub const CLIENT_KEY: &str = "client-certificate.key";
+/// The name of a proxy's user and password below the grant.
+pub const PROXY_CREDENTIALS: &str = "proxy.credentials";
 
 /// Where a connector comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

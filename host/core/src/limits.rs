@@ -163,7 +163,7 @@ pub const HTTP_URL_BYTES: usize = 8 * 1_024;
 pub const READ_UPLOAD_BYTES: u64 = 64 * 1_024 * 1_024;
 /// Bytes that a run may download from one slot.
 pub const RUN_DOWNLOAD_BYTES: u64 = 16 * 1_024 * 1_024 * 1_024;
-/// Wall time of one HTTP exchange, from the connection to the end of the body.
+/// Wall time of one HTTP exchange, from the connection to the end of the body, unless the grant says less.
 pub const HTTP_EXCHANGE: Duration = Duration::from_secs(120);
 /// Time to connect.
 pub const CONNECT: Duration = Duration::from_secs(10);
@@ -191,6 +191,24 @@ pub const SQL_CELL_BYTES: usize = 1_024 * 1_024;
 pub const SQL_DATABASES: usize = 1_024;
 /// Bytes of a secret: an RSA key in PEM form measures 3 KiB.
 pub const SECRET_BYTES: usize = 64 * 1_024;
+/// Bytes below which a secret is found only where it is a whole value: shorter ones stand in ordinary text by chance.
+pub const SHORT_SECRET_BYTES: usize = 12;
+/// Bytes of a long secret by which it is recognised: 48 random bytes do not repeat.
+pub const LEAK_PATTERN_BYTES: usize = 48;
+/// Tokens of one secret slot that are looked for: the one in use, and those before it that an answer may still echo.
+pub const WATCHED_TOKENS: usize = 8;
+/// Bytes of a token endpoint's answer: a token measures up to 16 KiB with many claims.
+pub const TOKEN_ANSWER_BYTES: usize = 128 * 1_024;
+/// Time that fetching a token may take.
+pub const TOKEN_EXCHANGE: Duration = Duration::from_secs(30);
+/// Time that a token is used where its endpoint does not say how long it lives.
+pub const TOKEN_LIFETIME: Duration = Duration::from_secs(300);
+/// Time before its end at which a token is replaced, so that it does not end on its way; at most half of its life.
+pub const TOKEN_MARGIN: Duration = Duration::from_secs(60);
+/// Time that a signed statement is good for: long enough for clocks that differ a little.
+pub const ASSERTION_LIFETIME: Duration = Duration::from_secs(300);
+/// Time that a statement which is a token itself is good for; Snowflake allows at most an hour.
+pub const KEY_PAIR_LIFETIME: Duration = Duration::from_secs(55 * 60);
 /// Time that a command which prints a secret may take.
 pub const SECRET_COMMAND: Duration = Duration::from_secs(30);
 

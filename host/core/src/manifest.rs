@@ -84,6 +84,41 @@ pub enum SecretScheme {
     Bearer,
     /// `Authorization: Basic …` (RFC 7617); the secret is `user:password`.
     Basic,
+    /// A bearer token that the host fetches with the credentials of a client (RFC 6749, section 4.4).
+    ClientCredentials,
+    /// A bearer token that the host fetches with a statement that it signs (RFC 7523).
+    JwtBearer,
+    /// A statement that the host signs, sent as the bearer token itself.
+    JwtKeyPair,
+    /// A signature over the whole request, as AWS reads it.
+    Sigv4,
+}
+
+impl SecretScheme {
+    /// The words of the schemes that have nothing to say but their word.
+    const PLAIN: [(&'static str, Self); 6] = [
+        ("bearer", Self::Bearer),
+        ("basic", Self::Basic),
+        ("oauth2-client-credentials", Self::ClientCredentials),
+        ("jwt-bearer", Self::JwtBearer),
+        ("jwt-key-pair", Self::JwtKeyPair),
+        ("sigv4", Self::Sigv4),
+    ];
+
+    /// The word in the manifest, and the key in a grant where the scheme has one there.
+    pub fn word(&self) -> &'static str {
+        Self::PLAIN.iter().find(|(_, scheme)| scheme == self).map_or("header", |(word, _)| word)
+    }
+
+    /// The header fields that it sets.
+    pub fn fields(&self) -> Vec<&str> {
+        match self {
+            Self::Header { name, .. } => vec![name],
+            Self::Sigv4 => vec!["authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token"],
+            Self::JwtKeyPair => vec!["authorization", "x-snowflake-authorization-token-type"],
+            Self::Bearer | Self::Basic | Self::ClientCredentials | Self::JwtBearer => vec!["authorization"],
+        }
+    }
 }
 
 /// A secret that a slot asks for.

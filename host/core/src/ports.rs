@@ -98,6 +98,8 @@ pub trait StepBroker: Broker {
     fn used(&self) -> BrokerUse;
     /// The first call that was refused.
     fn refusal(&self) -> Option<Fault>;
+    /// What was withheld because it held a secret; the step must fail then, whatever the guest makes of it.
+    fn leaked(&self) -> Option<String>;
     /// The write calls that were recorded.
     fn recorded(&self) -> Vec<RecordedCall>;
     /// The value that the target gave for a captured token.

@@ -45,6 +45,16 @@ impl Secret {
         Ok(Self(Zeroizing::new(trimmed.to_owned())))
     }
 
+    /// Whether it is shorter than what is looked for inside of other text.
+    pub fn is_short(&self) -> bool {
+        self.0.len() < limits::SHORT_SECRET_BYTES
+    }
+
+    /// Whether it is a text that everybody may know, such as the name of its own login.
+    pub fn is_known_as(&self, text: &str) -> bool {
+        self.0.eq_ignore_ascii_case(text)
+    }
+
     /// The secret itself. Only the files that put it into a request may ask for it; `tests/tidy.rs` knows them.
     pub fn expose(&self) -> &str {
         &self.0

@@ -27,6 +27,7 @@ pub(crate) mod raw {
 
 pub use arguments::{EncodeError, Problem};
 pub use dn::{DistinguishedName, DnError};
+pub(crate) use http::may_carry_secret;
 pub use http::{Capture, HttpRequest, Method, Route};
 pub use ldap::{Filter, LdapRequest, Scope, Search};
 pub use placeholder::{Origin, Placeholder, PlaceholderType, Position, Quoting};

@@ -248,6 +248,9 @@ async fn carry_out(
     let mut guest = run.connector.start(Step::AccessToTarget, Arc::clone(broker) as _).await?;
     let applied = guest.apply(run.context(), sets.to_vec()).await;
     changed.memory_bytes = changed.memory_bytes.max(guest.used().memory_bytes);
+    if broker.leaked().is_some() {
+        return Err(crate::read::leaked(broker));
+    }
     let applied = applied?;
     if applied.len() == sets.len() {
         return Ok(applied);

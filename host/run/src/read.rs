@@ -79,6 +79,10 @@ pub(crate) async fn read_step(run: &TargetRun<'_>, task: Task<'_>) -> Result<Rea
     let broker = run.broker.open(task.opening.step(), Writes::Refused);
     let result = tokio::time::timeout(limits::STEP_WALL, read_with(run, task, &broker)).await;
     broker.close().await;
+    // What was withheld is why the step fails, whatever the connector made of it.
+    if broker.leaked().is_some() {
+        return Err(leaked(&broker));
+    }
     let mut read = result.map_err(|_| {
         let allowed = format!("{} h", limits::STEP_WALL.as_secs() / 3_600);
         StepFault::Limit(LimitHit { what: "time in one step", allowed })
@@ -120,6 +124,9 @@ async fn read_with(run: &TargetRun<'_>, task: Task<'_>, broker: &Arc<dyn StepBro
         reader.send(vec![Line::Description(Box::new(description.clone()))]).await?;
     }
     let pumped = reader.pull(task.opening, context, guest, broker).await?;
+    if broker.leaked().is_some() {
+        return Err(leaked(broker));
+    }
     if let Some(coverage) = pumped.coverage {
         reader.send(vec![Line::Coverage(coverage)]).await?;
     }
@@ -277,6 +284,11 @@ fn told(mut statement: Statement, dialect: Option<&Name>) -> Statement {
         }
     }
     statement
+}
+
+/// The failure of a step to which something was not given, because it held a secret.
+pub(crate) fn leaked(broker: &Arc<dyn StepBroker>) -> Failure {
+    Failure::Step(StepFault::Leak(broker.leaked().unwrap_or_default()))
 }
 
 fn facts(what: &[What], standing: &[Standing]) -> usize {

@@ -351,6 +351,9 @@ async fn describe(run: &TargetRun<'_>, known: &mut Known) -> Result<(), Failure>
     let mut guest = run.connector.start(Step::DataSource, Arc::clone(&broker) as _).await?;
     let description = guest.describe(run.context()).await;
     broker.close().await;
+    if broker.leaked().is_some() {
+        return Err(crate::read::leaked(&broker));
+    }
     known.description = Some(description?);
     Ok(())
 }

@@ -1,40 +1,62 @@
 //! The body of an answer: read whole or in pieces, and bounded either way.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use raito_core::fault::{Fault, FaultKind};
+use raito_core::leak::{Leak, Stream};
 use raito_core::limits;
 
 use crate::budget::SlotBudget;
 
-/// A body that has not been read to its end.
+/// A body that has not been read to its end, or is not given on to its end. What of it may still turn out to be the
+/// beginning of a secret is held back until more came.
 pub(crate) struct OpenBody {
     response: reqwest::Response,
-    /// What of the last piece was not given yet.
-    rest: Bytes,
+    stream: Stream,
+    /// What came and was not given yet.
+    rest: BytesMut,
+    ended: bool,
     pub(crate) read: u64,
 }
 
+/// Why there is no more of a body.
+pub(crate) enum BodyError {
+    /// It cannot be read.
+    Fault(Fault),
+    /// It holds a secret.
+    Leak(Leak),
+}
+
+impl From<Fault> for BodyError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
 impl OpenBody {
-    pub(crate) fn new(response: reqwest::Response) -> Self {
-        Self { response, rest: Bytes::new(), read: 0 }
+    pub(crate) fn new(response: reqwest::Response, stream: Stream) -> Self {
+        Self { response, stream, rest: BytesMut::new(), ended: false, read: 0 }
     }
 
-    async fn chunk(&mut self, budget: &SlotBudget, max: u64) -> Result<Option<Bytes>, Fault> {
+    /// The next bytes as they come, searched; none at the end.
+    async fn chunk(&mut self, budget: &SlotBudget, max: u64) -> Result<Option<Bytes>, BodyError> {
         let broken = |error: reqwest::Error| {
             let why = if error.is_timeout() { "comes too slowly" } else { "breaks off" };
             Fault::new(FaultKind::Unavailable, format!("an answer {why} after {} bytes", self.read))
         };
-        let Some(bytes) = self.response.chunk().await.map_err(broken)? else { return Ok(None) };
+        let chunk = self.response.chunk().await.map_err(broken)?;
+        let Some(bytes) = chunk else {
+            return self.stream.end().map_or(Ok(None), |leak| Err(BodyError::Leak(leak)));
+        };
         self.read += bytes.len() as u64;
         if self.read > max {
-            return Err(Fault::denied(format!("an answer has more than {max} bytes")));
+            return Err(Fault::denied(format!("an answer has more than {max} bytes")).into());
         }
         budget.download(bytes.len() as u64)?;
-        Ok(Some(bytes))
+        self.stream.feed(&bytes).map_or(Ok(Some(bytes)), |leak| Err(BodyError::Leak(leak)))
     }
 
     /// All of it.
-    pub(crate) async fn read_whole(&mut self, budget: &SlotBudget) -> Result<Vec<u8>, Fault> {
+    pub(crate) async fn read_whole(&mut self, budget: &SlotBudget) -> Result<Vec<u8>, BodyError> {
         let mut whole = Vec::new();
         while let Some(bytes) = self.chunk(budget, limits::HTTP_BODY_BYTES as u64).await? {
             whole.extend_from_slice(&bytes);
@@ -43,15 +65,19 @@ impl OpenBody {
     }
 
     /// The next piece of at most `max` bytes; none at the end.
-    pub(crate) async fn read_piece(&mut self, budget: &SlotBudget, max: u32) -> Result<Option<Vec<u8>>, Fault> {
+    pub(crate) async fn read_piece(&mut self, budget: &SlotBudget, max: u32) -> Result<Option<Vec<u8>>, BodyError> {
         let max = usize::try_from(max).unwrap_or(usize::MAX).clamp(1, limits::HTTP_PIECE_BYTES);
-        while self.rest.is_empty() {
+        while !self.ended && self.rest.len() <= self.stream.holdback() {
             match self.chunk(budget, limits::HTTP_STREAM_BYTES).await? {
-                Some(bytes) => self.rest = bytes,
-                None => return Ok(None),
+                Some(bytes) => self.rest.extend_from_slice(&bytes),
+                None => self.ended = true,
             }
         }
-        let piece = self.rest.split_to(max.min(self.rest.len()));
-        Ok(Some(piece.to_vec()))
+        let held = if self.ended { 0 } else { self.stream.holdback() };
+        let free = self.rest.len().saturating_sub(held);
+        if free == 0 {
+            return Ok(None);
+        }
+        Ok(Some(self.rest.split_to(free.min(max)).to_vec()))
     }
 }

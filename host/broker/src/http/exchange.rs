@@ -3,15 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use raito_core::digest::Digest;
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::limits;
 use raito_core::vocabulary::{HttpRequest, Method};
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
-use super::resolve::NotAllowed;
-use super::{HttpSlot, OpenBody};
+use super::{BodyError, HttpSlot, OpenBody};
+use crate::credential::Recorder;
+use crate::egress::Failure;
 use crate::pacing::pause;
-use crate::tls;
 
 /// An answer whose body has not been read.
 pub(crate) struct Answer {
@@ -21,10 +22,20 @@ pub(crate) struct Answer {
 }
 
 /// What became of the attempts, whether or not there is an answer.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Attempt {
+pub(crate) struct Attempt<'a> {
     pub(crate) count: u32,
     pub(crate) address: Option<SocketAddr>,
+    pub(crate) peer: Option<Digest>,
+    /// Puts on record what is done to get a token.
+    record: &'a Recorder<'a>,
+    /// Whether what the target refused was replaced already.
+    renewed: bool,
+}
+
+impl<'a> Attempt<'a> {
+    pub(crate) fn new(record: &'a Recorder<'a>) -> Self {
+        Self { count: 0, address: None, peer: None, record, renewed: false }
+    }
 }
 
 /// Why an attempt gave no answer.
@@ -35,6 +46,17 @@ enum Failed {
     Broken(Fault),
     /// Nothing will help.
     Final(Fault),
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Denied(message) => Self::Final(Fault::denied(message)),
+            Failure::Tls(message) => Self::Final(Fault::new(FaultKind::InvalidSetting, message)),
+            Failure::Connect(message) => Self::Connect(Fault::new(FaultKind::Unavailable, message)),
+            Failure::Broken(message) => Self::Broken(Fault::new(FaultKind::Unavailable, message)),
+        }
+    }
 }
 
 /// Times that connecting is tried again: a server that is not there should be said soon.
@@ -57,23 +79,23 @@ impl HttpSlot {
     pub(crate) async fn send_whole(
         &self,
         request: &HttpRequest,
-        attempt: &mut Attempt,
-    ) -> Result<(Answer, Vec<u8>), Fault> {
+        attempt: &mut Attempt<'_>,
+    ) -> Result<(Answer, Vec<u8>), BodyError> {
         loop {
             let mut answer = self.send(request, attempt).await?;
             match answer.body.read_whole(&self.budget).await {
                 Ok(bytes) => return Ok((answer, bytes)),
                 // A body that breaks off is read again from its beginning, where that changes nothing.
-                Err(fault) if fault.kind == FaultKind::Unavailable && request.method.is_safe() => {
+                Err(BodyError::Fault(fault)) if fault.kind == FaultKind::Unavailable && request.method.is_safe() => {
                     self.wait_before(attempt.count, None, fault).await?;
                 }
-                Err(fault) => return Err(fault),
+                Err(error) => return Err(error),
             }
         }
     }
 
     /// Sends a request until there is an answer that is worth giving.
-    pub(crate) async fn send(&self, request: &HttpRequest, attempt: &mut Attempt) -> Result<Answer, Fault> {
+    pub(crate) async fn send(&self, request: &HttpRequest, attempt: &mut Attempt<'_>) -> Result<Answer, Fault> {
         let _turn =
             self.at_once.acquire().await.map_err(|_| Fault::new(FaultKind::Unavailable, "the run is ending"))?;
         loop {
@@ -117,69 +139,47 @@ impl HttpSlot {
     async fn send_once(
         &self,
         request: &HttpRequest,
-        attempt: &mut Attempt,
+        attempt: &mut Attempt<'_>,
     ) -> Result<(Answer, Option<Duration>), Failed> {
-        let method = match request.method {
-            Method::Get => reqwest::Method::GET,
-            Method::Head => reqwest::Method::HEAD,
-            Method::Post => reqwest::Method::POST,
-            Method::Put => reqwest::Method::PUT,
-            Method::Patch => reqwest::Method::PATCH,
-            Method::Delete => reqwest::Method::DELETE,
-        };
-        let url = format!("{}{}", self.grant.origin, request.target);
-        let mut builder = self.client.request(method, url).headers(headers(request)).timeout(limits::HTTP_EXCHANGE);
-        if let Some(body) = &request.body {
-            builder = builder.body(body.clone());
-        }
-        let mut sent = builder.build().map_err(|error| Failed::Final(self.fault(&error)))?;
-        // Credentials last: nothing from here on looks at the request but the client.
-        for (name, value) in &self.credentials {
-            sent.headers_mut().insert(name.clone(), value.clone());
-        }
-        let response = self.client.execute(sent).await.map_err(|error| self.failed(&error))?;
-        attempt.address = response.remote_addr().or(attempt.address);
-        let asked = response.headers().get(RETRY_AFTER).and_then(retry_after);
-        let answer = Answer {
-            status: response.status().as_u16(),
-            headers: given_headers(response.headers()).map_err(Failed::Final)?,
-            body: OpenBody::new(response),
-        };
-        Ok((answer, asked))
-    }
-
-    fn failed(&self, error: &reqwest::Error) -> Failed {
-        let fault = self.fault(error);
-        match fault.kind {
-            FaultKind::Unavailable if error.is_connect() => Failed::Connect(fault),
-            FaultKind::Unavailable => Failed::Broken(fault),
-            _ => Failed::Final(fault),
-        }
-    }
-
-    /// What an error of the client means, without anything of the request.
-    fn fault(&self, error: &reqwest::Error) -> Fault {
-        let origin = &self.grant.origin;
-        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        let mut last = String::new();
-        while let Some(current) = next {
-            if let Some(denied) = current.downcast_ref::<NotAllowed>() {
-                return Fault::denied(format!("{origin}: {denied}"));
+        loop {
+            let mut sent = self.client.request(method(request.method), &request.target)?;
+            *sent.headers_mut() = headers(request);
+            *sent.body_mut() = request.body.clone().map(Into::into);
+            // Credentials last: nothing from here on looks at the request but the client.
+            self.credentials.put_in(&mut sent, attempt.record).await.map_err(|fault| match fault.kind {
+                FaultKind::Unavailable => Failed::Connect(fault),
+                _ => Failed::Final(fault),
+            })?;
+            let shown = sent.headers().get(AUTHORIZATION).cloned();
+            let answered = self.client.send(sent).await?;
+            attempt.address = answered.address.or(attempt.address);
+            attempt.peer = answered.peer.or(attempt.peer);
+            let response = answered.response;
+            // A token may end before its time. Another one is tried once; a second refusal is about something else.
+            if response.status() == 401 && !attempt.renewed && self.credentials.refused(shown.as_ref()).await {
+                attempt.renewed = true;
+                attempt.count += 1;
+                continue;
             }
-            last = current.to_string();
-            next = current.source();
+            let asked = response.headers().get(RETRY_AFTER).and_then(retry_after);
+            let answer = Answer {
+                status: response.status().as_u16(),
+                headers: given_headers(response.headers()).map_err(Failed::Final)?,
+                body: OpenBody::new(response, self.around.watch.stream()),
+            };
+            return Ok((answer, asked));
         }
-        if let Some(reason) = tls::explain(error) {
-            return Fault::new(FaultKind::InvalidSetting, format!("{origin}: {reason}"));
-        }
-        let what = if error.is_timeout() {
-            "does not answer in time"
-        } else if error.is_connect() {
-            "cannot be reached"
-        } else {
-            "broke the connection"
-        };
-        Fault::new(FaultKind::Unavailable, format!("{origin} {what}: {last}"))
+    }
+}
+
+fn method(method: Method) -> reqwest::Method {
+    match method {
+        Method::Get => reqwest::Method::GET,
+        Method::Head => reqwest::Method::HEAD,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Delete => reqwest::Method::DELETE,
     }
 }
 

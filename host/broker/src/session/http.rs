@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use futures_util::StreamExt as _;
 use raito_core::call::{Call, HttpDone, HttpReply, Reply};
+use raito_core::event::Event;
 use raito_core::fault::Fault;
 use raito_core::limits;
 use raito_core::manifest::SlotName;
@@ -12,7 +13,8 @@ use raito_core::text::Ident;
 use raito_core::vocabulary::{HttpRequest, Mode, Route};
 
 use super::{Admitted, Open, Origin, Session};
-use crate::http::{Answer, Attempt, HttpSlot, captures};
+use crate::credential::TokenStage;
+use crate::http::{Answer, Attempt, BodyError, HttpSlot, captures};
 use crate::target::SlotRuntime;
 
 /// A call that is ready to be sent.
@@ -47,7 +49,14 @@ impl Session {
         Ok(Ready { name, slot, route, mode, request, bytes, set })
     }
 
-    fn http_origin(&self, ready: &Ready<'_>, call: u64, attempt: &Attempt, status: String, began: Instant) -> Origin {
+    fn http_origin(
+        &self,
+        ready: &Ready<'_>,
+        call: u64,
+        attempt: &Attempt<'_>,
+        status: String,
+        began: Instant,
+    ) -> Origin {
         Origin {
             slot: ready.name.clone(),
             call,
@@ -55,7 +64,20 @@ impl Session {
             status,
             attempts: attempt.count,
             address: attempt.address.map(|address| address.to_string()),
+            peer: attempt.peer,
         }
+    }
+
+    /// Puts on record what is done to get a token for a slot.
+    fn record_token(&self, slot: &SlotName, secret: &str, stage: TokenStage<'_>) -> Result<(), Fault> {
+        let (place, slot, secret) = (self.place.clone(), slot.to_string(), secret.to_owned());
+        self.record(&match stage {
+            TokenStage::Asked { to } => Event::TokenRequest { place, slot, secret, to: to.to_string() },
+            TokenStage::Answered { status, address } => {
+                let address = address.map(|address| address.to_string());
+                Event::TokenReply { place, slot, secret, status, address }
+            }
+        })
     }
 
     pub(super) async fn http_fetch(&self, call: &Call) -> Result<Reply, Fault> {
@@ -64,11 +86,12 @@ impl Session {
             return Err(self.deny(call, "a write entry is sent, not fetched"));
         }
         let number = self.record_call(call, ready.mode, ready.bytes, &ready.slot.secret_names)?;
-        let (began, mut attempt) = (Instant::now(), Attempt::default());
+        let record = |secret: &str, stage: TokenStage<'_>| self.record_token(&ready.name, secret, stage);
+        let (began, mut attempt) = (Instant::now(), Attempt::new(&record));
         match ready.slot.send(&ready.request, &mut attempt).await {
             Ok(Answer { status, headers, body }) => {
                 let origin = self.http_origin(&ready, number, &attempt, status.to_string(), began);
-                let handle = self.hold(Open::Body(body, origin))?;
+                let handle = self.hold(Open::Body(Box::new(body), origin))?;
                 Ok(Reply::Fetched(HttpReply { status, headers, body: Vec::new() }, handle))
             }
             Err(fault) => {
@@ -97,7 +120,8 @@ impl Session {
             }
             self.follows_plan(call, ready.set, None)?;
         }
-        let (began, mut attempt) = (Instant::now(), Attempt::default());
+        let record = |secret: &str, stage: TokenStage<'_>| self.record_token(&ready.name, secret, stage);
+        let (began, mut attempt) = (Instant::now(), Attempt::new(&record));
         match ready.slot.send_whole(&ready.request, &mut attempt).await {
             Ok((Answer { status, headers, .. }, body)) => {
                 let origin = self.http_origin(&ready, number, &attempt, status.to_string(), began);
@@ -109,7 +133,11 @@ impl Session {
                 let captures = captures.collect();
                 Ok(HttpDone { reply: Some(HttpReply { status, headers, body }), captures })
             }
-            Err(fault) => {
+            Err(error) => {
+                let fault = match error {
+                    BodyError::Fault(fault) => fault,
+                    BodyError::Leak(leak) => self.leak(&format!("an answer to {}", ready.name), &leak),
+                };
                 let origin = self.http_origin(&ready, number, &attempt, fault.kind.word().to_owned(), began);
                 self.record_reply(&origin, 0)?;
                 Err(fault)

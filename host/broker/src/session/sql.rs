@@ -106,6 +106,7 @@ impl Session {
             status: "ok".into(),
             attempts: 1,
             address: Some(session.address().to_string()),
+            peer: None,
         };
         match session.query(&call.entry, &ready.request).await {
             Ok(rows) => {
@@ -157,6 +158,7 @@ impl Session {
                 status: status.to_owned(),
                 attempts: 1,
                 address: Some(session.address().to_string()),
+                peer: None,
             };
             self.record_reply(&origin, 0)?;
         }

@@ -15,6 +15,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
 use super::SqlSlot;
 use super::error::fault;
+use crate::egress::{self, DialError};
 use raito_core::secret::Secret;
 
 /// A connection that is open, with the task that drives it.
@@ -102,9 +103,7 @@ impl SqlSlot {
         if let Some(password) = password {
             config.password(password.expose());
         }
-        let stream = timeout(limits::CONNECT, self.tcp()).await.map_err(|_| {
-            Fault::new(FaultKind::Unavailable, format!("{} does not answer in time", self.grant.server))
-        })??;
+        let stream = self.tcp().await?;
         let address = stream.peer_addr().map_err(|error| unreachable(&self.grant.server, &error))?;
         match &self.tls {
             Some(tls) => {
@@ -124,11 +123,11 @@ impl SqlSlot {
 
     async fn tcp(&self) -> Result<TcpStream, Fault> {
         let server = &self.grant.server;
-        let stream = TcpStream::connect((server.host.as_str(), server.port))
-            .await
-            .map_err(|error| unreachable(server, &error))?;
-        stream.set_nodelay(true).map_err(|error| unreachable(server, &error))?;
-        Ok(stream)
+        egress::dial(&server.host, server.port, &self.grant.addresses).await.map_err(|error| match error {
+            DialError::NotAllowed(denied) => Fault::denied(format!("{server}: {denied}")),
+            DialError::Io(error) => unreachable(server, &error),
+            DialError::TimedOut => Fault::new(FaultKind::Unavailable, format!("{server} does not answer in time")),
+        })
     }
 
     /// Asks what the login may do besides reading.

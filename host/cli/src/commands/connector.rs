@@ -144,6 +144,10 @@ fn scheme(scheme: &SecretScheme) -> String {
         SecretScheme::Header { name, .. } => format!("the header {name}"),
         SecretScheme::Bearer => "a bearer token".to_owned(),
         SecretScheme::Basic => "user and password".to_owned(),
+        SecretScheme::ClientCredentials => "a token by the credentials of a client".to_owned(),
+        SecretScheme::JwtBearer => "a token for a statement that the host signs".to_owned(),
+        SecretScheme::JwtKeyPair => "a statement that the host signs".to_owned(),
+        SecretScheme::Sigv4 => "a signature of AWS over each request".to_owned(),
     }
 }
 

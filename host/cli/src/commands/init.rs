@@ -1,5 +1,6 @@
 //! `raito init`
 
+use raito_core::credential::example;
 use raito_core::manifest::{Manifest, SettingValue, SlotKind};
 use raito_core::text::escape;
 
@@ -18,7 +19,8 @@ const HEAD: &str = "\
 cloud: embedded
 
 # Data sources and identity stores. What a connector may reach is granted here, slot by slot; `raito connector inspect`
-# shows what it asks for. Secrets come from { env: NAME }, { file: PATH } or { command: [PROGRAM] }, never from here.
+# shows what it asks for. Secrets come from { env: NAME }, { file: PATH }, { command: [PROGRAM] } or
+# { keyring: { service: NAME, account: NAME } }, never from here. Private addresses need addresses: [RANGE].
 targets:
 ";
 
@@ -30,6 +32,7 @@ const EXAMPLE: &str = "\
     grants:
       sql.main:
         url: \"postgresql://raito_read@localhost:5432/\"
+        addresses: [\"127.0.0.1/32\", \"::1/128\"]
         databases: [shop]
         password: { env: SHOP_PASSWORD }
     # steps: { data-usage: false }
@@ -82,7 +85,8 @@ fn target(manifest: &Manifest, file: &str, digest: &str) -> String {
                 text.push_str("        origin: \"https://…\"\n");
                 for (secret, asked) in secrets {
                     let variable = secret.as_str().to_ascii_uppercase().replace('-', "_");
-                    text.push_str(&format!("        {secret}: {{ env: {variable} }}   # {}\n", escape(&asked.help)));
+                    let example = example(&asked.scheme, &variable);
+                    text.push_str(&format!("        {secret}: {example}   # {}\n", escape(&asked.help)));
                 }
                 if slot.writes() {
                     text.push_str("        # write: true   # lets step 4 change the target\n");

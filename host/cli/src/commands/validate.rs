@@ -1,6 +1,9 @@
 //! `raito validate`
 
+use std::path::Path;
+
 use raito_core::capability::StepState;
+use raito_core::grant::Target;
 
 use super::configuration;
 use crate::args::Global;
@@ -8,6 +11,7 @@ use crate::engine::prepare::check;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::render::{data, error, say};
+use crate::secrets;
 
 /// Checks everything that can be checked without running a connector or reaching a target.
 pub(super) fn run(global: &Global) -> Result<Exit, CliError> {
@@ -32,6 +36,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, CliError> {
                 let runs = effective.steps.iter().filter(|(_, state)| **state == StepState::Runs);
                 let titles: Vec<String> = runs.map(|(step, _)| format!("{} {}", step.number(), step.title())).collect();
                 data(&format!("  steps: {}", titles.join(", ")));
+                weaknesses(target, &loaded.base).iter().for_each(|warning| say(warning));
             }
             Err(refused) => {
                 say(&error::human(&refused.clone().at(format!("target {}", target.name))));
@@ -40,4 +45,18 @@ pub(super) fn run(global: &Global) -> Result<Exit, CliError> {
         }
     }
     Ok(Exit::worst(exits))
+}
+
+/// What of a target's secrets protects less than it should, as far as they are at hand: nothing is run or asked for it.
+fn weaknesses(target: &Target, base: &Path) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (slot, grant) in &target.grants {
+        for (name, source) in grant.sources() {
+            let found = secrets::at_hand(source, base).and_then(|secret| secrets::weakness(grant, &secret));
+            warnings.extend(
+                found.map(|weakness| format!("warning: target {}: grants.{slot}.{name}: {weakness}", target.name)),
+            );
+        }
+    }
+    warnings
 }

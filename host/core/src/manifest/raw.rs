@@ -1,6 +1,6 @@
 //! The TOML form of a manifest, and its reading into types.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -12,7 +12,9 @@ use super::{
 use crate::limits;
 use crate::text::{ConnectorName, Ident, Kind, Name};
 use crate::vocabulary::raw::{RouteText, SearchText, StatementText};
-use crate::vocabulary::{Does, Mode, Origin, Placeholder, PlaceholderType, Route, Scope, Search, Statement};
+use crate::vocabulary::{
+    Does, Mode, Origin, Placeholder, PlaceholderType, Route, Scope, Search, Statement, may_carry_secret,
+};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -267,6 +269,11 @@ impl Reader<'_> {
                 Err(message) => self.wrong(at, &place, message),
             }
         }
+        let taken: BTreeSet<String> =
+            secrets.values().flat_map(|slot| slot.scheme.fields()).map(str::to_owned).collect();
+        if taken.len() != secrets.values().map(|slot| slot.scheme.fields().len()).sum::<usize>() {
+            self.wrong(0, place, "two secrets are put into the same header");
+        }
         let routes = self.entries(raw.routes, &format!("{place}.routes"), |route| {
             check_does(route.mode, route.does)?;
             let mut returns = BTreeMap::new();
@@ -284,6 +291,9 @@ impl Reader<'_> {
                 returns: &returns,
             };
             let route = Route::parse(&text).map_err(|error| error.to_string())?;
+            if let Some(field) = route.header_names().find(|name| taken.contains(*name)) {
+                return Err(format!("the header {field} carries a secret of this slot, which the host puts in"));
+            }
             check_needs(route.does, &route.placeholders()).map(|()| route)
         });
         Some(Slot { kind: SlotKind::Http { routes, secrets }, optional: raw.optional, help: raw.help })
@@ -357,8 +367,20 @@ impl Reader<'_> {
 }
 
 /// Keys that a grant of an HTTP slot has for itself.
-const RESERVED_GRANT_KEYS: [&str; 9] =
-    ["origin", "addresses", "plain-http", "write", "raw", "methods", "rate", "ca", "secrets"];
+const RESERVED_GRANT_KEYS: [&str; 12] = [
+    "origin",
+    "addresses",
+    "plain-http",
+    "write",
+    "raw",
+    "methods",
+    "rate",
+    "timeout",
+    "ca",
+    "client-certificate",
+    "proxy",
+    "secrets",
+];
 
 fn check_does(mode: Mode, does: Option<Does>) -> Result<(), String> {
     match (mode, does) {
@@ -390,30 +412,32 @@ fn check_needs(does: Option<Does>, placeholders: &[&Placeholder]) -> Result<(), 
 }
 
 fn secret_scheme(raw: &RawSecret) -> Result<SecretScheme, String> {
-    let without_header = |scheme| match &raw.header {
-        None => Ok(scheme),
-        Some(_) => Err("header belongs to the scheme header".to_owned()),
-    };
-    match raw.scheme.get_ref().as_str() {
-        "bearer" => without_header(SecretScheme::Bearer),
-        "basic" => without_header(SecretScheme::Basic),
-        "header" => {
-            let how = || "write header = \"Name: {secret}\"".to_owned();
-            let (name, value) = raw.header.as_deref().and_then(|header| header.split_once(':')).ok_or_else(how)?;
-            let (before, after) = value.trim().split_once("{secret}").ok_or_else(how)?;
-            let is_token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-            let plain = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-            if !is_token || !plain(before) || !plain(after) {
-                return Err(how());
+    let word = raw.scheme.get_ref().as_str();
+    if word != "header" {
+        let known = SecretScheme::PLAIN.iter().find(|(known, _)| *known == word).map(|(_, scheme)| scheme.clone());
+        return match (known, &raw.header) {
+            (Some(scheme), None) => Ok(scheme),
+            (Some(_), Some(_)) => Err("header belongs to the scheme header".to_owned()),
+            (None, _) => {
+                let words: Vec<&str> = SecretScheme::PLAIN.iter().map(|(word, _)| *word).collect();
+                let shown = crate::text::excerpt(word, 40);
+                Err(format!("unknown scheme {shown}: write header, {}", words.join(", ")))
             }
-            Ok(SecretScheme::Header {
-                name: name.to_ascii_lowercase(),
-                before: before.to_owned(),
-                after: after.to_owned(),
-            })
-        }
-        other => Err(format!("unknown scheme {}: write header, bearer or basic", crate::text::excerpt(other, 40))),
+        };
     }
+    let how = || "write header = \"Name: {secret}\"".to_owned();
+    let (name, value) = raw.header.as_deref().and_then(|header| header.split_once(':')).ok_or_else(how)?;
+    let (before, after) = value.trim().split_once("{secret}").ok_or_else(how)?;
+    let is_token = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let plain = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if !is_token || !plain(before) || !plain(after) {
+        return Err(how());
+    }
+    let name = name.to_ascii_lowercase();
+    if !may_carry_secret(&name) {
+        return Err(format!("the header {name} steers the connection and carries no secret"));
+    }
+    Ok(SecretScheme::Header { name, before: before.to_owned(), after: after.to_owned() })
 }
 
 fn setting_value(kind: SettingType, value: toml::Value) -> Result<SettingValue, String> {

@@ -144,8 +144,41 @@ const FORBIDDEN_HEADERS: [&str; 27] = [
 ];
 
 /// Prefixes of such fields.
-const FORBIDDEN_PREFIXES: [&str; 6] =
-    ["x-forwarded-", "x-aws-ec2-metadata-", "x-google-metadata-", "x-amz-security-", "proxy-", "sec-"];
+const FORBIDDEN_PREFIXES: [&str; 5] = ["x-forwarded-", "x-aws-ec2-metadata-", "x-google-metadata-", "proxy-", "sec-"];
+
+/// Words by which a header field tells that it carries credentials. A manifest that could set one would reach another
+/// tenant of the same service with credentials of its own; what a service needs is a secret slot. The last two are what
+/// the host itself signs with.
+const CREDENTIAL_WORDS: [&str; 10] = [
+    "auth",
+    "token",
+    "secret",
+    "password",
+    "credential",
+    "cookie",
+    "api-key",
+    "apikey",
+    "x-amz-date",
+    "x-amz-content-",
+];
+
+/// Names of query parameters that carry credentials (RFC 6750, section 2.3, and what services use beside it).
+const CREDENTIAL_PARAMETERS: [&str; 8] = [
+    "access_token",
+    "api_key",
+    "apikey",
+    "authorization",
+    "client_secret",
+    "password",
+    "x-amz-security-token",
+    "x-amz-signature",
+];
+
+/// Says whether the scheme `header` may put a secret into this field: not where it would steer the connection.
+pub(crate) fn may_carry_secret(name: &str) -> bool {
+    let own = ["authorization", "cookie"].contains(&name);
+    own || !(FORBIDDEN_HEADERS.contains(&name) || FORBIDDEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
+}
 
 impl Route {
     /// Parses a route.
@@ -196,6 +229,11 @@ impl Route {
             .collect();
         found.extend(self.body.iter().flat_map(JsonTemplate::placeholders));
         found
+    }
+
+    /// The names of the header fields that it declares, in lower case.
+    pub fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(|(name, _)| name.as_str())
     }
 
     /// Why the route needs a grant of its own.
@@ -306,6 +344,10 @@ fn parse_parameter(parameter: &str) -> Result<(String, Vec<Piece>), TemplateErro
             crate::text::excerpt(key, 40)
         )));
     }
+    if CREDENTIAL_PARAMETERS.contains(&key.to_ascii_lowercase().as_str()) {
+        let message = format!("the query parameter {key} carries credentials: ask for a secret instead");
+        return Err(TemplateError::new(message));
+    }
     let pieces = pieces(value)?;
     for piece in &pieces {
         match piece {
@@ -327,8 +369,10 @@ fn parse_header(name: &str, value: &str) -> Result<(String, Vec<Piece>), Templat
     if !is_token {
         return Err(TemplateError::new(format!("{} is no header name", crate::text::excerpt(name, 40))));
     }
-    if FORBIDDEN_HEADERS.contains(&lower.as_str()) || FORBIDDEN_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
-    {
+    let forbidden = FORBIDDEN_HEADERS.contains(&lower.as_str())
+        || FORBIDDEN_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
+        || CREDENTIAL_WORDS.iter().any(|word| lower.contains(word));
+    if forbidden {
         return Err(TemplateError::new(format!("the header {lower} is set by the host or not at all")));
     }
     let pieces = pieces(value)?;

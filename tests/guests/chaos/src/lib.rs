@@ -2,6 +2,7 @@
 //! a small, correct one.
 
 mod changes;
+mod egress;
 mod scenario;
 
 use raito_sdk::access::{AccessControl, Action};

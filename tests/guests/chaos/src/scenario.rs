@@ -49,7 +49,7 @@ impl Scenario {
                 sql::execute(&[call.build()])?;
             }
             "sql-write-as-read" => drop(Call::new("sql.main", "grant").query_one()?),
-            _ => {}
+            other => crate::egress::play(other)?,
         }
         Ok(())
     }

@@ -1,12 +1,13 @@
-//! Resolving names under the address policy. The client asks this for every new connection, so a name that suddenly leads
-//! somewhere else is held against the policy again.
+//! Resolving names under the address policy. It is asked for every new connection, so a name that suddenly leads somewhere
+//! else is held against the policy again.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 
 use raito_core::address::{AddressDenied, AddressRange, check_address};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-/// The policy of one slot.
+/// The policy of one client, which asks it for names only: an address in a URL is checked by `literal`.
 pub(super) struct Policy {
     granted: Vec<AddressRange>,
 }
@@ -22,11 +23,28 @@ impl Resolve for Policy {
         let granted = self.granted.clone();
         Box::pin(async move {
             // Port 0 is replaced by the client with the origin's.
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed = allowed(found, &granted)?;
+            let allowed = addresses(name.as_str(), 0, &granted).await??;
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
+}
+
+/// Checks a host that is written as an address; nothing is asked of a resolver for it.
+pub(super) fn literal(host: &str, granted: &[AddressRange]) -> Result<(), AddressDenied> {
+    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        Ok(address) => check_address(address, granted),
+        Err(_) => Ok(()),
+    }
+}
+
+/// The addresses of a host that may be connected to.
+pub(super) async fn addresses(
+    host: &str,
+    port: u16,
+    granted: &[AddressRange],
+) -> io::Result<Result<Vec<SocketAddr>, NotAllowed>> {
+    let found = tokio::net::lookup_host((host, port)).await?;
+    Ok(allowed(found, granted))
 }
 
 /// The addresses that may be connected to; an error where there are none, with the reason of the last refusal.
@@ -45,7 +63,7 @@ fn allowed(found: impl Iterator<Item = SocketAddr>, granted: &[AddressRange]) ->
 /// A name leads nowhere that may be connected to.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.as_ref().map_or_else(|| "the name has no address".to_owned(), ToString::to_string))]
-pub(super) struct NotAllowed(Option<AddressDenied>);
+pub(crate) struct NotAllowed(Option<AddressDenied>);
 
 #[cfg(test)]
 mod tests {
@@ -60,5 +78,13 @@ mod tests {
         assert!(error.contains("addresses: [\"127.0.0.1/32\"]"), "{error}");
         let granted = ["127.0.0.0/8".parse().expect("a range")];
         assert_eq!(allowed(found(), &granted).expect("only what is granted").len(), 1);
+    }
+
+    #[test]
+    fn an_address_in_a_url_is_checked_in_every_form() {
+        for host in ["127.0.0.1", "[::1]", "::1", "[::ffff:10.0.0.1]", "169.254.169.254"] {
+            assert!(literal(host, &[]).is_err(), "{host}");
+        }
+        assert!(literal("example.org", &[]).is_ok() && literal("[2606:2800:220:1::1]", &[]).is_ok());
     }
 }

@@ -1,0 +1,232 @@
+//! The way out against servers that run: through a proxy, with a certificate, and back without secrets.
+#![allow(unreachable_pub, reason = "modules of a test are public to each other")]
+
+#[path = "../../../tests/support/server.rs"]
+#[allow(dead_code, reason = "not every test needs all of it")]
+mod server;
+#[allow(dead_code, reason = "not every test needs all of it")]
+mod support;
+
+use std::collections::HashMap;
+use std::io::Write as _;
+
+use base64::Engine as _;
+use raito_core::call::{Reply, Request};
+use raito_core::fault::FaultKind;
+use server::{Authority, Keep, Proxy, Server, answer, json};
+use support::{Broker, broker, call, try_broker};
+
+const TOKEN: &str = "the/token+of \"this\" test";
+const BEARER: &str = "scheme = \"bearer\"";
+
+#[tokio::test]
+async fn a_proxy_tunnels_and_sees_nothing_of_what_passes() {
+    let authority = Authority::new();
+    let origin = Server::tls(authority.server("origin.test", false), |_, out| json(out, "{}"));
+    let leads = HashMap::from([("origin.test:443".to_owned(), origin.port)]);
+    let proxy = Proxy::start(leads.clone(), Some("Basic Y29ycDpwcm94eSBwYXNzd29yZA=="));
+    let grant = |port: u16, host: &str, more: &str| {
+        format!(
+            "origin: \"https://origin.test\"\nca: ca.pem\ntoken: {{ env: A }}\nproxy: {{ url: \"http://{host}:{port}\", \
+             credentials: {{ env: B }}{more} }}"
+        )
+    };
+    let secrets = [("token", TOKEN), ("proxy.credentials", "corp:proxy password")];
+    let files = [("ca", authority.certificate.as_str())];
+    let granted = grant(proxy.port, "localhost", ", addresses: [\"127.0.0.1\"]");
+    let through = broker(BEARER, &granted, &secrets, &files);
+    assert_eq!(through.list().await.expect("an answer").status, 200);
+    assert_eq!(origin.seen()[0].field("authorization"), format!("Bearer {TOKEN}"));
+    let asked = proxy.asked();
+    assert_eq!((asked.len(), asked[0].line.as_str()), (1, "CONNECT origin.test:443 HTTP/1.1"));
+    assert_eq!(asked[0].field("authorization"), "", "the token is not for the proxy");
+    assert_eq!(origin.seen()[0].field("proxy-authorization"), "", "the proxy's password is not for the origin");
+
+    let elsewhere = broker(BEARER, &grant(proxy.port, "localhost", ""), &secrets, &files);
+    let fault = elsewhere.list().await.expect_err("the policy is about the proxy");
+    assert!(fault.kind == FaultKind::Denied && fault.message.as_str().contains("loopback"), "{fault}");
+    let refused = try_broker(BEARER, &grant(proxy.port, "127.0.0.1", ""), &secrets, &files).err().expect("an address");
+    assert!(refused.to_string().contains("proxy: 127.0.0.1 is a loopback address"), "{refused}");
+    assert_eq!(proxy.asked().len(), 1);
+
+    let wrong = [("token", TOKEN), ("proxy.credentials", "corp:another password")];
+    let kept_out = broker(BEARER, &granted, &wrong, &files);
+    let fault = kept_out.list().await.expect_err("the proxy does not let it in");
+    assert_eq!(fault.kind, FaultKind::Unavailable, "{fault}");
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_where_it_is_granted() {
+    let authority = Authority::new();
+    let server = Server::tls(authority.server("localhost", true), |_, out| json(out, "{}"));
+    let (certificate, key) = authority.sign("raito");
+    let origin = format!("origin: \"https://localhost:{}\"\naddresses: [\"127.0.0.1\"]\nca: ca.pem\n", server.port);
+    let granted = format!("{origin}client-certificate: {{ certificate: c.pem, key: {{ env: K }} }}");
+    let files = [("ca", authority.certificate.as_str()), ("client-certificate.certificate", certificate.as_str())];
+    let known = broker(BEARER, &granted, &[("client-certificate.key", &key)], &files);
+    assert_eq!(known.list().await.expect("an answer").status, 200);
+    assert!(server.seen()[0].certified);
+    let peer = known.record.of("reply")[0]["peer"].as_str().map(str::len);
+    assert_eq!(peer, Some(64), "the server's public key is on record");
+
+    let unknown = broker(BEARER, &origin, &[], &files[..1]);
+    let fault = unknown.list().await.expect_err("nobody is let in without a certificate");
+    assert!(fault.message.as_str().contains("client-certificate:"), "{fault}");
+    let other = Authority::new().sign("raito").1;
+    let refused =
+        try_broker(BEARER, &granted, &[("client-certificate.key", &other)], &files).err().expect("another key");
+    assert!(refused.to_string().contains("client-certificate"), "{refused}");
+}
+
+#[tokio::test]
+async fn tls_is_checked_against_name_and_authority_and_is_1_2_at_least() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let grant = |port: u16| format!("origin: \"https://localhost:{port}\"\naddresses: [\"127.0.0.1\"]\nca: ca.pem");
+    for (tls, says) in [
+        (authority.server("elsewhere.test", false), "for another name"),
+        (other.server("localhost", false), "an authority that is not trusted"),
+    ] {
+        let server = Server::tls(tls, |_, out| json(out, "{}"));
+        let broker = broker(BEARER, &grant(server.port), &[], &[("ca", &authority.certificate)]);
+        let fault = broker.list().await.expect_err("it is not who it says");
+        assert!(fault.kind == FaultKind::InvalidSetting && fault.message.as_str().contains(says), "{fault}");
+        assert!(server.seen().is_empty(), "nothing was asked");
+    }
+    // A hello of TLS 1.1 as an answer to ours (RFC 4346, section 7.4.1.3).
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("a port").port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut hello = vec![22, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
+            hello.extend([7; 32]);
+            hello.extend([0, 0, 47, 0]);
+            let _ = stream.write_all(&hello);
+        }
+    });
+    let old = broker(BEARER, &grant(port), &[], &[("ca", &authority.certificate)]);
+    let fault = old.list().await.expect_err("TLS 1.1 is too old");
+    assert!(fault.kind == FaultKind::InvalidSetting && fault.message.as_str().contains("TLS failed"), "{fault}");
+}
+
+fn plain(server: &Server, more: &str) -> Broker {
+    let grant = format!(
+        "origin: \"http://127.0.0.1:{}\"\nplain-http: true\naddresses: [\"127.0.0.1\"]\ntoken: {{ env: A }}\n{more}",
+        server.port
+    );
+    broker(BEARER, &grant, &[("token", TOKEN)], &[])
+}
+
+/// The token in the forms of an echo.
+fn echoes() -> Vec<String> {
+    let hex: String = TOKEN.bytes().map(|byte| format!("{byte:02x}")).collect();
+    vec![
+        TOKEN.to_owned(),
+        base64::engine::general_purpose::STANDARD.encode(format!("Bearer {TOKEN}")),
+        TOKEN.bytes().map(|byte| format!("%{byte:02X}")).collect(),
+        hex.to_uppercase(),
+        serde_json::to_string(TOKEN).expect("JSON"),
+    ]
+}
+
+#[tokio::test]
+async fn a_body_that_is_read_in_pieces_gives_nothing_of_a_secret_in_it() {
+    for echo in echoes() {
+        let sent = echo.clone();
+        let server = Server::plain(move |_, out| {
+            let whole = format!("{}{sent}{}", "before ".repeat(400), " behind".repeat(400));
+            out.write_all(format!("HTTP/1.1 200 ok\r\ncontent-length: {}\r\n\r\n", whole.len()).as_bytes())?;
+            // Three bytes at a time, so that the secret comes in many pieces.
+            for piece in whole.as_bytes().chunks(3) {
+                out.write_all(piece)?;
+                out.flush()?;
+            }
+            Ok(Keep::Open)
+        });
+        let broker = plain(&server, "");
+        let fetched = broker.step.call(Request::HttpFetch(call("list", "x"))).await;
+        let Reply::Fetched(_, handle) = fetched else { panic!("{fetched:?}") };
+        let mut given = Vec::new();
+        let fault = loop {
+            match broker.step.call(Request::Next(handle, 64)).await {
+                Reply::Bytes(bytes) => given.extend(bytes),
+                Reply::Fault(fault) => break fault,
+                other => panic!("{other:?}"),
+            }
+        };
+        let given = String::from_utf8(given).expect("ASCII");
+        assert!("before ".repeat(400).starts_with(&given), "{echo}: {} of it was given", &given[given.len() - 40..]);
+        assert!(fault.message.as_str().contains("an answer to http.api holds the secret token"), "{fault}");
+        assert!(broker.step.leaked().is_some());
+        assert_eq!(broker.record.of("leak").len(), 1);
+        let refused = broker.step.call(Request::Now).await;
+        assert!(matches!(refused, Reply::Fault(_)), "nothing is answered after a leak");
+    }
+}
+
+#[tokio::test]
+async fn a_body_without_secrets_arrives_whole() {
+    let whole = "caf\u{e9} 100% of \\u0041 ".repeat(50_000);
+    let sent = whole.clone();
+    let server = Server::plain(move |_, out| answer(out, 200, &[], sent.as_bytes()));
+    let broker = plain(&server, "");
+    assert_eq!(broker.list().await.expect("an answer").body, whole.as_bytes());
+    let fetched = broker.step.call(Request::HttpFetch(call("list", "x"))).await;
+    let Reply::Fetched(_, handle) = fetched else { panic!("{fetched:?}") };
+    let mut given = Vec::new();
+    while let Reply::Bytes(bytes) = broker.step.call(Request::Next(handle, 10_000)).await {
+        assert!(bytes.len() <= 10_000);
+        given.extend(bytes);
+    }
+    assert_eq!(given, whole.as_bytes());
+}
+
+#[tokio::test]
+async fn a_secret_in_a_header_or_in_a_whole_body_is_withheld() {
+    for echo in echoes() {
+        let in_field = echo.clone();
+        let field = Server::plain(move |_, out| answer(out, 200, &[("x-echo", &in_field)], b"{}"));
+        let body = Server::plain(move |_, out| answer(out, 500, &[], format!("you sent {echo}").as_bytes()));
+        for server in [field, body] {
+            let broker = plain(&server, "");
+            let fault = broker.list().await.expect_err("it holds the token");
+            assert_eq!(fault.kind, FaultKind::Denied);
+            assert!(fault.message.as_str().contains("holds the secret token"), "{fault}");
+            assert!(broker.step.leaked().is_some_and(|said| !said.contains(TOKEN)));
+            assert!(!broker.record.text().contains("this\\\" test"), "nor does the record have it");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_connector_says_is_searched_too() {
+    let server = Server::plain(|_, out| json(out, "{}"));
+    let broker = plain(&server, "");
+    let fields = vec![("seen".to_owned(), base64::engine::general_purpose::URL_SAFE.encode(TOKEN))];
+    let log = Request::Log(raito_core::call::LogLevel::Info, "look".into(), fields);
+    assert!(matches!(broker.step.call(log).await, Reply::Fault(_)));
+    assert!(broker.step.leaked().is_some_and(|said| said.contains("a log message of the connector")));
+}
+
+#[tokio::test]
+async fn a_compressed_answer_is_refused() {
+    let server = Server::plain(|_, out| answer(out, 200, &[("content-encoding", "gzip")], &[0x1f, 0x8b, 8, 0]));
+    let fault = plain(&server, "").list().await.expect_err("nothing is unpacked");
+    assert!(fault.kind == FaultKind::Denied && fault.message.as_str().contains("compressed (gzip)"), "{fault}");
+    assert_eq!(server.seen()[0].field("accept-encoding"), "identity");
+}
+
+#[tokio::test]
+async fn an_exchange_takes_no_longer_than_granted() {
+    let server = Server::plain(|_, out| {
+        out.write_all(b"HTTP/1.1 200 ok\r\ncontent-length: 1000\r\n\r\n")?;
+        loop {
+            out.write_all(b"x")?;
+            out.flush()?;
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    });
+    let broker = plain(&server, "timeout: 1");
+    let fault = broker.send("search", "x").await.expect_err("it never ends");
+    assert!(fault.kind == FaultKind::Unavailable && fault.message.as_str().contains("comes too slowly"), "{fault}");
+    assert_eq!(server.seen().len(), 1, "what may have changed something is not sent again");
+}

@@ -1,0 +1,38 @@
+//! The ways to misbehave towards the network: what the host must not send, and what must not come back.
+
+use raito_sdk::{Call, Fault, http};
+
+/// Does what the scenario says; nothing where it is about something else.
+pub(crate) fn play(scenario: &str) -> Result<(), Fault> {
+    let people = || Call::new("http.api", "people").integer("limit", 1);
+    match scenario {
+        "http-twice" => {
+            people().get()?;
+            people().get()?;
+        }
+        "http-swallow" => {
+            // What the host withheld is no reason for this connector to fail.
+            let _ = people().get();
+        }
+        "http-pieces" => {
+            let (_, body) = http::fetch(&people().build())?;
+            while body.read(64 * 1024)?.is_some() {}
+        }
+        "http-header" => {
+            drop(Call::new("http.api", "traced").text("trace", "a\r\nHost: elsewhere\r\n\r\nGET /").get()?)
+        }
+        "http-path" => drop(Call::new("http.api", "person").text("id", "../../admin").get()?),
+        "http-path-encoded" => drop(Call::new("http.api", "person").text("id", "%2e%2e/admin").get()?),
+        "http-long-url" => drop(Call::new("http.api", "person").text("id", &"x".repeat(9 * 1024)).get()?),
+        "http-upload" => loop {
+            upload()?;
+        },
+        "http-upload-once" => upload()?,
+        _ => {}
+    }
+    Ok(())
+}
+
+fn upload() -> Result<(), Fault> {
+    Call::new("http.bulk", "upload").text("data", &"x".repeat(60 * 1024)).get().map(drop)
+}
