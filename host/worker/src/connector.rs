@@ -177,6 +177,7 @@ enum State {
 }
 
 /// What a worker can say to a question.
+#[expect(clippy::large_enum_variant, reason = "there is one of it at a time, and it is taken apart at once")]
 enum Said {
     Started,
     Answer(Answer),

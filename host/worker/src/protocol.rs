@@ -51,6 +51,7 @@ pub(crate) enum ToWorker<'m> {
 }
 
 /// From a worker, which may be anybody.
+#[expect(clippy::large_enum_variant, reason = "there is one of it at a time, and it is taken apart at once")]
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToHost {
     /// It has confined itself, and saw nothing of a component yet.
