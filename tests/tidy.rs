@@ -17,9 +17,10 @@ const FILE_LINES: usize = 800;
 const FORBIDDEN_NAMES: [&str; 6] = ["util", "utils", "common", "helpers", "helper", "manager"];
 
 /// Which package may use which others of the workspace. Everything else is an arrow in the wrong direction.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("raito-core", &[]),
     ("raito-config", &["raito-core"]),
+    ("raito-access", &["raito-config", "raito-core"]),
     ("raito-audit", &["raito-core"]),
     ("raito-broker", &["raito-core"]),
     ("raito-sandbox", &["raito-core"]),
@@ -30,6 +31,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     (
         "raito",
         &[
+            "raito-access",
             "raito-audit",
             "raito-broker",
             "raito-cloud",

@@ -149,7 +149,7 @@ impl Managed {
     }
 
     /// The statements that were committed.
-    fn committed(&self) -> Vec<String> {
+    pub(crate) fn committed(&self) -> Vec<String> {
         let mut open: std::collections::BTreeMap<String, Vec<String>> = std::collections::BTreeMap::new();
         let mut committed = Vec::new();
         for (process, text) in self.log() {

@@ -35,13 +35,19 @@ struct Batch {
 }
 
 impl Carrier {
-    pub(crate) fn new(context: &Context) -> Result<Self, Fault> {
+    /// Reads how roles are called. One that is only created by these changes has no oid yet, and members name it by its id at
+    /// the host.
+    pub(crate) fn new(context: &Context, changes: &[ChangeSet]) -> Result<Self, Fault> {
         let (database, scope) = Cluster::any(context)?;
         let mut list = Keyset::new(Listing::of_cluster("role-names"), database.at.clone(), &scope);
         let (mut names, mut version) = (HashMap::new(), 0);
         while let Some(mut row) = list.next_row()? {
             version = row.integer(2).unwrap_or_default();
             names.insert(row.text(0), row.text(1));
+        }
+        let creates = |set: &&ChangeSet| set.changes.iter().any(|change| matches!(change, Change::Create(_)));
+        for set in changes.iter().filter(creates) {
+            names.entry(set.id.clone()).or_insert_with(|| set.actual_name.clone());
         }
         let places = places(context).into_iter().flatten().collect();
         Ok(Self { cluster: database.at, names, places, with_options: version >= WITH_OPTIONS })

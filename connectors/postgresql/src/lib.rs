@@ -57,7 +57,7 @@ impl access_to_target::Guest for Postgresql {
         context: Context,
         changes: Vec<access_to_target::ChangeSet>,
     ) -> Result<Vec<access_to_target::Applied>, Fault> {
-        let carrier = changes::Carrier::new(&context)?;
+        let carrier = changes::Carrier::new(&context, &changes)?;
         Ok(changes.iter().map(|set| carrier.apply(set)).collect())
     }
 }

@@ -1,5 +1,7 @@
 //! What was typed.
 
+pub(crate) mod access;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -47,8 +49,16 @@ pub(crate) enum Output {
     Human,
     /// One JSON object a line.
     Json,
-    /// Comma-separated values (RFC 4180), of `raito who`.
+    /// Comma-separated values (RFC 4180), of `raito who` and `raito access export`.
     Csv,
+    /// A comment on a change, of `raito access`.
+    Markdown,
+    /// A SARIF 2.1.0 log, of `raito access`.
+    Sarif,
+    /// Workflow commands of GitHub, of `raito access`.
+    Github,
+    /// A code quality report of GitLab, of `raito access`.
+    Gitlab,
 }
 
 #[derive(Debug, Subcommand)]
@@ -59,6 +69,9 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Say who can really do what, and why
     Who(Who),
+    /// Keep in files who may do what: check, plan and apply them
+    #[command(subcommand)]
+    Access(access::Access),
     /// Write a commented raito.yml
     Init(Init),
     /// Check the configuration against its connectors, without running anything

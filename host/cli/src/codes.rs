@@ -19,6 +19,7 @@ const fn code(name: &'static str, exit: Exit) -> Code {
 pub(crate) const USAGE: Code = code("E-usage", Exit::Usage);
 pub(crate) const FILE: Code = code("E-file", Exit::Usage);
 pub(crate) const CONFIGURATION: Code = code("E-configuration", Exit::Usage);
+pub(crate) const ACCESS_FILE: Code = code("E-access-file", Exit::Usage);
 pub(crate) const SETTING: Code = code("E-setting", Exit::Usage);
 pub(crate) const SECRET: Code = code("E-secret", Exit::Usage);
 pub(crate) const CONNECTOR_FILE: Code = code("E-connector-file", Exit::Usage);
@@ -32,6 +33,11 @@ pub(crate) const DENIED: Code = code("E-denied", Exit::Refused);
 pub(crate) const SECRET_LEAK: Code = code("E-secret-leak", Exit::Refused);
 pub(crate) const OVER_THRESHOLD: Code = code("E-over-threshold", Exit::Refused);
 pub(crate) const FIRST_APPLY: Code = code("E-first-apply", Exit::Refused);
+pub(crate) const LOCKED_OUT: Code = code("E-locked-out", Exit::Refused);
+pub(crate) const POLICY: Code = code("E-policy", Exit::Refused);
+pub(crate) const NOT_CONFIRMED: Code = code("E-not-confirmed", Exit::Refused);
+pub(crate) const STALE_PLAN: Code = code("E-stale-plan", Exit::Stale);
+pub(crate) const NOT_APPLIED: Code = code("E-not-applied", Exit::Failed);
 pub(crate) const TARGET_SETTING: Code = code("E-target-setting", Exit::Failed);
 pub(crate) const TARGET_UNAUTHORIZED: Code = code("E-target-unauthorized", Exit::Failed);
 pub(crate) const TARGET_UNAVAILABLE: Code = code("E-target-unavailable", Exit::Failed);
@@ -55,10 +61,11 @@ pub(crate) const INTERRUPTED: Code = code("E-interrupted", Exit::Interrupted);
 
 /// All codes.
 #[cfg(test)]
-pub(crate) const ALL: [Code; 36] = [
+pub(crate) const ALL: [Code; 42] = [
     USAGE,
     FILE,
     CONFIGURATION,
+    ACCESS_FILE,
     SETTING,
     SECRET,
     CONNECTOR_FILE,
@@ -72,6 +79,11 @@ pub(crate) const ALL: [Code; 36] = [
     SECRET_LEAK,
     OVER_THRESHOLD,
     FIRST_APPLY,
+    LOCKED_OUT,
+    POLICY,
+    NOT_CONFIRMED,
+    STALE_PLAN,
+    NOT_APPLIED,
     TARGET_SETTING,
     TARGET_UNAUTHORIZED,
     TARGET_UNAVAILABLE,

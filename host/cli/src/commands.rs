@@ -1,5 +1,6 @@
 //! Commands: one a file. Each gives what the program ends with, or the error that ends it.
 
+mod access;
 mod audit;
 mod cloud;
 mod completions;
@@ -47,13 +48,22 @@ pub(crate) fn main() -> ExitCode {
 
 fn dispatch(cli: Cli, bars: &MultiProgress) -> Result<Exit, CliError> {
     let global = &cli.global;
-    if global.output == Output::Csv && !matches!(cli.command, Command::Who(_)) {
-        return Err(CliError::new(codes::USAGE, "--output csv is for `raito who`").help("write --output json"));
+    let is_printed = match global.output {
+        Output::Human | Output::Json => true,
+        Output::Csv => matches!(cli.command, Command::Who(_) | Command::Access(_)),
+        Output::Markdown | Output::Sarif | Output::Github | Output::Gitlab => {
+            matches!(cli.command, Command::Access(_))
+        }
+    };
+    if !is_printed {
+        let error = CliError::new(codes::USAGE, "this command prints nothing in that form");
+        return Err(error.help("write --output json"));
     }
     match cli.command {
         Command::Run(args) => block_on(run::run(global, &args, bars)),
         Command::Demo(args) => block_on(demo::run(global, &args, bars)),
         Command::Who(args) => block_on(who::run(global, &args)),
+        Command::Access(args) => access::run(global, &args),
         Command::Init(args) => init::run(&args),
         Command::Validate => validate::run(global),
         Command::Connector(args) => connector::run(global, &args),

@@ -1,6 +1,6 @@
 //! The engine of `run`: prepares each target, runs them, and says what the program ends with.
 
-mod interrupt;
+pub(crate) mod interrupt;
 pub(crate) mod isolation;
 pub(crate) mod prepare;
 
@@ -68,7 +68,7 @@ impl Engine<'_> {
             .map_err(|error| CliError::new(codes::AUDIT, error.to_string()))?;
         let log = Arc::new(log);
         let audit = |error: raito_core::ports::LedgerError| CliError::new(codes::AUDIT, error.to_string());
-        log.append(&self.run_start()).map_err(audit)?;
+        log.append(&run_start(self.digest, self.ceiling_digest, self.asked.dry_run)).map_err(audit)?;
         let cloud = Connected::open(&self.configuration.cloud, self.state, self.base).await?;
         let stop = Stop::default();
         let _signals = interrupt::listen(&stop);
@@ -94,19 +94,6 @@ impl Engine<'_> {
             checkpoint,
         });
         Ok(exit)
-    }
-
-    fn run_start(&self) -> Event {
-        Event::RunStart {
-            host: env!("CARGO_PKG_VERSION").to_owned(),
-            host_sha256: std::env::current_exe()
-                .ok()
-                .and_then(|path| std::fs::read(path).ok())
-                .map(|bytes| Digest::of(&bytes)),
-            configuration: self.digest,
-            ceiling: self.ceiling_digest,
-            dry_run: self.asked.dry_run,
-        }
     }
 
     /// The targets that were asked for, without the steps that were left out.
@@ -270,8 +257,20 @@ impl Context {
     }
 }
 
+/// The event with which a run begins.
+pub(crate) fn run_start(configuration: Digest, ceiling: Option<Digest>, dry_run: bool) -> Event {
+    let program = std::env::current_exe().ok().and_then(|path| std::fs::read(path).ok());
+    Event::RunStart {
+        host: env!("CARGO_PKG_VERSION").to_owned(),
+        host_sha256: program.map(|bytes| Digest::of(&bytes)),
+        configuration,
+        ceiling,
+        dry_run,
+    }
+}
+
 /// An error with a hint that only the whole target can give.
-fn hinted(error: CliError, target: &Target, effective: &Effective) -> CliError {
+pub(crate) fn hinted(error: CliError, target: &Target, effective: &Effective) -> CliError {
     let writes = effective.slots.values().any(|slot| slot.grant.write());
     if error.code == codes::DENIED && error.message.contains("does not grant writing") && !writes {
         let slot = target.grants.keys().next().map_or_else(|| "…".to_owned(), ToString::to_string);
@@ -287,6 +286,6 @@ fn failed(name: String, exit: Exit) -> Ended {
     Ended { summary: TargetSummary { name, outcome: Outcome::Failed, steps: Vec::new() }, exit }
 }
 
-fn new_run_id() -> RunId {
+pub(crate) fn new_run_id() -> RunId {
     RunId::new(uuid::Uuid::now_v7().to_string()).expect("a UUID in its usual form is one")
 }

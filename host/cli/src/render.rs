@@ -27,8 +27,8 @@ pub(crate) trait Reporter: Observer {
 /// The reporter for an output.
 pub(crate) fn reporter(output: Output, bars: &indicatif::MultiProgress, quiet: bool) -> Box<dyn Reporter> {
     match output {
-        Output::Human => Box::new(Human::new(bars.clone(), quiet)),
         Output::Json | Output::Csv => Box::new(Json),
+        _ => Box::new(Human::new(bars.clone(), quiet)),
     }
 }
 

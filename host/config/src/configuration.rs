@@ -8,7 +8,7 @@ use raito_core::limits;
 use raito_core::manifest::SettingValue;
 use raito_core::step::Step;
 use raito_core::text::TargetName;
-use raito_core::threshold::Thresholds;
+use raito_core::threshold::{DROP_COUNT, Thresholds};
 
 use crate::grants::{grants, secret};
 use crate::keys::{CLOUD, CONFIGURATION, CONNECTOR, DRIFT, HANDLING, SEND, STEPS, TARGET, THRESHOLDS};
@@ -119,7 +119,19 @@ fn target(reader: &mut Reader<'_>, node: &Node) -> Option<Target> {
     let break_glass = fields.get("break-glass").map(|node| reader.all_parsed(node)).unwrap_or_default();
     let send = fields.get("send").map(|node| send(reader, node)).unwrap_or_default();
     let thresholds = fields.get("thresholds").map(|node| thresholds(reader, node)).unwrap_or_default();
-    Some(Target { name: name?, connector: connector?, settings, grants, steps, drift, break_glass, send, thresholds })
+    let drop_count = fields.get("thresholds").map_or(DROP_COUNT, |node| drop_count(reader, node));
+    Some(Target {
+        name: name?,
+        connector: connector?,
+        settings,
+        grants,
+        steps,
+        drift,
+        break_glass,
+        send,
+        thresholds,
+        drop_count,
+    })
 }
 
 fn connector(reader: &mut Reader<'_>, node: &Node) -> Option<ConnectorPin> {
@@ -209,4 +221,11 @@ fn thresholds(reader: &mut Reader<'_>, node: &Node) -> Thresholds {
         }
     }
     thresholds
+}
+
+/// How many access controls access code may delete at once.
+fn drop_count(reader: &mut Reader<'_>, node: &Node) -> u64 {
+    let value = node.as_mapping().and_then(|thresholds| thresholds.get_node("drop-count"));
+    let count = value.and_then(|node| reader.integer(node, 0, i64::MAX));
+    count.and_then(|count| u64::try_from(count).ok()).unwrap_or(DROP_COUNT)
 }

@@ -2,7 +2,7 @@
 
 /// What a key's value is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Shape {
+pub enum Shape {
     /// A text.
     Text,
     /// True or false.
@@ -29,22 +29,34 @@ pub(crate) enum Shape {
     EmbeddedOr(&'static [Key]),
     /// True, false, or a mapping with these keys.
     FlagOr(&'static [Key]),
+    /// A text, or a mapping with these keys.
+    TextOr(&'static [Key]),
+    /// A text, or a list of texts.
+    TextOrTexts,
+    /// A mapping of names to texts.
+    TextMap,
 }
 
 /// A key of a mapping.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Key {
-    pub(crate) name: &'static str,
-    pub(crate) shape: Shape,
-    pub(crate) required: bool,
-    pub(crate) help: &'static str,
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// What its value is.
+    pub shape: Shape,
+    /// Whether the mapping must have it.
+    pub required: bool,
+    /// What it is for, in one line.
+    pub help: &'static str,
 }
 
-const fn key(name: &'static str, shape: Shape, help: &'static str) -> Key {
+/// A key that may be left out.
+pub const fn key(name: &'static str, shape: Shape, help: &'static str) -> Key {
     Key { name, shape, required: false, help }
 }
 
-const fn required(name: &'static str, shape: Shape, help: &'static str) -> Key {
+/// A key that must be there.
+pub const fn required(name: &'static str, shape: Shape, help: &'static str) -> Key {
     Key { name, shape, required: true, help }
 }
 
@@ -96,6 +108,11 @@ pub(crate) const SEND: &[Key] = &[
 pub(crate) const THRESHOLDS: &[Key] = &[
     key("remove-percent", Shape::Integer(0, 100), "the share above which removing stops; 20 unless said otherwise"),
     key("remove-count", Shape::Integer(0, i64::MAX), "how many may always be removed; 50 unless said otherwise"),
+    key(
+        "drop-count",
+        Shape::Integer(0, i64::MAX),
+        "how many access controls access code may delete; 5 unless said otherwise",
+    ),
 ];
 
 pub(crate) const HTTP_GRANT: &[Key] = &[

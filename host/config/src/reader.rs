@@ -12,38 +12,42 @@ use crate::keys::Key;
 use crate::mistake::{Mistake, Place};
 
 /// Looks up an environment variable.
-pub(crate) type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
+pub type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
 
 /// A file that is being read.
-pub(crate) struct Reader<'v> {
-    pub(crate) mistakes: Vec<Mistake>,
+pub struct Reader<'v> {
+    /// What was wrong so far, in the order in which it was found.
+    pub mistakes: Vec<Mistake>,
     variables: Variables<'v>,
 }
 
 /// The values of a mapping.
-pub(crate) struct Fields<'n> {
+pub struct Fields<'n> {
     node: &'n MarkedMappingNode,
 }
 
 impl<'n> Fields<'n> {
     /// The value of a key.
-    pub(crate) fn get(&self, key: &str) -> Option<&'n Node> {
+    pub fn get(&self, key: &str) -> Option<&'n Node> {
         self.node.get(key)
     }
 
     /// All keys with their values, in their order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'n MarkedScalarNode, &'n Node)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'n MarkedScalarNode, &'n Node)> {
         self.node.iter()
     }
 
     /// Where the mapping begins.
-    pub(crate) fn place(&self) -> Place {
+    pub fn place(&self) -> Place {
         place(self.node.span(), 1)
     }
 }
 
 /// Parses a file into its outermost mapping.
-pub(crate) fn parse(text: &str) -> Result<Node, Mistake> {
+///
+/// # Errors
+/// The first place where the text is longer than [`limits::CONFIG_BYTES`], no YAML, or YAML that is not used here.
+pub fn parse(text: &str) -> Result<Node, Mistake> {
     if text.len() > limits::CONFIG_BYTES {
         let message = format!("the file has {} bytes, and at most {} are read", text.len(), limits::CONFIG_BYTES);
         return Err(Mistake { place: Place { line: 1, column: 1, length: 1 }, message, help: None });
@@ -98,7 +102,7 @@ fn scalar_place(scalar: &MarkedScalarNode) -> Place {
 }
 
 /// Where a node stands.
-pub(crate) fn node_place(node: &Node) -> Place {
+pub fn node_place(node: &Node) -> Place {
     match node {
         Node::Scalar(scalar) => scalar_place(scalar),
         other => place(other.span(), 1),
@@ -116,12 +120,13 @@ fn what(node: &Node) -> &'static str {
 }
 
 impl<'v> Reader<'v> {
-    pub(crate) fn new(variables: Variables<'v>) -> Self {
+    /// Begins to read a file; `variables` gives environment variables for `{{NAME}}`.
+    pub fn new(variables: Variables<'v>) -> Self {
         Self { mistakes: Vec::new(), variables }
     }
 
     /// Notes a mistake.
-    pub(crate) fn wrong(&mut self, place: Place, message: impl Into<String>, help: Option<String>) {
+    pub fn wrong(&mut self, place: Place, message: impl Into<String>, help: Option<String>) {
         self.mistakes.push(Mistake { place, message: message.into(), help });
     }
 
@@ -131,12 +136,12 @@ impl<'v> Reader<'v> {
     }
 
     /// A mapping with these keys; unknown and missing ones are mistakes.
-    pub(crate) fn map<'n>(&mut self, node: &'n Node, keys: &'static [Key]) -> Option<Fields<'n>> {
+    pub fn map<'n>(&mut self, node: &'n Node, keys: &'static [Key]) -> Option<Fields<'n>> {
         self.open_map(node, keys, |_| false)
     }
 
     /// A mapping with these keys and others for which `other` says so.
-    pub(crate) fn open_map<'n>(
+    pub fn open_map<'n>(
         &mut self,
         node: &'n Node,
         keys: &'static [Key],
@@ -169,7 +174,7 @@ impl<'v> Reader<'v> {
     }
 
     /// A mapping whose keys are names that somebody else chose.
-    pub(crate) fn names<'n>(&mut self, node: &'n Node, wanted: &str) -> Option<Fields<'n>> {
+    pub fn names<'n>(&mut self, node: &'n Node, wanted: &str) -> Option<Fields<'n>> {
         match node.as_mapping() {
             Some(mapping) => Some(Fields { node: mapping }),
             None => {
@@ -180,7 +185,7 @@ impl<'v> Reader<'v> {
     }
 
     /// A text.
-    pub(crate) fn text(&mut self, node: &Node) -> Option<String> {
+    pub fn text(&mut self, node: &Node) -> Option<String> {
         match node.as_scalar() {
             Some(scalar) if !scalar.as_str().is_empty() => Some(scalar.as_str().to_owned()),
             _ => {
@@ -191,7 +196,7 @@ impl<'v> Reader<'v> {
     }
 
     /// A text in which `{{NAME}}` stands for an environment variable.
-    pub(crate) fn text_with_variables(&mut self, node: &Node) -> Option<String> {
+    pub fn text_with_variables(&mut self, node: &Node) -> Option<String> {
         let text = self.text(node)?;
         let mut filled = String::new();
         let mut rest = text.as_str();
@@ -220,7 +225,7 @@ impl<'v> Reader<'v> {
     }
 
     /// A text of a type.
-    pub(crate) fn parsed<T: FromStr>(&mut self, node: &Node) -> Option<T>
+    pub fn parsed<T: FromStr>(&mut self, node: &Node) -> Option<T>
     where
         T::Err: std::fmt::Display,
     {
@@ -229,7 +234,7 @@ impl<'v> Reader<'v> {
     }
 
     /// A text that was taken from a node, as a type.
-    pub(crate) fn parse_text<T: FromStr>(&mut self, node: &Node, text: &str) -> Option<T>
+    pub fn parse_text<T: FromStr>(&mut self, node: &Node, text: &str) -> Option<T>
     where
         T::Err: std::fmt::Display,
     {
@@ -243,7 +248,7 @@ impl<'v> Reader<'v> {
     }
 
     /// A flag.
-    pub(crate) fn boolean(&mut self, node: &Node) -> Option<bool> {
+    pub fn boolean(&mut self, node: &Node) -> Option<bool> {
         let flag = node.as_scalar().and_then(MarkedScalarNode::as_bool);
         if flag.is_none() {
             self.expected(node, "true or false");
@@ -252,7 +257,7 @@ impl<'v> Reader<'v> {
     }
 
     /// A number in a range.
-    pub(crate) fn integer(&mut self, node: &Node, low: i64, high: i64) -> Option<i64> {
+    pub fn integer(&mut self, node: &Node, low: i64, high: i64) -> Option<i64> {
         let number = node
             .as_scalar()
             .filter(|scalar| scalar.may_coerce())
@@ -271,7 +276,7 @@ impl<'v> Reader<'v> {
     }
 
     /// One of these words, by its place among them.
-    pub(crate) fn word(&mut self, node: &Node, words: &'static [&'static str]) -> Option<usize> {
+    pub fn word(&mut self, node: &Node, words: &'static [&'static str]) -> Option<usize> {
         let text = self.text(node)?;
         let found = words.iter().position(|word| *word == text);
         if found.is_none() {
@@ -285,7 +290,7 @@ impl<'v> Reader<'v> {
     }
 
     /// The items of a list.
-    pub(crate) fn list<'n>(&mut self, node: &'n Node) -> &'n [Node] {
+    pub fn list<'n>(&mut self, node: &'n Node) -> &'n [Node] {
         match node.as_sequence() {
             Some(list) => list,
             None => {
@@ -296,7 +301,7 @@ impl<'v> Reader<'v> {
     }
 
     /// A list of values of a type.
-    pub(crate) fn all_parsed<T: FromStr, C: FromIterator<T>>(&mut self, node: &Node) -> C
+    pub fn all_parsed<T: FromStr, C: FromIterator<T>>(&mut self, node: &Node) -> C
     where
         T::Err: std::fmt::Display,
     {

@@ -14,7 +14,8 @@ pub fn ceiling_schema() -> Value {
     document("ceiling.yml", CEILING)
 }
 
-fn document(title: &str, keys: &[Key]) -> Value {
+/// The schema of a file whose outermost mapping has these keys.
+pub fn document(title: &str, keys: &[Key]) -> Value {
     let mut schema = map(keys);
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     schema["title"] = json!(title);
@@ -55,6 +56,9 @@ fn shape(shape: Shape) -> Value {
         }
         Shape::Secret => secret(),
         Shape::EmbeddedOr(keys) => json!({ "oneOf": [{ "const": "embedded" }, map(keys)] }),
+        Shape::TextOr(keys) => json!({ "oneOf": [text, map(keys)] }),
+        Shape::TextOrTexts => json!({ "oneOf": [text, { "type": "array", "items": text }] }),
+        Shape::TextMap => json!({ "type": "object", "additionalProperties": text }),
         Shape::FlagOr(keys) => json!({ "oneOf": [{ "const": false }, map(keys)] }),
     }
 }

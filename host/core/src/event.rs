@@ -134,6 +134,21 @@ pub enum Event {
         /// The secret slots whose secrets are put in.
         secrets: Vec<String>,
     },
+    /// A call of a plan of access code is about to be sent. Written for all of them before the first is.
+    AccessChange {
+        /// The target.
+        target: String,
+        /// The digest of the plan.
+        plan: Digest,
+        /// The commit that the files were taken from, where it is known.
+        commit: Option<String>,
+        /// The call's number in the plan, from 1.
+        number: u64,
+        /// The place that it goes to.
+        at: Option<String>,
+        /// What will be sent: who may do what is what the record is kept for, so it stands here in full.
+        statement: String,
+    },
     /// What came of a call. Written when its answer was read to the end or given up.
     Reply {
         /// Where.

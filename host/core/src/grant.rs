@@ -417,6 +417,8 @@ pub struct Target {
     pub send: Send,
     /// When a run stops instead of removing much.
     pub thresholds: Thresholds,
+    /// How many access controls access code may delete at once.
+    pub drop_count: u64,
 }
 
 /// What no target may exceed, whatever its configuration says: the operator's own file.

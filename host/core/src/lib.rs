@@ -8,6 +8,7 @@
 pub mod address;
 pub mod call;
 pub mod capability;
+pub mod catalogue;
 pub mod checkpoint;
 pub mod credential;
 pub mod decide;

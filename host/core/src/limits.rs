@@ -229,6 +229,14 @@ pub const CLOUD_ANSWER: Duration = Duration::from_secs(15 * 60);
 
 /// Bytes of a configuration file.
 pub const CONFIG_BYTES: usize = 4 * 1_024 * 1_024;
+/// Items of one list in a file of access code: one file with every role of a large warehouse has some ten thousand.
+pub const ACCESS_ITEMS: usize = 100_000;
+/// Files of access code that are read together.
+pub const ACCESS_FILES: usize = 20_000;
+/// Bytes of all of them.
+pub const ACCESS_BYTES: usize = 256 * 1_024 * 1_024;
+/// Folders within folders below `access/`.
+pub const ACCESS_DEPTH: usize = 16;
 /// Targets of one configuration.
 pub const TARGETS: usize = 1_024;
 /// Bytes of one line of the audit log: arguments are digested, lists of grants are the longest lines.

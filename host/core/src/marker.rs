@@ -22,6 +22,12 @@ impl Master {
     pub fn nobody() -> Self {
         Self("cloud:nobody".to_owned())
     }
+
+    /// Whether it is a repository. One that names what it manages proves by that what is its own, so an entity that was there
+    /// before gets its marker with its first change, and taking over what is as it is to be changes nothing.
+    pub fn is_repository(&self) -> bool {
+        self.0.starts_with("git:")
+    }
 }
 
 /// A text that names no master.
@@ -68,6 +74,13 @@ pub struct Marker {
     pub master: Master,
     /// The entry, among those of the master.
     pub entry: String,
+}
+
+impl Marker {
+    /// Whether an entry of this name can stand in a marker: letters, digits, dots, dashes, underscores and slashes, at most 200.
+    pub fn takes(entry: &str) -> bool {
+        is_word(entry) && entry.len() <= 200
+    }
 }
 
 const OPEN: &str = "[raito ";

@@ -23,6 +23,10 @@ impl Default for Thresholds {
     }
 }
 
+/// How many access controls access code may delete at once, unless the configuration says otherwise: what a team takes away in
+/// one change, and far below what a wrong filter does.
+pub const DROP_COUNT: u64 = 5;
+
 /// What one read would remove of one kind of record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removal {

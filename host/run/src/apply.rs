@@ -41,7 +41,8 @@ pub(crate) async fn apply_step(run: &TargetRun<'_>, basis: &Basis<'_>) -> Result
     if !decision.sets.is_empty() {
         let removal = Removal { what: "permissions and members", removed: decision.removes, before: decision.held };
         run.target.thresholds.check(&[removal], run.allow_revokes).map_err(Failure::OverThreshold)?;
-        let plan = plan(run, basis, decision.sets.clone(), &mut changed).await?;
+        let names = names(basis);
+        let plan = plan(run, &names, decision.sets.clone(), &mut changed).await?;
         let is_first = !basis.state.was_applied && !run.apply_first;
         if run.dry_run || is_first {
             show(run, &plan.calls);
@@ -49,7 +50,10 @@ pub(crate) async fn apply_step(run: &TargetRun<'_>, basis: &Basis<'_>) -> Result
         if is_first && !run.dry_run {
             return Err(Failure::FirstApply { calls: plan.calls.len() as u64 });
         }
-        let applied = if run.dry_run { plan.unsent() } else { send(run, basis, plan, &mut changed).await? };
+        if !run.dry_run {
+            announce(run, basis.state, &plan.sets).await?;
+        }
+        let applied = if run.dry_run { plan.unsent() } else { send(run, &names, plan, &mut changed).await? };
         let mut told = outcomes(&decision, &applied, &mut changed);
         if run.dry_run {
             return Ok(changed);
@@ -130,13 +134,13 @@ fn names(basis: &Basis<'_>) -> Names {
 }
 
 /// What was planned.
-struct Plan {
+pub(crate) struct Plan {
     /// The change-sets that are to be carried out.
-    sets: Vec<ChangeSet>,
+    pub(crate) sets: Vec<ChangeSet>,
     /// Their calls.
-    calls: Arc<[RecordedCall]>,
+    pub(crate) calls: Arc<[RecordedCall]>,
     /// What became of each change-set of the decision in the plan: none where it is to be carried out.
-    failed: Vec<Option<Applied>>,
+    pub(crate) failed: Vec<Option<Applied>>,
 }
 
 impl Plan {
@@ -162,13 +166,13 @@ impl Plan {
 
 /// Has the connector carry out the changes with calls that are recorded and not sent. A change-set that cannot be planned is
 /// not begun.
-async fn plan(
+pub(crate) async fn plan(
     run: &TargetRun<'_>,
-    basis: &Basis<'_>,
+    names: &Names,
     sets: Vec<ChangeSet>,
     changed: &mut Changed,
 ) -> Result<Plan, Failure> {
-    let warrants = Arc::new(Warrants::of(&sets, &names(basis)));
+    let warrants = Arc::new(Warrants::of(&sets, names));
     let broker = run.broker.open(Step::AccessToTarget, Writes::Recorded(warrants));
     let result = carry_out(run, &sets, &broker, changed).await;
     broker.close().await;
@@ -210,17 +214,16 @@ async fn announce(run: &TargetRun<'_>, state: &DesiredState, sets: &[ChangeSet])
 
 /// Sends the calls of the plan. The connector is given the same changes again, and each of its calls must be the planned one.
 /// Gives what became of each change-set of the decision.
-async fn send(
+pub(crate) async fn send(
     run: &TargetRun<'_>,
-    basis: &Basis<'_>,
+    names: &Names,
     plan: Plan,
     changed: &mut Changed,
 ) -> Result<Vec<Applied>, Failure> {
     if plan.sets.is_empty() {
         return Ok(plan.results(Vec::new()));
     }
-    announce(run, basis.state, &plan.sets).await?;
-    let warrants = Arc::new(Warrants::of(&plan.sets, &names(basis)));
+    let warrants = Arc::new(Warrants::of(&plan.sets, names));
     let broker = run.broker.open(Step::AccessToTarget, Writes::Sent(warrants, Arc::clone(&plan.calls)));
     let result = carry_out(run, &plan.sets, &broker, changed).await;
     broker.close().await;

@@ -1,6 +1,7 @@
 //! One run of one target, over core's ports: it opens steps, pulls pages, unites and uploads them, has changes decided and
 //! carried out, and reports. It knows no runtime, no network and no terminal.
 
+pub mod access;
 mod apply;
 mod event;
 mod kept;

@@ -35,6 +35,8 @@ pub(crate) struct Read {
     pub(crate) warnings: Vec<String>,
     /// The account names of users that are kept.
     pub(crate) users: BTreeMap<ExternalId, Name>,
+    /// Users, groups, memberships and objects, where all are kept.
+    pub(crate) kept: Vec<Line>,
 }
 
 /// What of a read is kept for step 4.
@@ -43,11 +45,13 @@ pub(crate) struct Keeping<'k> {
     pub(crate) controls: &'k (dyn Fn(&AccessControl) -> bool + Send + Sync),
     /// Which users' names are kept.
     pub(crate) users: &'k (dyn Fn(&User) -> bool + Send + Sync),
+    /// Whether all other records are kept as well, as they were read.
+    pub(crate) records: bool,
 }
 
 impl Keeping<'_> {
     /// Nothing.
-    pub(crate) const NONE: Keeping<'static> = Keeping { controls: &|_| false, users: &|_| false };
+    pub(crate) const NONE: Keeping<'static> = Keeping { controls: &|_| false, users: &|_| false, records: false };
 }
 
 /// What is to be read.
@@ -69,6 +73,7 @@ struct Reader<'r> {
     description: Option<&'r Description>,
     keep: &'r Keeping<'r>,
     users: BTreeMap<ExternalId, Name>,
+    kept: Vec<Line>,
     upload: Option<Box<dyn Upload>>,
     hasher: Hasher,
     lines: u64,
@@ -116,6 +121,7 @@ async fn read_with(run: &TargetRun<'_>, task: Task<'_>, broker: &Arc<dyn StepBro
         description: described.as_ref().or(task.description),
         keep: task.keep,
         users: BTreeMap::new(),
+        kept: Vec::new(),
         upload,
         hasher: Hasher::default(),
         lines: 0,
@@ -136,6 +142,7 @@ async fn read_with(run: &TargetRun<'_>, task: Task<'_>, broker: &Arc<dyn StepBro
         gaps: reader.reading.gaps().to_vec(),
         receipt,
         users: std::mem::take(&mut reader.users),
+        kept: std::mem::take(&mut reader.kept),
         controls: reader.access.finish(),
         memory_bytes: pumped.used.memory_bytes,
         description: described,
@@ -199,6 +206,11 @@ impl Reader<'_> {
                 self.reading.identities(&records)?;
                 let kept = records.users.iter().filter(|user| (self.keep.users)(user));
                 self.users.extend(kept.map(|user| (user.external_id.clone(), user.user_name.clone())));
+                if self.keep.records {
+                    self.kept.extend(records.users.iter().cloned().map(Line::User));
+                    self.kept.extend(records.groups.iter().cloned().map(Line::Group));
+                    self.kept.extend(records.memberships.iter().cloned().map(Line::Membership));
+                }
                 lines.extend(records.users.into_iter().map(|user| Line::User(redact::user(user, send, ledger))));
                 lines.extend(records.groups.into_iter().map(Line::Group));
                 lines.extend(records.memberships.into_iter().map(Line::Membership));
@@ -206,6 +218,9 @@ impl Reader<'_> {
             AnyPage::Objects(page) => {
                 self.reading.page(page.records.objects.len(), page.gaps)?;
                 self.reading.objects(&page.records, self.description.ok_or_else(missing)?)?;
+                if self.keep.records {
+                    self.kept.extend(page.records.objects.iter().cloned().map(Line::Object));
+                }
                 lines.extend(page.records.objects.into_iter().map(Line::Object));
             }
             AnyPage::Access(page) => {

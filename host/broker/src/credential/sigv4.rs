@@ -188,9 +188,13 @@ mod tests {
 
     const SESSION: &str = "AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeoIYRqTflfKD8YUuwthAx7mSEI/qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU9HFvlRd8Tx6q6fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz+scqKmlzm8FDrypNC9Yjc8fPOLn9FX9KSYvKTr4rvx3iSIlTJabIQwj2ICCR/oLxBA==";
 
+    /// Method, path, query, fields beside host and date, body, signature.
+    type Case =
+        (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)], &'static str, &'static str);
+
     /// The requests and signatures of AWS's "Signature Version 4 test suite" (aws-sig-v4-test-suite, 2015), but for those
     /// about paths that the host does not build. Each is method, path, query, fields beside host and date, body, signature.
-    const SUITE: [(&str, &str, &str, &[(&str, &str)], &str, &str); 20] = [
+    const SUITE: [Case; 20] = [
         ("GET", "/", "", &[], "", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
         (
             "GET",

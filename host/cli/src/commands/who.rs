@@ -180,7 +180,7 @@ fn print(global: &Global, explained: bool, all: &[Answers]) {
                 }
             }
         }
-        Output::Json | Output::Csv => {
+        _ => {
             for answers in all {
                 let mut whole = answers.first.clone();
                 whole["source"] = Value::String(answers.source.clone());

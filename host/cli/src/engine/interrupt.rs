@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::render::say;
 
 /// A task that listens as long as this lives.
-pub(super) struct Listening(tokio::task::JoinHandle<()>);
+pub(crate) struct Listening(tokio::task::JoinHandle<()>);
 
 impl Drop for Listening {
     fn drop(&mut self) {
@@ -16,7 +16,7 @@ impl Drop for Listening {
 }
 
 /// Listens for SIGINT and SIGTERM.
-pub(super) fn listen(stop: &Stop) -> Listening {
+pub(crate) fn listen(stop: &Stop) -> Listening {
     let stop = stop.clone();
     Listening(tokio::spawn(async move {
         let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))

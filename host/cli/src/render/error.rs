@@ -11,12 +11,12 @@ use super::{data, json, say};
 /// Prints an error that ends a command.
 pub(crate) fn print(error: &CliError, output: Output) {
     match output {
-        Output::Human | Output::Csv => say(&human(error)),
         Output::Json => {
             let mut value = json::error(None, error);
             value["v"] = serde_json::json!(1);
             data(&value.to_string());
         }
+        _ => say(&human(error)),
     }
 }
 

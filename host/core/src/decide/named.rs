@@ -285,6 +285,9 @@ impl One<'_> {
         let mut list = self.own_changes(held, last, revert, &mut compared.drift)?;
         list.extend(changes(&compared, &by_whom, self.takes_from_parts(&compared)));
         decision.removes += compared.remove.len() as u64;
+        if self.only_marks(held, &list) {
+            list.clear();
+        }
         let (id, external_id) = (self.wanted.id.clone(), Some(held.external_id.clone()));
         let drifted = !compared.drift.is_empty();
         decision.drift.extend(compared.drift.into_iter().map(|item| (id.clone(), item)));
@@ -296,6 +299,14 @@ impl One<'_> {
             decision.push(self.set(Some(held), list), vec![id]);
         }
         Ok(())
+    }
+
+    /// Whether all that is to be done is to write a repository's marker, which waits for the first change.
+    fn only_marks(&self, held: &AccessControl, list: &[Change]) -> bool {
+        self.situation.master.is_repository()
+            && matches!(list, [Change::Describe(_)])
+            && marker(&held.description).is_none()
+            && held.description == self.wanted.control.description
     }
 
     /// Whether something is taken of whose parts the target takes it as well.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::answer::{AnswerFilter, How};
 use super::objects::{ObjectId, Objects, Raw};
 use super::principals::{EVERYONE, Link, Principal, PrincipalId, PrincipalKind, Principals, kind_of};
 use super::rules::{PermissionId, Rules};
@@ -336,6 +337,17 @@ impl Snapshot {
     /// All users.
     pub fn users(&self) -> impl Iterator<Item = PrincipalId> {
         self.principals.of_kind(PrincipalKind::User)
+    }
+
+    /// The users who have an access control: actively, or after switching.
+    pub fn users_of(&self, control: &ExternalId) -> Vec<PrincipalId> {
+        let Some(control) = self.find_control(control) else { return Vec::new() };
+        let has = |user: &PrincipalId| {
+            let assumable = AnswerFilter { permissions: Vec::new(), how: Some(How::Assumable) };
+            let acting = self.acting(*user, &assumable);
+            acting.iter().any(|(how, active)| *how <= How::Assumable && active.has(control))
+        };
+        self.users().filter(has).collect()
     }
 
     /// A principal.

@@ -23,7 +23,7 @@ pub(crate) fn play(scenario: &str) -> Result<(), Fault> {
         }
         "http-path" => drop(Call::new("http.api", "person").text("id", "../../admin").get()?),
         "http-path-encoded" => drop(Call::new("http.api", "person").text("id", "%2e%2e/admin").get()?),
-        "http-long-url" => drop(Call::new("http.api", "person").text("id", &"x".repeat(9 * 1024)).get()?),
+        "http-long-url" => drop(Call::new("http.api", "person").text("id", "x".repeat(9 * 1024)).get()?),
         "http-upload" => loop {
             upload()?;
         },
@@ -34,5 +34,5 @@ pub(crate) fn play(scenario: &str) -> Result<(), Fault> {
 }
 
 fn upload() -> Result<(), Fault> {
-    Call::new("http.bulk", "upload").text("data", &"x".repeat(60 * 1024)).get().map(drop)
+    Call::new("http.bulk", "upload").text("data", "x".repeat(60 * 1024)).get().map(drop)
 }

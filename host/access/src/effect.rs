@@ -1,0 +1,333 @@
+//! What changes make of effective access: who gains and who loses what he can really do, and which changes have no effect at
+//! all because the same comes another way.
+
+mod after;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use raito_core::catalogue::Catalogue;
+use raito_core::expansion::{Answer, AnswerFilter, BuildError, How, PathStep, Rows, Snapshot};
+use raito_core::record::{AccessControl, Change, ChangeSet, MemberKind, ObjectRef};
+use raito_core::text::{ExternalId, Name, PathPart, PermissionName};
+use serde::{Deserialize, Serialize};
+
+pub use after::after;
+
+/// People who gain or lose a permission on an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Effect {
+    /// On what.
+    pub object: ObjectRef,
+    /// Which permission.
+    pub permission: PermissionName,
+    /// Who can use it now and could not before, by account name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gain: Vec<Name>,
+    /// Who could use it before and cannot any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lose: Vec<Name>,
+    /// Who sees other rows or values than before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other: Vec<Name>,
+}
+
+/// A permission that is taken and that nobody loses.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WithoutEffect {
+    /// From which access control it is taken.
+    pub control: Name,
+    /// On what.
+    pub object: ObjectRef,
+    /// Which permission.
+    pub permission: PermissionName,
+    /// By which access control the same people still have it; none where nobody had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<Name>,
+}
+
+/// What changes make of effective access.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Effects {
+    /// Who gains and loses what, object by object.
+    pub effects: Vec<Effect>,
+    /// What is taken without effect.
+    pub without: Vec<WithoutEffect>,
+}
+
+/// Before and after.
+pub struct Compared {
+    /// As it is.
+    pub before: Snapshot,
+    /// As it will be.
+    pub after: Snapshot,
+    /// The access controls as they will be.
+    pub controls: Vec<AccessControl>,
+    /// The difference.
+    pub effects: Effects,
+}
+
+/// Compares what people can do before and after changes.
+///
+/// # Errors
+/// `BuildError` where a change names what the description does not have.
+pub fn compare(catalogue: &Catalogue, sets: &[ChangeSet], now_ms: u64) -> Result<Compared, BuildError> {
+    let controls = after(catalogue, sets);
+    let before = catalogue.snapshot(catalogue.controls.kept(), now_ms)?;
+    let later = catalogue.snapshot(controls.iter(), now_ms)?;
+    let mut effects = Effects::default();
+    for object in touched(catalogue, sets, &controls) {
+        effects.effects.extend(difference(&before, &later, &object));
+    }
+    effects.effects.sort();
+    effects.effects = outermost(effects.effects);
+    effects.without = without_effect(&before, &later, catalogue, sets, &effects.effects);
+    Ok(Compared { before, after: later, controls, effects })
+}
+
+/// How well somebody holds a permission. What cannot be used, or shows no rows, is not held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Holding {
+    conditional: bool,
+    rows: Option<Vec<Name>>,
+    masked: Vec<Name>,
+}
+
+/// Who holds which permission on an object, by the names of accounts.
+fn holders(snapshot: &Snapshot, object: &ObjectRef) -> BTreeMap<(PermissionName, Name, ExternalId), Holding> {
+    let Some(id) = snapshot.find_object(object) else { return BTreeMap::new() };
+    let name = |id| snapshot.principal(id).name.clone();
+    let mut held = BTreeMap::new();
+    for answer in snapshot.who(id, &AnswerFilter::default()) {
+        let Answer { user, permission, how, usable, conditional, rows, masked, .. } = answer;
+        if how == How::Obtainable || !usable || rows == Rows::Nothing {
+            continue;
+        }
+        let user = snapshot.principal(user);
+        let holding = Holding {
+            conditional,
+            rows: match rows {
+                Rows::Filtered(filters) => Some(filters.into_iter().map(name).collect()),
+                Rows::All | Rows::Nothing => None,
+            },
+            masked: masked.into_iter().map(name).collect(),
+        };
+        held.insert(
+            (snapshot.permission_name(permission).clone(), user.name.clone(), user.external_id.clone()),
+            holding,
+        );
+    }
+    held
+}
+
+fn difference(before: &Snapshot, after: &Snapshot, object: &ObjectRef) -> Vec<Effect> {
+    let (was, is) = (holders(before, object), holders(after, object));
+    let mut effects: BTreeMap<PermissionName, Effect> = BTreeMap::new();
+    let keys: BTreeSet<_> = was.keys().chain(is.keys()).collect();
+    for key in keys {
+        let (permission, name, _) = key;
+        let (was, is) = (was.get(key), is.get(key));
+        if was == is {
+            continue;
+        }
+        let effect = effects.entry(permission.clone()).or_insert_with(|| Effect {
+            object: object.clone(),
+            permission: permission.clone(),
+            gain: Vec::new(),
+            lose: Vec::new(),
+            other: Vec::new(),
+        });
+        match (was, is) {
+            (None, _) => effect.gain.push(name.clone()),
+            (_, None) => effect.lose.push(name.clone()),
+            _ => effect.other.push(name.clone()),
+        }
+    }
+    effects.into_values().collect()
+}
+
+/// Without what follows from the same on the object above: who gains a table gains its columns.
+fn outermost(effects: Vec<Effect>) -> Vec<Effect> {
+    type Said<'e> = (&'e [PathPart], &'e PermissionName, [&'e Vec<Name>; 3]);
+    let said: HashSet<Said<'_>> = effects
+        .iter()
+        .map(|effect| (effect.object.path.as_slice(), &effect.permission, [&effect.gain, &effect.lose, &effect.other]))
+        .collect();
+    let follows = |effect: &&Effect| {
+        effect.object.path.split_last().is_some_and(|(_, above)| {
+            said.contains(&(above, &effect.permission, [&effect.gain, &effect.lose, &effect.other]))
+        })
+    };
+    let (_, left): (Vec<&Effect>, Vec<&Effect>) = effects.iter().partition(follows);
+    left.into_iter().cloned().collect()
+}
+
+/// The objects whose holders can be others after the changes: those that the changes name, all that stands below them, and where
+/// members change, all that these access controls hold.
+fn touched(catalogue: &Catalogue, sets: &[ChangeSet], after: &[AccessControl]) -> BTreeSet<ObjectRef> {
+    let mut roots: BTreeSet<ObjectRef> = BTreeSet::new();
+    let mut with_members: BTreeSet<ExternalId> = BTreeSet::new();
+    for set in sets {
+        roots.extend(set.object.iter().cloned());
+        let id = set.external_id.clone().or_else(|| ExternalId::new(set.id.as_str()).ok());
+        for change in &set.changes {
+            match change {
+                Change::Grant(list) | Change::Revoke(list) => roots.extend(list.iter().map(|what| what.object.clone())),
+                Change::AddMembers(_)
+                | Change::RemoveMembers(_)
+                | Change::SetMemberOptions(_)
+                | Change::SetPolicy(_)
+                | Change::ClearPolicy
+                | Change::Delete => with_members.extend(id.clone()),
+                _ => {}
+            }
+        }
+    }
+    let both = || catalogue.controls.kept().chain(after);
+    let mut open: Vec<ExternalId> = with_members.iter().cloned().collect();
+    while let Some(member) = open.pop() {
+        let has = |control: &&AccessControl| {
+            control.who.iter().any(|other| {
+                other.id == member && matches!(other.kind, MemberKind::AccessControl | MemberKind::ActingAs)
+            })
+        };
+        for control in both().filter(has) {
+            if with_members.insert(control.external_id.clone()) {
+                open.push(control.external_id.clone());
+            }
+        }
+    }
+    let held = both().filter(|control| with_members.contains(&control.external_id)).flat_map(|control| &control.what);
+    roots.extend(held.map(|what| what.object.clone()));
+    below(catalogue, roots)
+}
+
+/// Objects with all that stands below them.
+fn below(catalogue: &Catalogue, roots: BTreeSet<ObjectRef>) -> BTreeSet<ObjectRef> {
+    let mut children: HashMap<&ExternalId, Vec<usize>> = HashMap::new();
+    let mut by_reference: HashMap<&ObjectRef, usize> = HashMap::new();
+    for (at, object) in catalogue.objects.iter().enumerate() {
+        by_reference.insert(&object.object, at);
+        if let Some(parent) = &object.parent_external_id {
+            children.entry(parent).or_default().push(at);
+        }
+    }
+    let mut open: Vec<usize> = roots.iter().filter_map(|root| by_reference.get(root).copied()).collect();
+    let mut seen: HashSet<usize> = open.iter().copied().collect();
+    while let Some(at) = open.pop() {
+        for child in children.get(&catalogue.objects[at].external_id).into_iter().flatten() {
+            if seen.insert(*child) {
+                open.push(*child);
+            }
+        }
+    }
+    let mut all = roots;
+    all.extend(seen.into_iter().map(|at| catalogue.objects[at].object.clone()));
+    all
+}
+
+/// Permissions that are taken from an access control and that nobody loses.
+fn without_effect(
+    before: &Snapshot,
+    after: &Snapshot,
+    catalogue: &Catalogue,
+    sets: &[ChangeSet],
+    effects: &[Effect],
+) -> Vec<WithoutEffect> {
+    let losing: BTreeSet<(&ObjectRef, &PermissionName)> = effects
+        .iter()
+        .filter(|effect| !effect.lose.is_empty())
+        .map(|effect| (&effect.object, &effect.permission))
+        .collect();
+    let mut found = Vec::new();
+    for set in sets {
+        let taken = set.changes.iter().filter_map(|change| match change {
+            Change::Revoke(list) => Some(list),
+            _ => None,
+        });
+        for what in taken.flatten() {
+            for used in what.permissions.iter().filter(|used| !losing.contains(&(&what.object, &used.name))) {
+                found.push(WithoutEffect {
+                    control: set.actual_name.clone(),
+                    object: what.object.clone(),
+                    permission: used.name.clone(),
+                    through: still_through(before, after, catalogue, set, &what.object, &used.name),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// By which access control somebody who has the changed one still has a permission.
+fn still_through(
+    before: &Snapshot,
+    after: &Snapshot,
+    catalogue: &Catalogue,
+    set: &ChangeSet,
+    object: &ObjectRef,
+    permission: &PermissionName,
+) -> Option<Name> {
+    let control = catalogue.controls.get(set.external_id.as_ref()?)?;
+    let id = before.find_object(object)?;
+    let asked = AnswerFilter { permissions: vec![before.find_permission(id, permission)?], how: None };
+    let had = before.who(id, &asked);
+    // Somebody who had it by this access control: one whose way went through it.
+    let by_control = |answer: &&Answer| {
+        let way = before.shortest_path(answer.user, id, answer.permission, answer.how);
+        way.is_some_and(|path| {
+            path.steps.iter().any(|step| match step {
+                PathStep::Is(who) | PathStep::In(who) | PathStep::Switches(who) | PathStep::Admits(who) => {
+                    before.principal(*who).external_id == control.external_id
+                }
+                PathStep::Holds(..) => false,
+            })
+        })
+    };
+    let one = had.iter().find(by_control).or(had.first())?;
+    let user = after.find_user(&before.principal(one.user).external_id)?;
+    let id = after.find_object(object)?;
+    let permission = after.find_permission(id, permission)?;
+    let path = after.explain(user, id, permission).path?;
+    let last = path.steps.iter().rev().find_map(|step| match step {
+        PathStep::Is(who) | PathStep::In(who) | PathStep::Switches(who) | PathStep::Admits(who) => Some(*who),
+        PathStep::Holds(..) => None,
+    })?;
+    Some(after.principal(last).name.clone())
+}
+
+impl Effect {
+    /// In words: `3 people gain SELECT on table shop.sales.orders: ann, bob, carl`.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |verb: &str, one: &str, names: &[Name]| {
+            let shown: Vec<String> = names.iter().take(5).map(ToString::to_string).collect();
+            let more = if names.len() > 5 { ", …" } else { "" };
+            let who =
+                if names.len() == 1 { format!("1 person {one}") } else { format!("{} people {verb}", names.len()) };
+            format!("{who} {} on {}: {}{more}", self.permission, self.object, shown.join(", "))
+        };
+        [
+            ("gain", "gains", &self.gain),
+            ("lose", "loses", &self.lose),
+            ("see other data with", "sees other data with", &self.other),
+        ]
+        .into_iter()
+        .filter(|(_, _, names)| !names.is_empty())
+        .map(|(verb, one, names)| line(verb, one, names))
+        .collect()
+    }
+}
+
+impl WithoutEffect {
+    /// In words: `no effect: SELECT on table shop.sales.orders is still held through PUBLIC`.
+    pub fn line(&self) -> String {
+        match &self.through {
+            Some(through) => {
+                format!("no effect: {} on {} is still held through {through}", self.permission, self.object)
+            }
+            None => format!("no effect: nobody has {} on {} through {}", self.permission, self.object, self.control),
+        }
+    }
+}

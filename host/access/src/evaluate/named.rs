@@ -1,0 +1,226 @@
+//! Named access controls, such as roles: which of the target's belongs to which entry, and which go.
+
+use std::collections::BTreeMap;
+
+use raito_core::exchange::Desired;
+use raito_core::marker::{marker, unmarked};
+use raito_core::record::{AccessControl, ControlKind, Identity, Member, PermissionUse};
+use raito_core::text::{ExternalId, Name};
+
+use super::{Work, wanted};
+use crate::document::{Entry, Extent, Mode, Scope};
+use crate::resolve::is_own;
+
+/// What proves that an access control belongs to this repository.
+enum Proof<'s> {
+    /// Its marker names the repository and an entry.
+    Marker(Name),
+    /// A scope covers its name.
+    Scope(&'s Scope),
+    /// Nothing does, for this reason.
+    None(String),
+}
+
+impl<'q> Work<'_, 'q> {
+    pub(super) fn named(&mut self, entries: &[(&Entry, &'q ControlKind)]) {
+        let mut found: Vec<Option<&'q AccessControl>> = Vec::new();
+        for (entry, kind) in entries {
+            let held = self.held(entry, kind);
+            if let Some(held) = held {
+                self.taken.insert(held.external_id.clone());
+            }
+            let id = held.map(|held| held.external_id.clone()).or_else(|| ExternalId::new(entry.id.as_str()).ok());
+            if let Some(id) = id {
+                self.resolver.will_be(&entry.name, id);
+            }
+            found.push(held);
+        }
+        let mut all = Vec::new();
+        for ((entry, kind), held) in entries.iter().zip(found) {
+            let mut control = self.control(entry, kind);
+            if held.is_some_and(|held| held.actual_name.as_str() == entry.name.as_str()) {
+                self.check_claim(entry, held);
+            }
+            if let Some(held) = held {
+                control.policy = control.policy.or_else(|| held.policy.clone());
+                if entry.mode == Mode::Additive {
+                    control = widened(control, held);
+                }
+            }
+            let desired = wanted(entry.id.clone(), held.map(|held| held.external_id.clone()), control);
+            all.push((desired, entry.mode, Some(entry.spot)));
+        }
+        for (desired, mode, spot) in members_first(all) {
+            self.want(desired, mode, spot);
+        }
+        self.rest();
+    }
+
+    /// The access control of the target that an entry is about: the one whose marker says so, or the one with its name.
+    fn held(&self, entry: &Entry, kind: &ControlKind) -> Option<&'q AccessControl> {
+        let ours = |control: &&AccessControl| {
+            marker(&control.description)
+                .is_some_and(|marker| marker.master == *self.question.master && marker.entry == entry.id.as_str())
+        };
+        self.resolver.named(&kind.name).find(ours).or_else(|| self.resolver.find(&kind.name, &entry.name))
+    }
+
+    /// Refuses to take over what nothing proves to be ours.
+    fn check_claim(&mut self, entry: &Entry, held: Option<&AccessControl>) {
+        let Some(held) = held else { return };
+        if marker(&held.description).is_some() || entry.mode == Mode::Observe {
+            // Whose marker it is, core looks at.
+            return;
+        }
+        if let Proof::None(_) = self.proof(held) {
+            let message =
+                format!("{} is there already, and nothing says that it belongs to this repository", entry.name);
+            let help = format!(
+                "add it to manages:, as in {{ on: {}, kind: {}, names: {} }}",
+                entry.target, held.kind, entry.name
+            );
+            self.resolver.error(entry.spot, message, Some(help));
+        }
+    }
+
+    fn proof(&self, control: &AccessControl) -> Proof<'q> {
+        if let Some(marker) = marker(&control.description) {
+            return match Name::new(marker.entry) {
+                Ok(entry) if marker.master == *self.question.master => Proof::Marker(entry),
+                _ => Proof::None(format!("it belongs to {}", marker.master)),
+            };
+        }
+        let kinds = &self.question.catalogue.description.controls;
+        let usual = kinds.iter().find(|kind| kind.identity == Identity::Named && kind.can_create);
+        let code: &'q crate::code::Code = self.question.code;
+        let covers = |scope: &&Scope| {
+            let Extent::Names(names) = &scope.extent else { return false };
+            scope.target == *self.question.target
+                && scope.kind.as_ref().or(usual.map(|kind| &kind.name)) == Some(&control.kind)
+                && names.iter().any(|name| name.takes(control.actual_name.as_str()))
+        };
+        code.scopes.iter().find(covers).map_or_else(|| Proof::None("no file manages it".to_owned()), Proof::Scope)
+    }
+
+    /// What the target has and no entry names: what is ours goes, the rest is left alone.
+    fn rest(&mut self) {
+        let catalogue = self.question.catalogue;
+        let is_named = |control: &&AccessControl| {
+            let kind = catalogue.description.control_kind(&control.kind);
+            kind.is_some_and(|kind| kind.identity == Identity::Named && kind.can_create)
+        };
+        let mut gone = Vec::new();
+        for control in catalogue.controls.kept().filter(is_named) {
+            if self.taken.contains(&control.external_id) {
+                continue;
+            }
+            let (id, mode) = match self.proof(control) {
+                Proof::None(reason) => {
+                    self.leave(control, reason);
+                    continue;
+                }
+                Proof::Marker(entry) => (entry, self.mode_of_marked(control)),
+                Proof::Scope(scope) => (crate::read::usual_id(&control.actual_name), scope.mode),
+            };
+            if mode == Mode::Additive {
+                self.leave(control, "the file that manages it only adds");
+            } else if self.question.protected.controls.contains(&control.external_id) {
+                self.leave(control, "it is kept from changes: the host logs in with it, or it is for emergencies");
+            } else if !control.internalizable {
+                self.leave(control, "it cannot be managed from outside");
+            } else {
+                gone.push((self.without(control, id), mode));
+            }
+        }
+        // What has members goes before its members do, and so loses them while they are still there.
+        for (desired, mode) in gone {
+            self.want(desired, mode, None);
+        }
+    }
+
+    /// An access control that no entry names any more: it goes. One that is a user's own stays with him, and holds nothing.
+    fn without(&self, control: &AccessControl, id: Name) -> Desired {
+        let mut bare = control.clone();
+        bare.description = unmarked(&control.description);
+        if is_own(control) {
+            (bare.who, bare.what, bare.standing) = (Vec::new(), Vec::new(), Vec::new());
+            return wanted(id, Some(control.external_id.clone()), bare);
+        }
+        Desired { delete: true, ..wanted(id, Some(control.external_id.clone()), bare) }
+    }
+
+    /// The mode for what carries our marker and stands in no file any more: that of the scope that covers it, or the weakest of
+    /// the files about this target, since nobody knows in which of them it stood.
+    fn mode_of_marked(&self, control: &AccessControl) -> Mode {
+        let mut plain = control.clone();
+        plain.description = unmarked(&control.description);
+        if let Proof::Scope(scope) = self.proof(&plain) {
+            return scope.mode;
+        }
+        let code = self.question.code;
+        let of_entries = code.entries.iter().filter(|entry| entry.target == *self.question.target);
+        let of_scopes = code.scopes.iter().filter(|scope| scope.target == *self.question.target);
+        let modes = of_entries.map(|entry| entry.mode).chain(of_scopes.map(|scope| scope.mode));
+        modes.min().unwrap_or(Mode::Enforced)
+    }
+}
+
+/// Members that are created come before what they are members of.
+fn members_first<T>(all: Vec<(Desired, Mode, T)>) -> Vec<(Desired, Mode, T)> {
+    let mut left: BTreeMap<usize, (Desired, Mode, T)> = all.into_iter().enumerate().collect();
+    let by_id: BTreeMap<ExternalId, usize> =
+        left.iter().map(|(at, (desired, ..))| (desired.control.external_id.clone(), *at)).collect();
+    let mut ordered = Vec::with_capacity(left.len());
+    let starts: Vec<usize> = left.keys().copied().collect();
+    for start in starts {
+        // A chain of members is followed to its end; a circle ends where it began, and the target refuses it.
+        let mut stack = vec![start];
+        let mut entered = std::collections::BTreeSet::from([start]);
+        while let Some(at) = stack.last().copied() {
+            let next = left.get(&at).and_then(|(desired, ..)| {
+                let members = desired.control.who.iter().filter_map(|member| by_id.get(&member.id));
+                members.copied().find(|member| left.contains_key(member) && !entered.contains(member))
+            });
+            match next {
+                Some(next) => {
+                    entered.insert(next);
+                    stack.push(next);
+                }
+                None => {
+                    stack.pop();
+                    ordered.extend(left.remove(&at));
+                }
+            }
+        }
+    }
+    ordered
+}
+
+/// What is wanted with all that is held, where nothing is to be taken.
+fn widened(mut control: AccessControl, held: &AccessControl) -> AccessControl {
+    let held_member =
+        |member: &Member| held.who.iter().find(|had| (had.kind, &had.id) == (member.kind, &member.id)).cloned();
+    for member in &mut control.who {
+        if let Some(had) = held_member(member) {
+            member.inherits |= had.inherits;
+            member.assumable |= had.assumable;
+            member.may_pass_on |= had.may_pass_on;
+        }
+    }
+    let passes =
+        |list: &[PermissionUse], used: &PermissionUse| list.iter().any(|had| had.name == used.name && had.may_pass_on);
+    for what in &mut control.what {
+        for had in held.what.iter().filter(|had| had.object == what.object && had.condition == what.condition) {
+            what.permissions.iter_mut().for_each(|used| used.may_pass_on |= passes(&had.permissions, used));
+        }
+    }
+    for standing in &mut control.standing {
+        let same = |had: &&raito_core::record::Standing| {
+            (&had.under, &had.kind, &had.creator) == (&standing.under, &standing.kind, &standing.creator)
+        };
+        for had in held.standing.iter().filter(same) {
+            standing.permissions.iter_mut().for_each(|used| used.may_pass_on |= passes(&had.permissions, used));
+        }
+    }
+    control.with(held)
+}

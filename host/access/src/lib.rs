@@ -1,0 +1,30 @@
+//! Access as code: files that say who may do what, what they mean at a target, and the plan that leads there.
+//!
+//! Everything here is values in, values out: which files there are, what a target has and what time it is, the caller says.
+//! Whether something is changed is decided in core, as for a cloud; this crate gives it what is to be.
+
+pub mod assert;
+pub mod code;
+pub mod convert;
+pub mod document;
+pub mod effect;
+pub mod evaluate;
+pub mod export;
+pub mod finding;
+pub mod format;
+pub mod import;
+mod keys;
+mod original;
+pub mod pattern;
+pub mod plan;
+pub mod policy;
+mod read;
+pub mod report;
+pub mod resolve;
+mod schema;
+pub mod time;
+pub mod write;
+
+pub use original::read_original;
+pub use read::read_document;
+pub use schema::access_schema;

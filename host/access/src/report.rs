@@ -1,0 +1,129 @@
+//! Plans for people: as text for a terminal, and as Markdown for a comment on a change.
+
+use crate::evaluate::Unmanaged;
+use crate::plan::{Entity, Plan, Sign, TargetPlan};
+
+/// How many lines of one kind are shown before the rest is counted.
+const SHOWN: usize = 40;
+
+/// What is said beside a plan of a target.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// What is left alone.
+    pub unmanaged: Vec<Unmanaged>,
+    /// Where each entity is said, as `path:line`, in the order of the plan's entities; empty where no file says it.
+    pub places: Vec<String>,
+}
+
+fn counts(entities: &[Entity]) -> String {
+    let count = |sign| entities.iter().filter(|entity| entity.sign == sign).count();
+    format!("{} to create, {} to change, {} to delete", count(Sign::Add), count(Sign::Change), count(Sign::Remove))
+}
+
+fn some<T>(list: &[T], line: impl Fn(&T) -> String, indent: &str, lines: &mut Vec<String>) {
+    lines.extend(list.iter().take(SHOWN).map(|item| format!("{indent}{}", line(item))));
+    if list.len() > SHOWN {
+        lines.push(format!("{indent}… and {} more", list.len() - SHOWN));
+    }
+}
+
+/// A plan of one target, for a terminal.
+pub fn human(plan: &TargetPlan, beside: &Beside) -> Vec<String> {
+    let mut lines = Vec::new();
+    if plan.sets.is_empty() && plan.refused.is_empty() {
+        lines.push(format!("{}: nothing to do", plan.target));
+    } else {
+        lines.push(format!("{}: {}; {} calls", plan.target, counts(&plan.entities), plan.calls.len()));
+    }
+    for (at, entity) in plan.entities.iter().enumerate() {
+        let place = beside.places.get(at).filter(|place| !place.is_empty()).map(|place| format!("  {place}"));
+        lines.push(format!("  {} {} {}{}", entity.sign.sign(), entity.kind, entity.name, place.unwrap_or_default()));
+        some(&entity.lines, |line| format!("{} {}", line.sign.sign(), line.text), "      ", &mut lines);
+    }
+    if !plan.calls.is_empty() {
+        lines.push("  calls, in order".to_owned());
+        let several = plan.calls.iter().any(|call| call.at != plan.calls[0].at);
+        let at = |call: &crate::plan::PlannedCall| match &call.at {
+            Some(at) if several => format!("{at}: "),
+            _ => String::new(),
+        };
+        lines.extend(
+            plan.calls.iter().map(|call| format!("      {}{}", at(call), raito_core::text::escape(&call.shown))),
+        );
+    }
+    let effects = effects(plan);
+    if !effects.is_empty() {
+        lines.push("  effective access".to_owned());
+        some(&effects, Clone::clone, "      ", &mut lines);
+    }
+    if !plan.refused.is_empty() {
+        lines.push("  cannot be done".to_owned());
+        some(&plan.refused, |refused| format!("{}: {}", refused.id, refused.reason), "      ", &mut lines);
+    }
+    if !plan.observed.is_empty() {
+        lines.push(format!("  observed only: {}", counts(&plan.observed)));
+        for entity in &plan.observed {
+            lines.push(format!("    {} {} {}", entity.sign.sign(), entity.kind, entity.name));
+            some(&entity.lines, |line| format!("{} {}", line.sign.sign(), line.text), "        ", &mut lines);
+        }
+    }
+    if !beside.unmanaged.is_empty() {
+        lines.push(format!("  left alone: {} access controls that no file manages", beside.unmanaged.len()));
+    }
+    lines
+}
+
+/// What comes of a plan for people, in words.
+pub fn effects(plan: &TargetPlan) -> Vec<String> {
+    let of_people = plan.effects.effects.iter().flat_map(crate::effect::Effect::lines);
+    of_people.chain(plan.effects.without.iter().map(crate::effect::WithoutEffect::line)).collect()
+}
+
+/// A plan for a comment on a change. What comes from files and targets stands in code, where Markdown has no meaning.
+pub fn markdown(plan: &Plan, beside: &[Beside]) -> Vec<String> {
+    let mut lines = vec!["## Access plan".to_owned(), String::new()];
+    if !plan.has_changes() {
+        lines.push("Nothing to do.".to_owned());
+    }
+    let none = Beside::default();
+    for (at, target) in plan.targets.iter().enumerate() {
+        if target.sets.is_empty() && target.refused.is_empty() {
+            continue;
+        }
+        lines.push(format!("### `{}`: {}", target.target, counts(&target.entities)));
+        let effects = effects(target);
+        if !effects.is_empty() {
+            lines.push(String::new());
+            some(&effects, |effect| format!("- {}", code(effect)), "", &mut lines);
+        }
+        let whole = human(target, beside.get(at).unwrap_or(&none));
+        let longest = whole.iter().map(|line| line.chars().take_while(|c| *c == '`').count()).max().unwrap_or(0);
+        let fence = "`".repeat(longest.max(2) + 1);
+        lines.extend([String::new(), "<details><summary>Changes and calls</summary>".into(), String::new()]);
+        lines.push(format!("{fence}diff"));
+        lines.extend(whole.iter().skip(1).map(|line| diff_line(line)));
+        lines.extend([fence, String::new(), "</details>".to_owned(), String::new()]);
+    }
+    lines.push(format!("Plan `{}`", plan.digest()));
+    lines
+}
+
+/// A line as a code span: with more backticks around than within (CommonMark, section 6.1).
+fn code(text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    if longest == 0 { format!("{fence}{text}{fence}") } else { format!("{fence} {text} {fence}") }
+}
+
+/// A line whose sign stands first, which is where a diff has it.
+fn diff_line(line: &str) -> String {
+    let rest = line.trim_start();
+    let indent = &line[..line.len() - rest.len()];
+    match rest.split_once(' ') {
+        Some((sign @ ("+" | "-" | "~"), text)) => {
+            let sign = if sign == "~" { "!" } else { sign };
+            format!("{sign}{indent}{text}")
+        }
+        _ => format!(" {line}"),
+    }
+}

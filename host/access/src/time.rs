@@ -1,0 +1,38 @@
+//! Days and times in files.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
+
+/// When something ends, in milliseconds since 1970: a day counts to its end in UTC, a time is itself (RFC 3339).
+pub(crate) fn end(text: &str) -> Option<u64> {
+    let at = match text.parse::<Timestamp>() {
+        Ok(time) => time,
+        Err(_) => {
+            let day: Date = (text.len() == 10).then(|| text.parse().ok())??;
+            day.checked_add(1.day()).ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp()
+        }
+    };
+    u64::try_from(at.as_millisecond()).ok()
+}
+
+/// A time, for people and files.
+pub fn shown(ms: u64) -> String {
+    let time = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    time.map_or_else(|| "never".to_owned(), |time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_counts_to_its_end_and_a_time_is_itself() {
+        assert_eq!(end("1970-01-01"), Some(86_400_000));
+        assert_eq!(end("1970-01-01T00:00:01Z"), Some(1_000));
+        assert_eq!(end("1970-01-01T01:00:01+01:00"), Some(1_000));
+        for wrong in ["", "tomorrow", "2026-13-01", "2026-1-1", "1969-01-01", "12"] {
+            assert_eq!(end(wrong), None, "{wrong}");
+        }
+    }
+}

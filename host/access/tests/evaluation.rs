@@ -1,0 +1,247 @@
+//! For random targets and random files: what people can really do after a plan is what a plain reading of the files says.
+//!
+//! The plain reading knows nothing of change-sets, markers or expansion. It takes each entry, says who is in it by following
+//! names, and what it gives by looking at every object, and adds what was there outside of the files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use raito_access::code::{Code, Source, read_code};
+use raito_access::effect;
+use raito_access::evaluate::{Question, decided, evaluate};
+use raito_access::import::{Request, import};
+use raito_core::catalogue::{Catalogue, CatalogueBuilder};
+use raito_core::decide::Protected;
+use raito_core::expansion::{AnswerFilter, How};
+use raito_core::marker::Master;
+use raito_core::text::TargetName;
+use serde_json::{Value, json};
+
+const USERS: usize = 4;
+const ROLES: usize = 5;
+const TABLES: usize = 6;
+const PERMISSIONS: [&str; 3] = ["SELECT", "INSERT", "UPDATE"];
+
+/// A role: its users, the roles that are members of it, and its permissions on tables.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Role {
+    users: BTreeSet<usize>,
+    roles: BTreeSet<usize>,
+    held: BTreeSet<(usize, usize)>,
+    /// Whether files say: SELECT on all tables of the first schema.
+    selects: bool,
+}
+
+/// Roles by number. Members have smaller numbers, so that nobody is a member of himself.
+type Roles = BTreeMap<usize, Role>;
+
+fn role(number: usize) -> impl Strategy<Value = Role> {
+    let users = prop::collection::btree_set(0..USERS, 0..3);
+    let roles = prop::collection::btree_set(0..number.max(1), 0..3);
+    let held = prop::collection::btree_set((0..TABLES, 0..PERMISSIONS.len()), 0..6);
+    (users, roles, held, any::<bool>()).prop_map(move |(users, roles, held, selects)| Role {
+        users,
+        roles: roles.into_iter().filter(|role| *role < number).collect(),
+        held,
+        selects,
+    })
+}
+
+fn roles() -> impl Strategy<Value = Roles> {
+    let each: Vec<_> = (0..ROLES).map(|number| prop::option::of(role(number))).collect();
+    each.prop_map(|all| {
+        let mut roles: Roles = all.into_iter().enumerate().filter_map(|(at, role)| Some((at, role?))).collect();
+        let known: BTreeSet<usize> = roles.keys().copied().collect();
+        roles.values_mut().for_each(|role| role.roles.retain(|member| known.contains(member)));
+        roles
+    })
+}
+
+fn table(number: usize) -> Value {
+    json!({ "kind": "table", "path": ["db", schema(number), format!("t{number}")] })
+}
+
+/// The first half of the tables stands in one schema, the rest in another.
+fn schema(number: usize) -> &'static str {
+    if number < TABLES / 2 { "one" } else { "two" }
+}
+
+fn description() -> Value {
+    let permission = |name: &str| {
+        json!({ "name": name, "description": "", "counts-as": [if name == "SELECT" { "read" } else { "write" }], "implies": [],
+            "reaches": [], "needs": [], "shorthand": "none", "can-be-granted": true, "can-be-passed-on": true })
+    };
+    let kind = |name: &str, permissions: Vec<Value>, children: &[&str]| json!({ "name": name, "label": name, "permissions": permissions, "children": children, "revoke-clears-parts": false });
+    let control = json!({ "name": "role", "label": "Role", "identity": "named", "can-create": true, "can-rename": true,
+        "assumable": false, "members": ["user", "access-control"], "admits": ["user", "access-control"],
+        "common-parent": null, "replaced-whole": false });
+    json!({ "name": "t", "instance-id": "i", "controls": [control], "specials": [], "inheritance": true, "masks": [],
+        "kinds": [kind("database", vec![], &["schema"]), kind("schema", vec![], &["table"]),
+            kind("table", PERMISSIONS.iter().map(|name| permission(name)).collect(), &[])],
+        "filters-apply-to": [], "mask-overrides": [], "filter-overrides": [], "name-pattern": ".*", "name-bytes-max": 63,
+        "reserved-prefixes": [], "sql-dialect": null })
+}
+
+/// A target with these roles, whose names begin with `R_`, and one that no file manages.
+fn catalogue(roles: &Roles) -> Catalogue {
+    let mut lines: Vec<Value> = Vec::new();
+    for user in 0..USERS {
+        let record = json!({ "external-id": format!("u{user}"), "user-name": format!("user{user}"), "display-name": "", "enabled": true });
+        lines.push(json!({ "user": record }));
+    }
+    lines.push(json!({ "description": description() }));
+    let object = |id: &str, kind: &str, path: &[&str], parent: Option<&str>| {
+        json!({ "object": { "external-id": id, "name": path[path.len() - 1], "ref": { "kind": kind, "path": path },
+            "description": "", "parent-external-id": parent } })
+    };
+    lines.push(object("db", "database", &["db"], None));
+    lines.push(object("one", "schema", &["db", "one"], Some("db")));
+    lines.push(object("two", "schema", &["db", "two"], Some("db")));
+    for number in 0..TABLES {
+        let name = format!("t{number}");
+        lines.push(object(&name, "table", &["db", schema(number), &name], Some(schema(number))));
+    }
+    let member = |kind: &str, id: String| json!({ "kind": kind, "id": id, "inherits": true });
+    let control = |id: String, name: String, who: Vec<Value>, what: Vec<Value>| {
+        json!({ "access-control": { "external-id": id, "name": name, "actual-name": name, "kind": "role", "description": "",
+            "action": "grant", "who": who, "what": what, "internalizable": true } })
+    };
+    for (number, role) in roles {
+        let users = role.users.iter().map(|user| member("user", format!("u{user}")));
+        let members = role.roles.iter().map(|role| member("access-control", format!("r{role}")));
+        let what = role
+            .held
+            .iter()
+            .map(|(at, name)| json!({ "object": table(*at), "permissions": [{ "name": PERMISSIONS[*name] }] }));
+        lines.push(control(
+            format!("r{number}"),
+            format!("R_{number}"),
+            users.chain(members).collect(),
+            what.collect(),
+        ));
+    }
+    let outside = json!({ "object": table(0), "permissions": [{ "name": "UPDATE" }] });
+    lines.push(control("x".into(), "outside".into(), vec![member("user", "u0".into())], vec![outside]));
+    lines.push(json!({ "end": { "lines": lines.len(), "complete": true } }));
+    let mut builder = CatalogueBuilder::default();
+    for line in lines {
+        builder.take(serde_json::from_value(line).expect("a record")).expect("it fits");
+    }
+    builder.finish().expect("whole")
+}
+
+/// Files that say these roles.
+fn code(roles: &Roles) -> Code {
+    let mut text = "version: 1\nrepository: test\non: t\nmanages: [{ names: R_* }]\ngrants:\n".to_owned();
+    for (number, role) in roles {
+        text += &format!("  - name: R_{number}\n    who:\n");
+        role.users.iter().for_each(|user| text += &format!("      - user: user{user}\n"));
+        role.roles.iter().for_each(|role| text += &format!("      - control: R_{role}\n"));
+        text += "    what:\n";
+        for (at, name) in &role.held {
+            text += &format!("      - {{ object: db.{}.t{at}, permissions: [{}] }}\n", schema(*at), PERMISSIONS[*name]);
+        }
+        if role.selects {
+            text += "      - { select: { kind: table, under: db.one }, permissions: [read] }\n";
+        }
+    }
+    // A list without items is no list.
+    let text = text.replace("    who:\n    what:\n", "    what:\n").replace("    what:\n  -", "  -");
+    let text = text.strip_suffix("    what:\n").map(str::to_owned).unwrap_or(text);
+    let text = text.strip_suffix("grants:\n").map(str::to_owned).unwrap_or(text);
+    let text = text.replace("    who:\n  -", "  -");
+    let text = text.strip_suffix("    who:\n").map(str::to_owned).unwrap_or(text);
+    read_code(&[Source { path: "a.yml".into(), text: text.clone() }])
+        .unwrap_or_else(|wrong| panic!("{wrong:?} in\n{text}"))
+}
+
+/// Who can do what by a plain reading: user, table, permission.
+fn plainly(roles: &Roles) -> BTreeSet<(usize, usize, usize)> {
+    let mut all = BTreeSet::from([(0, 0, 2)]);
+    for (number, role) in roles {
+        let mut members = role.users.clone();
+        let mut open: Vec<usize> = role.roles.iter().copied().collect();
+        let mut seen = BTreeSet::from([*number]);
+        while let Some(next) = open.pop() {
+            if seen.insert(next) {
+                members.extend(&roles[&next].users);
+                open.extend(&roles[&next].roles);
+            }
+        }
+        for user in members {
+            all.extend(role.held.iter().map(|(table, permission)| (user, *table, *permission)));
+            if role.selects {
+                all.extend((0..TABLES / 2).map(|table| (user, table, 0)));
+            }
+        }
+    }
+    all
+}
+
+/// Who can do what by way of the plan.
+fn by_plan(catalogue: &Catalogue, code: &Code) -> (BTreeSet<(usize, usize, usize)>, effect::Effects, usize) {
+    let target = TargetName::new("t").expect("a name");
+    let master: Master = "git:test".parse().expect("a master");
+    let protected = Protected::default();
+    let question = Question { code, target: &target, catalogue, protected: &protected, master: &master, now_ms: 0 };
+    let evaluation = evaluate(&question);
+    assert!(evaluation.problems.is_empty(), "{:?}", evaluation.problems);
+    let decision = decided(&question, &evaluation.desired);
+    assert!(decision.refused.is_empty(), "{:?}", decision.refused);
+    let compared = effect::compare(catalogue, &decision.sets, 0).expect("it fits");
+    let mut all = BTreeSet::new();
+    for number in 0..TABLES {
+        let object = serde_json::from_value(table(number)).expect("an object");
+        let id = compared.after.find_object(&object).expect("a table");
+        for answer in compared.after.who(id, &AnswerFilter { how: Some(How::Active), ..AnswerFilter::default() }) {
+            let user = compared.after.principal(answer.user).external_id.as_str()[1..].parse().expect("a number");
+            let name = compared.after.permission_name(answer.permission).as_str();
+            let permission = PERMISSIONS.iter().position(|known| *known == name).expect("a permission");
+            all.insert((user, number, permission));
+        }
+    }
+    (all, compared.effects, decision.sets.len())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_people_can_do_after_a_plan_is_what_the_files_say(before in roles(), wanted in roles()) {
+        let before: Roles = before.into_iter().map(|(at, role)| (at, Role { selects: false, ..role })).collect();
+        let catalogue = catalogue(&before);
+        let (after, effects, _) = by_plan(&catalogue, &code(&wanted));
+        prop_assert_eq!(&after, &plainly(&wanted));
+        // What is said to be gained and lost is the difference.
+        let was = plainly(&before);
+        let told = |list: fn(&effect::Effect) -> &Vec<raito_core::text::Name>| -> BTreeSet<(usize, usize, usize)> {
+            effects.effects.iter().flat_map(|effect| {
+                let table = effect.object.path[2].as_str()[1..].parse().expect("a number");
+                let permission = PERMISSIONS.iter().position(|known| *known == effect.permission.as_str()).expect("known");
+                list(effect).iter().map(move |user| (user.as_str()[4..].parse().expect("a number"), table, permission)).collect::<Vec<_>>()
+            }).collect()
+        };
+        prop_assert_eq!(told(|effect| &effect.gain), after.difference(&was).copied().collect());
+        prop_assert_eq!(told(|effect| &effect.lose), was.difference(&after).copied().collect());
+    }
+
+    #[test]
+    fn what_is_imported_changes_nothing(before in roles(), compact in any::<bool>()) {
+        let before: Roles = before.into_iter().map(|(at, role)| (at, Role { selects: false, ..role })).collect();
+        let catalogue = catalogue(&before);
+        let target = TargetName::new("t").expect("a name");
+        let master: Master = "git:test".parse().expect("a master");
+        let request = Request { target: &target, catalogue: &catalogue, protected: &Protected::default(), master: &master,
+            names: &[], compact };
+        let imported = import(&request);
+        prop_assert!(imported.left.is_empty());
+        let sources: Vec<Source> = imported.files.iter().map(|(path, text)| Source { path: path.clone(), text: text.clone() }).collect();
+        for source in &sources {
+            let formatted = raito_access::format::format_text(&source.text);
+            prop_assert_eq!(formatted.as_deref(), Ok(source.text.as_str()));
+        }
+        let (after, _, sets) = by_plan(&catalogue, &read_code(&sources).expect("no mistakes"));
+        prop_assert_eq!(sets, 0);
+        prop_assert_eq!(after, plainly(&before));
+    }
+}

@@ -1,0 +1,283 @@
+//! `raito access apply`
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::path::Path;
+
+use raito_access::code::{Code, Source};
+use raito_access::evaluate::Question;
+use raito_access::plan::{Plan, TargetPlan};
+use raito_core::event::Event;
+use raito_core::exchange::Outcome;
+use raito_core::limits;
+use raito_core::record::{Applied, Change, ChangeSet};
+use raito_run::access;
+use serde_json::json;
+
+use super::journal::Journal;
+use super::plan::{Planned, held_back, judged, planned, read, show};
+use super::planning::{self, Meant, Planning};
+use super::session::{Opened, Session};
+use crate::args::access::{ApplyArgs, Files, Paths};
+use crate::args::{Global, Output};
+use crate::codes;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::files;
+use crate::render::{data, error, say};
+
+/// Carries out a plan that was written down, or a new one.
+pub(super) async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, CliError> {
+    let files = Files { paths: Paths { paths: args.files.clone() }, format: args.format };
+    let kept = args.plan.as_deref().map(load).transpose()?;
+    let Some((sources, code)) = read(global, &files)? else { return Ok(Exit::Usage) };
+    let session = Session::open(global, false)?;
+    let job = Job { global, args, sources, code, kept, session: &session };
+    let result = job.run().await;
+    session.close(result)
+}
+
+fn load(path: &Path) -> Result<Plan, CliError> {
+    let bytes = files::read(path, limits::ACCESS_BYTES, codes::FILE)?;
+    let not_a_plan = |reason: String| CliError::new(codes::FILE, format!("{}: {reason}", files::shown(path)));
+    let text = String::from_utf8(bytes).map_err(|_| not_a_plan("it is not UTF-8".to_owned()))?;
+    Plan::parse(&text).map_err(|error| not_a_plan(error.to_string()))
+}
+
+/// One apply.
+struct Job<'j> {
+    global: &'j Global,
+    args: &'j ApplyArgs,
+    sources: Vec<Source>,
+    code: Code,
+    /// The plan that was written down.
+    kept: Option<Plan>,
+    session: &'j Session,
+}
+
+impl Job<'_> {
+    async fn run(&self) -> Result<Exit, CliError> {
+        let asked = match &self.kept {
+            Some(kept) => {
+                self.check_files(kept)?;
+                kept.targets.iter().map(|target| target.target.clone()).collect()
+            }
+            None => self.args.target.clone(),
+        };
+        let planned = match planned(self.session, self.global, &self.sources, &self.code, &asked).await {
+            Ok(planned) => planned,
+            Err(unplanned) => return unplanned.exit(),
+        };
+        let result = self.carry_out(planned).await;
+        result.map(Exit::worst)
+    }
+
+    async fn carry_out(&self, planned: Planned<'_>) -> Result<Vec<Exit>, CliError> {
+        show(self.global, &self.sources, &planned);
+        let mut exits = vec![judged(&planned)];
+        if exits.contains(&Exit::Refused) {
+            let message = "a guardrail or a test of the files does not hold, and nothing was sent";
+            return Err(CliError::new(codes::POLICY, message).help("it is said above which, and where it stands"));
+        }
+        let held: Vec<Exit> = planned
+            .parts
+            .iter()
+            .filter_map(|(opened, part)| held_back(self.global, opened, part, self.args.allow_revokes))
+            .collect();
+        if !held.is_empty() {
+            return Ok(held);
+        }
+        let digest = self.kept.as_ref().unwrap_or(&planned.plan).digest();
+        self.check_moved(&planned, digest)?;
+        if !planned.plan.has_changes() {
+            planned.parts.iter().try_for_each(|(opened, _)| self.settled(opened))?;
+            return Ok(exits);
+        }
+        self.confirm(&planned.plan)?;
+        let Planned { plan, parts } = planned;
+        for (opened, part) in parts {
+            exits.push(self.send(&plan, digest, &opened, part).await?);
+        }
+        Ok(exits)
+    }
+
+    /// Files and configuration must be those that the plan was made of.
+    fn check_files(&self, kept: &Plan) -> Result<(), CliError> {
+        let now = super::plan::digests(&self.sources);
+        let mut moved: Vec<String> = Vec::new();
+        for (path, digest) in &kept.files {
+            match now.get(path) {
+                Some(other) if other == digest => {}
+                Some(_) => moved.push(format!("{path} was changed")),
+                None => moved.push(format!("{path} is not among the files")),
+            }
+        }
+        moved.extend(now.keys().filter(|path| !kept.files.contains_key(*path)).map(|path| format!("{path} is new")));
+        if kept.configuration != self.session.loaded.digest {
+            moved.push("the configuration was changed".to_owned());
+        }
+        stale(moved)
+    }
+
+    /// Everything that the plan touches must be as it was planned with, or where an apply broke off, on its way to what was
+    /// planned.
+    fn check_moved(&self, planned: &Planned<'_>, digest: raito_core::digest::Digest) -> Result<(), CliError> {
+        let Some(kept) = &self.kept else { return Ok(()) };
+        let mut moved = Vec::new();
+        let mut begun = false;
+        for target in &kept.targets {
+            let of = |plan: &&TargetPlan| plan.target == target.target;
+            let Some(now) = planned.plan.targets.iter().find(of) else { continue };
+            let journal = Journal::of(&self.session.state, &target.target)?;
+            begun |= journal.is_begun(digest);
+            let here: Vec<String> = if self.args.resume && journal.is_begun(digest) {
+                now.beyond(target).into_iter().map(|call| format!("now it would also send: {}", call.shown)).collect()
+            } else {
+                now.moved_since(target)
+            };
+            moved.extend(here.into_iter().map(|what| format!("{}: {what}", target.target)));
+        }
+        if self.args.resume && !begun {
+            let message = "this plan was not begun here, so there is nothing to go on with";
+            return Err(CliError::new(codes::USAGE, message).help("apply it without --resume"));
+        }
+        stale(moved).map_err(|error| match begun && !self.args.resume {
+            true => error.help("it was begun before and broke off: --resume goes on with it"),
+            false => error,
+        })
+    }
+
+    /// Asks, unless that was said before.
+    fn confirm(&self, plan: &Plan) -> Result<(), CliError> {
+        if self.args.yes {
+            return Ok(());
+        }
+        let not = |help: &str| CliError::new(codes::NOT_CONFIRMED, "nothing was sent").help(help);
+        if !std::io::stdin().is_terminal() {
+            return Err(not("nobody can be asked here: run with --yes"));
+        }
+        let calls: usize = plan.targets.iter().map(|target| target.calls.len()).sum();
+        say(&format!("Send these {calls} calls? Only yes sends them:"));
+        let mut answer = String::new();
+        std::io::stdin()
+            .lock()
+            .read_line(&mut answer)
+            .map_err(|error| CliError::new(codes::HOST, error.to_string()))?;
+        if answer.trim().eq_ignore_ascii_case("yes") { Ok(()) } else { Err(not("the answer was not yes")) }
+    }
+
+    /// Sends the calls of one target, and reads it again: what is not as the files say did not work.
+    async fn send(
+        &self,
+        plan: &Plan,
+        digest: raito_core::digest::Digest,
+        opened: &Opened<'_>,
+        part: Planning,
+    ) -> Result<Exit, CliError> {
+        let run = opened.run();
+        let failed = |failure: raito_run::Failure| opened.failed(&failure);
+        let Some(ready) = part.planned else {
+            access::end(&run, Outcome::Completed).map_err(failed)?;
+            return Ok(Exit::Done);
+        };
+        for (number, call) in (1_u64..).zip(&part.plan.calls) {
+            let event = Event::AccessChange {
+                target: opened.target().name.to_string(),
+                plan: digest,
+                commit: plan.commit.clone(),
+                number,
+                at: call.at.clone(),
+                statement: call.shown.clone(),
+            };
+            run.ledger.append(&event).map_err(|error| failed(error.into()))?;
+        }
+        let mut journal = Journal::of(&self.session.state, &opened.target().name)?;
+        journal.begin(digest)?;
+        let sets = ready.sets().to_vec();
+        let sent = access::send_changes(&run, ready).await;
+        let applied = match sent {
+            Ok(applied) => applied,
+            Err(failure) => {
+                access::end(&run, Outcome::Failed).map_err(failed)?;
+                return Err(failed(failure));
+            }
+        };
+        let mut wrong = faults(&sets, &applied);
+        wrong.extend(self.differences(opened).await?);
+        let outcome = if wrong.is_empty() { Outcome::Completed } else { Outcome::Failed };
+        access::end(&run, outcome).map_err(failed)?;
+        self.tell(opened, &part.plan, &wrong);
+        if wrong.is_empty() {
+            journal.end()?;
+            return Ok(Exit::Done);
+        }
+        Ok(codes::NOT_APPLIED.exit)
+    }
+
+    /// What is not as the files say, now that everything was sent.
+    async fn differences(&self, opened: &Opened<'_>) -> Result<Vec<String>, CliError> {
+        let seen = planning::see(opened).await?;
+        let master = planning::master(&self.code)?;
+        let question = Question {
+            code: &self.code,
+            target: &opened.target().name,
+            catalogue: &seen.catalogue,
+            protected: &seen.protected,
+            master: &master,
+            now_ms: self.session.now_ms(),
+        };
+        let meant = Meant::of(&question);
+        let mut wrong: Vec<String> = Vec::new();
+        if meant.is_unclear() {
+            wrong.push("the target can no longer be compared with the files".to_owned());
+        }
+        for set in &meant.decision.sets {
+            let left: Vec<String> = set.changes.iter().flat_map(Change::lines).take(5).collect();
+            wrong.push(format!("{}: the target is still to {}", set.actual_name, left.join("; ")));
+        }
+        Ok(wrong)
+    }
+
+    fn settled(&self, opened: &Opened<'_>) -> Result<(), CliError> {
+        access::end(&opened.run(), Outcome::Completed).map_err(|failure| opened.failed(&failure))?;
+        Journal::of(&self.session.state, &opened.target().name)?.end()
+    }
+
+    fn tell(&self, opened: &Opened<'_>, plan: &TargetPlan, wrong: &[String]) {
+        let name = &opened.target().name;
+        if self.global.output == Output::Json {
+            let value =
+                json!({ "v": 1, "event": "applied", "target": name, "calls": plan.calls.len(), "wrong": wrong });
+            data(&value.to_string());
+        } else if wrong.is_empty() && !self.global.quiet {
+            say(&format!("{name}: {} calls were sent, and the target is as the files say", plan.calls.len()));
+        }
+        if !wrong.is_empty() {
+            let shown: Vec<&str> = wrong.iter().take(10).map(String::as_str).collect();
+            let message = format!("target {name}: not everything is as the files say:\n  {}", shown.join("\n  "));
+            error::print(&CliError::new(codes::NOT_APPLIED, message), self.global.output);
+        }
+    }
+}
+
+/// What the connector said did not work.
+fn faults(sets: &[ChangeSet], applied: &[Applied]) -> Vec<String> {
+    let fault = |(set, applied): (&ChangeSet, &Applied)| {
+        applied.fault.as_ref().map(|fault| format!("{}: {}", set.actual_name, fault.message))
+    };
+    // Those that could not be planned have no set here; they were said with the plan.
+    sets.iter()
+        .filter_map(|set| Some((set, applied.iter().find(|applied| applied.actual_name == set.actual_name)?)))
+        .filter_map(fault)
+        .collect()
+}
+
+fn stale(moved: Vec<String>) -> Result<(), CliError> {
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let shown: Vec<&str> = moved.iter().take(10).map(String::as_str).collect();
+    let more = moved.len().saturating_sub(shown.len());
+    let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+    let message = format!("the plan is out of date, and nothing was sent:\n  {}{more}", shown.join("\n  "));
+    Err(CliError::new(codes::STALE_PLAN, message).help("plan again, and read the new plan"))
+}

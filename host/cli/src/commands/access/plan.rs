@@ -1,0 +1,247 @@
+//! `raito access plan`
+
+use std::collections::BTreeMap;
+
+use raito_access::code::{Code, Source};
+use raito_access::finding::{Finding, Level};
+use raito_access::plan::{Plan, TargetPlan};
+use raito_access::report::{self, Beside};
+use raito_core::exchange::Outcome;
+use raito_core::text::TargetName;
+use raito_run::access;
+use serde_json::json;
+
+use super::planning::{self, Planning};
+use super::session::{Opened, Session};
+use super::{files, findings, git};
+use crate::args::access::PlanArgs;
+use crate::args::{Global, Output};
+use crate::codes;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::render::{data, error, say};
+
+/// All that was planned.
+pub(super) struct Planned<'s> {
+    pub(super) plan: Plan,
+    pub(super) parts: Vec<(Opened<'s>, Planning)>,
+}
+
+/// Why there is no plan: findings that were printed, and what the program ends with.
+pub(super) enum Unplanned {
+    Said(Exit),
+    Error(CliError),
+}
+
+impl From<CliError> for Unplanned {
+    fn from(error: CliError) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Unplanned {
+    pub(super) fn exit(self) -> Result<Exit, CliError> {
+        match self {
+            Self::Said(exit) => Ok(exit),
+            Self::Error(error) => Err(error),
+        }
+    }
+}
+
+/// Plans, shows the plan, and writes it down.
+pub(super) async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, CliError> {
+    let Some((sources, code)) = read(global, &args.files)? else { return Ok(Exit::Usage) };
+    let session = Session::open(global, true)?;
+    let result = match planned(&session, global, &sources, &code, &args.target).await {
+        Ok(planned) => {
+            for (opened, _) in &planned.parts {
+                access::end(&opened.run(), Outcome::Completed).map_err(|failure| opened.failed(&failure))?;
+            }
+            finish(global, args, &sources, &planned)
+        }
+        Err(unplanned) => unplanned.exit(),
+    };
+    session.close(result)
+}
+
+/// The files; none where they have mistakes, which were printed.
+pub(super) fn read(
+    global: &Global,
+    args: &crate::args::access::Files,
+) -> Result<Option<(Vec<Source>, Code)>, CliError> {
+    let read = files::read(global, args)?;
+    match read.code {
+        Ok(code) => Ok(Some((read.sources, code))),
+        Err(wrong) => {
+            findings::mistakes(global.output, &read.sources, &wrong);
+            Ok(None)
+        }
+    }
+}
+
+/// Plans all targets that are meant.
+pub(super) async fn planned<'s>(
+    session: &'s Session,
+    global: &Global,
+    sources: &[Source],
+    code: &Code,
+    asked: &[TargetName],
+) -> Result<Planned<'s>, Unplanned> {
+    let master = planning::master(code)?;
+    let commit = git::commit(sources);
+    let mut plan = Plan::new(master.to_string(), commit, session.loaded.digest);
+    plan.files = digests(sources);
+    let mut parts: Vec<(Opened<'s>, Planning)> = Vec::new();
+    for name in planning::targets(code, asked)? {
+        let opened = session.open_target(&name).await?;
+        access::begin(&opened.run()).map_err(|failure| opened.failed(&failure))?;
+        let seen = planning::see(&opened).await?;
+        match planning::plan_target(&opened, &seen, code, &master, session.now_ms()).await? {
+            Ok(mut part) => {
+                part.beside.places = places(sources, &part);
+                plan.targets.push(part.plan.clone());
+                parts.push((opened, part));
+            }
+            Err(problems) => {
+                findings::print(global.output, &planning::located(sources, &problems));
+                access::end(&opened.run(), Outcome::Failed).map_err(|failure| opened.failed(&failure))?;
+                return Err(Unplanned::Said(Exit::Usage));
+            }
+        }
+    }
+    Ok(Planned { plan, parts })
+}
+
+/// Digests of files by path.
+pub(super) fn digests(sources: &[Source]) -> BTreeMap<String, raito_core::digest::Digest> {
+    sources.iter().map(|source| (source.path.clone(), source.digest())).collect()
+}
+
+fn places(sources: &[Source], part: &Planning) -> Vec<String> {
+    let place = |id| {
+        let spot: Option<&raito_access::document::Spot> = part.spots.get(id);
+        spot.map_or_else(String::new, |spot| format!("{}:{}", planning::path(sources, spot.file), spot.place.line))
+    };
+    part.plan.entities.iter().map(|entity| place(&entity.id)).collect()
+}
+
+fn finish(global: &Global, args: &PlanArgs, sources: &[Source], planned: &Planned<'_>) -> Result<Exit, CliError> {
+    if let Some(out) = &args.out {
+        crate::files::replace(out, planned.plan.text().as_bytes())?;
+    }
+    show(global, sources, planned);
+    let mut exits = vec![judged(planned)];
+    for (opened, part) in &planned.parts {
+        exits.extend(held_back(global, opened, part, args.allow_revokes));
+    }
+    if args.detailed_exitcode && planned.plan.has_changes() {
+        exits.push(Exit::Changes);
+    }
+    Ok(Exit::worst(exits))
+}
+
+/// What guardrails, tests and refusals make of the end.
+pub(super) fn judged(planned: &Planned<'_>) -> Exit {
+    let mut exits = Vec::new();
+    for (_, part) in &planned.parts {
+        let is_error =
+            |problem: &raito_access::resolve::Problem| problem.severity == raito_access::document::Severity::Error;
+        if part.problems.iter().any(is_error) || part.tests.iter().any(|test| test.failure.is_some()) {
+            exits.push(Exit::Refused);
+        }
+        if !part.plan.refused.is_empty() {
+            exits.push(Exit::Failed);
+        }
+    }
+    Exit::worst(exits)
+}
+
+/// Says what holds a plan back that a person has to look at: too much would go, or the host would lock itself out.
+pub(super) fn held_back(global: &Global, opened: &Opened<'_>, part: &Planning, allowed: Option<u64>) -> Option<Exit> {
+    let target = opened.target();
+    let mut held = None;
+    if let Err(over) = part.plan.check(&target.thresholds, target.drop_count, allowed) {
+        let error = CliError::new(codes::OVER_THRESHOLD, over.to_string()).at(format!("target {}", target.name));
+        let error = error.help(format!("if that is meant, apply with --allow-revokes={}", over.total));
+        error::print(&error, global.output);
+        held = Some(error.code.exit);
+    }
+    if !part.locked_out.is_empty() {
+        let shown: Vec<&str> = part.locked_out.iter().take(5).map(String::as_str).collect();
+        let message = format!("target {}: the host, or who is kept for emergencies: {}", target.name, shown.join("; "));
+        let error = CliError::new(codes::LOCKED_OUT, message).help("leave them what they have, or change the files");
+        error::print(&error, global.output);
+        held = Some(error.code.exit);
+    }
+    held
+}
+
+/// Shows a plan in the form that was asked for.
+pub(super) fn show(global: &Global, sources: &[Source], planned: &Planned<'_>) {
+    let mut found = Vec::new();
+    for (_, part) in &planned.parts {
+        found.extend(planning::located(sources, &part.problems));
+        found.extend(planning::failing(sources, &part.tests));
+    }
+    let empty = Beside::default();
+    let beside = |target: &TargetPlan| {
+        let part = planned.parts.iter().find(|(_, part)| part.plan.target == target.target);
+        part.map_or(&empty, |(_, part)| &part.beside).clone()
+    };
+    match global.output {
+        Output::Human | Output::Csv => {
+            for target in &planned.plan.targets {
+                report::human(target, &beside(target)).iter().for_each(|line| data(line));
+            }
+            findings::print(global.output, &found);
+        }
+        Output::Markdown => {
+            let all: Vec<Beside> = planned.plan.targets.iter().map(beside).collect();
+            report::markdown(&planned.plan, &all).iter().for_each(|line| data(line));
+            findings::print(global.output, &found);
+        }
+        Output::Json => {
+            let digest = planned.plan.digest();
+            let mut value = serde_json::to_value(&planned.plan).expect("a plan has text keys");
+            value["event"] = json!("plan");
+            value["digest"] = json!(digest);
+            data(&value.to_string());
+            findings::print(global.output, &found);
+            for test in planned.parts.iter().flat_map(|(_, part)| &part.tests) {
+                data(&json!({ "v": 1, "event": "test", "name": test.name, "failure": test.failure }).to_string());
+            }
+        }
+        Output::Sarif | Output::Github | Output::Gitlab => {
+            for (_, part) in &planned.parts {
+                found.extend(notes(sources, part));
+            }
+            found.sort();
+            findings::print(global.output, &found);
+        }
+    }
+    if !global.quiet && global.output == Output::Human {
+        let tests: usize = planned.parts.iter().map(|(_, part)| part.tests.len()).sum();
+        let failed = found.iter().filter(|finding| finding.rule == "test").count();
+        if tests > 0 {
+            say(&format!("{tests} tests, {failed} fail"));
+        }
+    }
+}
+
+/// A note for each line of a file whose access control changes.
+fn notes(sources: &[Source], part: &Planning) -> Vec<Finding> {
+    let note = |entity: &raito_access::plan::Entity| {
+        let spot = part.spots.get(&entity.id)?;
+        let lines: Vec<String> =
+            entity.lines.iter().take(20).map(|line| format!("{} {}", line.sign.sign(), line.text)).collect();
+        Some(Finding {
+            path: planning::path(sources, spot.file),
+            place: spot.place,
+            level: Level::Note,
+            rule: "plan".to_owned(),
+            message: format!("{} {} {}: {}", entity.sign.sign(), entity.kind, entity.name, lines.join("; ")),
+            help: None,
+        })
+    };
+    part.plan.entities.iter().filter_map(note).collect()
+}

@@ -1,0 +1,209 @@
+//! Planning a target: reading it, saying what the files mean there, deciding, and having the connector record its calls.
+
+use std::collections::BTreeMap;
+
+use raito_access::assert::Outcome;
+use raito_access::code::{Code, Source};
+use raito_access::effect::{self, Effects};
+use raito_access::evaluate::{Evaluation, Question, decided, evaluate};
+use raito_access::finding::{Finding, Level};
+use raito_access::plan::{Parts, Refused, TargetPlan};
+use raito_access::report::Beside;
+use raito_access::resolve::Problem;
+use raito_access::{assert, document, policy};
+use raito_core::catalogue::Catalogue;
+use raito_core::decide::{Decision, Protected};
+use raito_core::expansion::BuildError;
+use raito_core::marker::Master;
+use raito_core::record::{Applied, Change, ChangeSet};
+use raito_core::text::{ExternalId, Name, Remark, TargetName};
+use raito_core::warrant::Names;
+use raito_run::access::{Planned, plan_changes, protected, read_catalogue};
+
+use super::session::Opened;
+use crate::codes;
+use crate::error::CliError;
+
+/// A plan of one target, with what can be sent.
+pub(super) struct Planning {
+    pub(super) plan: TargetPlan,
+    pub(super) beside: Beside,
+    pub(super) problems: Vec<Problem>,
+    pub(super) tests: Vec<Outcome>,
+    /// People of the host itself, or for emergencies, who would lose something.
+    pub(super) locked_out: Vec<String>,
+    /// The recorded calls; none where there is nothing to do.
+    pub(super) planned: Option<Planned>,
+    pub(super) spots: BTreeMap<Name, document::Spot>,
+}
+
+/// What of a target the files are compared with.
+pub(super) struct Seen {
+    pub(super) catalogue: Catalogue,
+    pub(super) protected: Protected,
+}
+
+/// Reads a target.
+pub(super) async fn see(opened: &Opened<'_>) -> Result<Seen, CliError> {
+    let run = opened.run();
+    let catalogue = read_catalogue(&run).await.map_err(|failure| opened.failed(&failure))?;
+    let protected = protected(&run, &catalogue);
+    Ok(Seen { catalogue, protected })
+}
+
+/// What the files mean at a target that was read, and what follows from it.
+pub(super) struct Meant {
+    pub(super) evaluation: Evaluation,
+    pub(super) decision: Decision,
+    pub(super) observed: Decision,
+}
+
+impl Meant {
+    pub(super) fn of(question: &Question<'_>) -> Self {
+        let evaluation = evaluate(question);
+        let decision = decided(question, &evaluation.desired);
+        let observed = decided(question, &evaluation.observed);
+        Self { evaluation, decision, observed }
+    }
+
+    /// Whether something that the files say cannot be told, so that nothing may be planned.
+    pub(super) fn is_unclear(&self) -> bool {
+        self.evaluation.problems.iter().any(|problem| problem.severity == document::Severity::Error)
+    }
+}
+
+/// Plans one target.
+pub(super) async fn plan_target(
+    opened: &Opened<'_>,
+    seen: &Seen,
+    code: &Code,
+    master: &Master,
+    now_ms: u64,
+) -> Result<Result<Planning, Vec<Problem>>, CliError> {
+    let name = &opened.target().name;
+    let Seen { catalogue, protected } = seen;
+    let question = Question { code, target: name, catalogue, protected, master, now_ms };
+    let meant = Meant::of(&question);
+    if meant.is_unclear() {
+        return Ok(Err(meant.evaluation.problems));
+    }
+    let sets = meant.decision.sets.clone();
+    let run = opened.run();
+    let planned = match sets.is_empty() {
+        true => None,
+        false => {
+            Some(plan_changes(&run, names(catalogue, &sets), sets).await.map_err(|failure| opened.failed(&failure))?)
+        }
+    };
+    let (sets, calls) = planned.as_ref().map_or((&[][..], &[][..]), |planned| (planned.sets(), planned.calls()));
+    let judged = judge(&question, sets)?;
+    let failed = planned.as_ref().map(|planned| failed(&meant.decision, planned.failed())).unwrap_or_default();
+    let plan = TargetPlan::new(Parts {
+        target: name,
+        catalogue,
+        connector: run.connector.digest(),
+        decision: &meant.decision,
+        observed: &meant.observed,
+        sets,
+        calls,
+        failed,
+        effects: judged.effects,
+    });
+    let locked_out = plan.locks_out(catalogue, protected);
+    let Evaluation { mut problems, unmanaged, spots, .. } = meant.evaluation;
+    problems.extend(judged.problems);
+    let beside = Beside { unmanaged, places: Vec::new() };
+    Ok(Ok(Planning { plan, beside, problems, tests: judged.tests, locked_out, planned, spots }))
+}
+
+/// What changes come to: for people, for guardrails, and for tests.
+pub(super) struct Judged {
+    pub(super) effects: Effects,
+    pub(super) problems: Vec<Problem>,
+    pub(super) tests: Vec<Outcome>,
+}
+
+/// Looks at what would come of changes.
+pub(super) fn judge(question: &Question<'_>, sets: &[ChangeSet]) -> Result<Judged, CliError> {
+    let cannot = |error: BuildError| CliError::new(codes::BAD_RECORD, error.to_string());
+    let compared = effect::compare(question.catalogue, sets, question.now_ms).map_err(cannot)?;
+    let mut problems = policy::check(question, &compared.controls, &compared.after);
+    let (tests, more) = assert::run(question, &compared.after);
+    problems.extend(more);
+    Ok(Judged { effects: compared.effects, problems, tests })
+}
+
+/// How members and grantors are called, with those who are only created.
+pub(super) fn names(catalogue: &Catalogue, sets: &[ChangeSet]) -> Names {
+    let mut names = catalogue.names();
+    let created = sets.iter().filter(|set| set.changes.iter().any(|change| matches!(change, Change::Create(_))));
+    for set in created {
+        if let Ok(id) = ExternalId::new(set.id.as_str()) {
+            names.control(id, set.actual_name.as_str().to_owned());
+        }
+    }
+    names
+}
+
+/// What the connector said cannot be done.
+fn failed(decision: &Decision, failed: &[Option<Applied>]) -> Vec<Refused> {
+    let both = decision.sets.iter().zip(failed);
+    let refused = |(set, applied): (&ChangeSet, &Option<Applied>)| {
+        let fault = applied.as_ref()?.fault.as_ref()?;
+        Some(Refused { id: set.id.clone(), reason: Remark::new(fault.message.as_str()).ok()? })
+    };
+    both.filter_map(refused).collect()
+}
+
+/// Problems with the paths of their files.
+pub(super) fn located(sources: &[Source], problems: &[Problem]) -> Vec<Finding> {
+    let finding = |problem: &Problem| Finding {
+        path: path(sources, problem.spot.file),
+        place: problem.spot.place,
+        level: problem.severity.into(),
+        rule: problem.rule.to_owned(),
+        message: problem.message.clone(),
+        help: problem.help.clone(),
+    };
+    let mut all: Vec<Finding> = problems.iter().map(finding).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Tests that fail, with the paths of their files.
+pub(super) fn failing(sources: &[Source], tests: &[Outcome]) -> Vec<Finding> {
+    let finding = |test: &Outcome| {
+        Some(Finding {
+            path: path(sources, test.spot.file),
+            place: test.spot.place,
+            level: Level::Error,
+            rule: "test".to_owned(),
+            message: format!("{}: {}", test.name, test.failure.as_ref()?),
+            help: None,
+        })
+    };
+    tests.iter().filter_map(finding).collect()
+}
+
+pub(super) fn path(sources: &[Source], file: usize) -> String {
+    sources.get(file).map_or_else(String::new, |source| source.path.clone())
+}
+
+/// The targets that are meant: those that were asked for, or all that the files speak of.
+pub(super) fn targets(code: &Code, asked: &[TargetName]) -> Result<Vec<TargetName>, CliError> {
+    let all = code.targets();
+    match asked.iter().find(|name| !all.contains(name)) {
+        Some(name) => Err(CliError::new(codes::USAGE, format!("no file says anything about the target {name}"))),
+        None if asked.is_empty() => Ok(all),
+        None => Ok(all.into_iter().filter(|name| asked.contains(name)).collect()),
+    }
+}
+
+/// Who is master of what the files say.
+pub(super) fn master(code: &Code) -> Result<Master, CliError> {
+    code.repository.clone().ok_or_else(|| {
+        let help = "write repository: corp/access, or another name that stays, into one of the files";
+        CliError::new(codes::ACCESS_FILE, "no file says what this repository is called at the targets").help(help)
+    })
+}
