@@ -224,9 +224,9 @@ policy:
     for part in [
         "::error file=access/sales.yml,line=7,col=11,title=owner-required::R_READERS has no owner",
         "title=max-expiry::user ann is a member without an end",
-        "::warning file=access/sales.yml,line=13,col=12,title=max-expiry::user bob",
+        "::warning file=access/sales.yml,line=13,col=11,title=max-expiry::user bob",
         "title=separation::user bob would have R_READERS and R_LEADS",
-        "title=test::shop: ann has not SELECT on shop.sales.orders: SELECT is held (active): in R_READERS",
+        "title=test::shop: ann has not SELECT on shop.sales.orders: SELECT is held (active): in ann, in R_READERS",
         "::notice file=access/sales.yml,line=12",
     ] {
         assert!(said.stdout.contains(part), "{part} is not in\n{}", said.stdout);

@@ -105,8 +105,9 @@ struct Reading<'v> {
 /// Whether a value is there: `null` and nothing stand for none.
 fn given<'n>(fields: &Fields<'n>, key: &str) -> Option<&'n Node> {
     let node = fields.get(key)?;
-    let none =
-        node.as_scalar().is_some_and(|scalar| scalar.may_coerce() && matches!(scalar.as_str(), "" | "null" | "~"));
+    let none = node.as_scalar().is_some_and(|scalar| {
+        scalar.as_str().is_empty() || (scalar.may_coerce() && matches!(scalar.as_str(), "null" | "~"))
+    });
     (!none).then_some(node)
 }
 

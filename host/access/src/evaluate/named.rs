@@ -129,11 +129,11 @@ impl<'q> Work<'_, 'q> {
             } else if !control.internalizable {
                 self.leave(control, "it cannot be managed from outside");
             } else {
-                gone.push((self.without(control, id), mode));
+                gone.push((self.without(control, id), mode, ()));
             }
         }
         // What has members goes before its members do, and so loses them while they are still there.
-        for (desired, mode) in gone {
+        for (desired, mode, ()) in members_first(gone).into_iter().rev() {
             self.want(desired, mode, None);
         }
     }
@@ -165,7 +165,7 @@ impl<'q> Work<'_, 'q> {
     }
 }
 
-/// Members that are created come before what they are members of.
+/// Members come before what they are members of.
 fn members_first<T>(all: Vec<(Desired, Mode, T)>) -> Vec<(Desired, Mode, T)> {
     let mut left: BTreeMap<usize, (Desired, Mode, T)> = all.into_iter().enumerate().collect();
     let by_id: BTreeMap<ExternalId, usize> =
