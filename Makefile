@@ -4,7 +4,7 @@ CARGO ?= cargo
 RAITO := target/debug/raito
 PARTS := connectors/demo connectors/postgresql tests/guests/chaos
 
-.PHONY: help setup connectors build demo check test bench fmt clean
+.PHONY: help setup connectors build demo check test fuzz bench fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ check: setup ## format, lints, and the licences of dependencies
 
 test: setup connectors ## run all tests
 	$(CARGO) test --workspace
+
+fuzz: ## fuzz every border at which bytes from outside become values, each for SECONDS (60)
+	@CARGO="$(CARGO)" tests/fuzz/run.sh $(or $(SECONDS),60)
 
 bench: setup connectors ## measure what host/docs/performance.md states
 	$(CARGO) bench -p raito-core --bench expansion --bench leak -p raito-audit --bench append -p raito-sandbox --bench boundary \

@@ -12,6 +12,9 @@ mod cache;
 mod child;
 mod connector;
 mod frame;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod launch;
 mod lockdown;
 mod process;
