@@ -27,6 +27,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("raito-worker", &["raito-core", "raito-sandbox"]),
     ("raito-cloud", &["raito-core"]),
     ("raito-warehouse", &[]),
+    ("raito-conformance", &["raito-core"]),
     ("raito-run", &["raito-core"]),
     (
         "raito",
@@ -36,6 +37,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "raito-broker",
             "raito-cloud",
             "raito-config",
+            "raito-conformance",
             "raito-core",
             "raito-warehouse",
             "raito-run",

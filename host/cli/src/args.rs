@@ -129,6 +129,10 @@ pub(crate) struct Run {
     /// Change a target that was never changed before; without this, its first plan is only shown
     #[arg(long)]
     pub(crate) apply_first: bool,
+    /// Write what each target answers while it is read to a scenario in this folder, for `raito connector test`. It holds
+    /// what the target tells about its people and data
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) record: Option<PathBuf>,
     /// Where connectors run: in a process each that the operating system confines, or in raito's own
     #[arg(long, value_enum, value_name = "WHERE", default_value_t)]
     pub(crate) isolation: Isolation,
@@ -240,6 +244,14 @@ pub(crate) enum Connector {
     },
     /// List the connectors of the configuration
     List,
+    /// Check that a connector keeps the contract, against recorded answers and everything that can go wrong with them
+    Test {
+        /// The .wasm file
+        file: PathBuf,
+        /// What a target answered: a file, or a folder with several, as `raito run --record` writes them
+        #[arg(long, value_name = "FILE|FOLDER", required = true)]
+        scenario: Vec<PathBuf>,
+    },
     /// Append a manifest to a component
     Pack {
         /// The component

@@ -47,6 +47,8 @@ pub(crate) const CONNECTOR_FAULT: Code = code("E-connector-fault", Exit::Connect
 pub(crate) const CONNECTOR_TRAP: Code = code("E-connector-trap", Exit::Connector);
 pub(crate) const CONNECTOR_LIMIT: Code = code("E-connector-limit", Exit::Connector);
 pub(crate) const BAD_RECORD: Code = code("E-bad-record", Exit::Connector);
+pub(crate) const CONFORMANCE: Code = code("E-conformance", Exit::Connector);
+pub(crate) const SCENARIO: Code = code("E-scenario", Exit::Usage);
 pub(crate) const CLOUD_UNREACHABLE: Code = code("E-cloud-unreachable", Exit::Cloud);
 pub(crate) const CLOUD_UNAUTHORIZED: Code = code("E-cloud-unauthorized", Exit::Cloud);
 pub(crate) const CLOUD_REFUSED: Code = code("E-cloud-refused", Exit::Cloud);
@@ -61,7 +63,7 @@ pub(crate) const INTERRUPTED: Code = code("E-interrupted", Exit::Interrupted);
 
 /// All codes.
 #[cfg(test)]
-pub(crate) const ALL: [Code; 42] = [
+pub(crate) const ALL: [Code; 44] = [
     USAGE,
     FILE,
     CONFIGURATION,
@@ -93,6 +95,8 @@ pub(crate) const ALL: [Code; 42] = [
     CONNECTOR_TRAP,
     CONNECTOR_LIMIT,
     BAD_RECORD,
+    CONFORMANCE,
+    SCENARIO,
     CLOUD_UNREACHABLE,
     CLOUD_UNAUTHORIZED,
     CLOUD_REFUSED,

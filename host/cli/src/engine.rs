@@ -3,6 +3,7 @@
 pub(crate) mod interrupt;
 pub(crate) mod isolation;
 pub(crate) mod prepare;
+mod record;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,12 +13,13 @@ use raito_audit::Log;
 use raito_broker::{Brokerage, StateFile};
 use raito_cloud::Client;
 use raito_config::Configuration;
+use raito_conformance::Recorder;
 use raito_core::capability::Effective;
 use raito_core::digest::Digest;
 use raito_core::event::Event;
 use raito_core::exchange::Outcome;
 use raito_core::grant::{Ceiling, Target};
-use raito_core::ports::{Clock, Ledger};
+use raito_core::ports::{Clock, Ledger, TargetBroker};
 use raito_core::step::Step;
 use raito_core::text::RunId;
 use raito_run::{Stop, TargetRun, run_target};
@@ -149,6 +151,7 @@ impl Engine<'_> {
                 allow_removals: self.asked.allow_removals,
                 allow_revokes: self.asked.allow_revokes,
                 apply_first: self.asked.apply_first,
+                record: self.asked.record.clone(),
             };
             running.push(async move {
                 let name = target.name.to_string();
@@ -175,6 +178,8 @@ struct Context {
     allow_removals: Option<u64>,
     allow_revokes: Option<u64>,
     apply_first: bool,
+    /// The folder for scenarios, where they are asked for.
+    record: Option<std::path::PathBuf>,
 }
 
 impl Context {
@@ -223,6 +228,9 @@ impl Context {
             Arc::clone(&self.clock),
         )
         .map_err(|error| CliError::new(codes::TARGET_SETTING, error.to_string()))?;
+        let recorder = Recorder::new(&brokerage);
+        let broker: &dyn TargetBroker = if self.record.is_some() { &recorder } else { &brokerage };
+        let told = settings.clone();
         let run = TargetRun {
             id: new_run_id(),
             target,
@@ -230,7 +238,7 @@ impl Context {
             connector,
             effective: &effective,
             settings,
-            broker: &brokerage,
+            broker,
             cloud: &self.cloud,
             ledger,
             observer: self.reporter.as_ref(),
@@ -242,13 +250,19 @@ impl Context {
         };
         let report = run_target(&run).await;
         let mut exit = Exit::Done;
+        if let Some(Err(error)) =
+            self.record.as_ref().map(|folder| record::write(folder, &target.name, &recorder, &told, &report))
+        {
+            self.reporter.error(target.name.as_str(), &error);
+            exit = error.code.exit;
+        }
         if let Some((step, failure)) = &report.failure {
             let mut error = CliError::from(failure);
             if let Some(step) = step {
                 error = error.at(format!("step {} ({})", step.number(), step.title()));
             }
-            exit = error.code.exit;
-            if exit != Exit::Interrupted {
+            exit = Exit::worst([exit, error.code.exit]);
+            if error.code.exit != Exit::Interrupted {
                 self.reporter.error(target.name.as_str(), &hinted(error, target, &effective));
             }
         }

@@ -55,6 +55,18 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     fs::rename(&new, path).map_err(cannot)
 }
 
+/// Writes a file that only its owner can read, whole or not at all.
+pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let cannot =
+        |error: io::Error| CliError::new(codes::FILE, format!("cannot write {}: {}", shown(path), reason(&error)));
+    let new = path.with_extension("new");
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(cannot)?;
+    file.write_all(bytes).map_err(cannot)?;
+    fs::rename(&new, path).map_err(cannot)
+}
+
 /// Why the file system says no, in fewer words.
 pub(crate) fn reason(error: &io::Error) -> String {
     match error.kind() {

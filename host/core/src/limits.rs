@@ -247,3 +247,14 @@ pub const AUDIT_RUN_BYTES: u64 = 4 * 1_024 * 1_024 * 1_024;
 pub const CHECKPOINT_BYTES: usize = 128 * 1_024;
 /// Bytes of a file with anchors: those of a run an hour for six years.
 pub const ANCHOR_BYTES: usize = 16 * 1_024 * 1_024;
+
+// --- the conformance suite --------------------------------------------------------------------------------------------
+
+/// Bytes of a scenario: answers that a person still looks through. A catalogue of 100,000 grants is recorded in 20 MB.
+pub const SCENARIO_BYTES: usize = 64 * 1_024 * 1_024;
+/// Records of one step with one scenario: each read is held as text, to be compared with the next.
+pub const SCENARIO_RECORDS: u64 = 200_000;
+/// Times that a connector may ask the same in one step: more is a loop, because the answer does not change.
+pub const SCENARIO_REPEATS: u32 = 100;
+/// Calls of one step at which faults are tried. Each takes a whole read; where there are more calls, these are spread evenly.
+pub const SCENARIO_PROBES: usize = 48;

@@ -10,7 +10,7 @@ use raito_core::exchange::{CloudError, UploadId, UploadRules};
 use raito_core::fault::{BadRecord, LimitHit, StepFault};
 use raito_core::limits;
 use raito_core::ports::{AnyPage, Context, Guest, Opening, StepBroker, Upload, Writes};
-use raito_core::record::{AccessControl, Description, Gap, Standing, Statement, User, What};
+use raito_core::record::{AccessControl, Description, Gap, Statement, User};
 use raito_core::step::Step;
 use raito_core::text::{ExternalId, Name};
 use raito_core::unite::{AccessControls, AccessReading, Reading};
@@ -225,12 +225,7 @@ impl Reader<'_> {
             }
             AnyPage::Access(page) => {
                 let records = page.records;
-                let of_controls = records
-                    .access_controls
-                    .iter()
-                    .map(|control| 1 + control.who.len() + facts(&control.what, &control.standing));
-                let of_parts = records.parts.iter().map(|part| part.who.len() + facts(&part.what, &part.standing));
-                self.reading.page(of_controls.chain(of_parts).sum(), page.gaps)?;
+                self.reading.page(records.count(), page.gaps)?;
                 let description = self.description.ok_or_else(missing)?;
                 self.access.take(&mut self.reading, &records, description, self.keep.controls)?;
                 lines.extend(records.access_controls.into_iter().map(|control| Line::AccessControl(Box::new(control))));
@@ -304,12 +299,6 @@ fn told(mut statement: Statement, dialect: Option<&Name>) -> Statement {
 /// The failure of a step to which something was not given, because it held a secret.
 pub(crate) fn leaked(broker: &Arc<dyn StepBroker>) -> Failure {
     Failure::Step(StepFault::Leak(broker.leaked().unwrap_or_default()))
-}
-
-fn facts(what: &[What], standing: &[Standing]) -> usize {
-    let now: usize = what.iter().map(|what| what.permissions.len()).sum();
-    let later: usize = standing.iter().map(|standing| standing.permissions.len()).sum();
-    now + later
 }
 
 /// How long something took, in milliseconds.

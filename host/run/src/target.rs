@@ -87,8 +87,16 @@ pub struct TargetReport {
     pub outcome: Outcome,
     /// What each step did.
     pub steps: Vec<StepReport>,
+    /// From when on step 5 read, in milliseconds since 1970; none where it read everything.
+    pub usage_since_ms: Option<u64>,
     /// The first failure, and the step in which it happened; none where it was before any step.
     pub failure: Option<(Option<Step>, Failure)>,
+}
+
+impl TargetReport {
+    fn begun() -> Self {
+        Self { outcome: Outcome::Completed, steps: Vec::new(), usage_since_ms: None, failure: None }
+    }
 }
 
 /// What is known as the steps go on.
@@ -107,8 +115,13 @@ pub async fn run_target(run: &TargetRun<'_>) -> TargetReport {
     let target = run.target.name.to_string();
     run.observer.observe(&RunEvent::TargetStart { target: target.clone(), run: run.id.to_string() });
     let mut report = match begin(run).await {
-        Ok(mut known) => steps(run, &mut known).await,
-        Err(failure) => TargetReport { outcome: Outcome::Failed, steps: Vec::new(), failure: Some((None, failure)) },
+        Ok(mut known) => {
+            let usage_since_ms = known.usage_since_ms;
+            TargetReport { usage_since_ms, ..steps(run, &mut known).await }
+        }
+        Err(failure) => {
+            TargetReport { outcome: Outcome::Failed, failure: Some((None, failure)), ..TargetReport::begun() }
+        }
     };
     if !run.dry_run && !matches!(report.failure, Some((None, _))) {
         let closed = close(run, &report).await;
@@ -190,7 +203,7 @@ where
 }
 
 async fn steps(run: &TargetRun<'_>, known: &mut Known) -> TargetReport {
-    let mut report = TargetReport { outcome: Outcome::Completed, steps: Vec::new(), failure: None };
+    let mut report = TargetReport::begun();
     for step in Step::ALL {
         let skip = match run.effective.steps.get(&step) {
             Some(StepState::Runs) if report.failure.is_some() => Some("an earlier step did not complete"),

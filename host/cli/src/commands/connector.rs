@@ -1,5 +1,7 @@
 //! `raito connector`
 
+mod conformance;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -36,6 +38,7 @@ pub(super) fn run(global: &Global, args: &Connector) -> Result<Exit, CliError> {
             Ok(Exit::Done)
         }
         Connector::List => list(global),
+        Connector::Test { file, scenario } => super::block_on(conformance::run(global.output, file, scenario)),
         Connector::Pack { component, manifest, out } => pack_files(component, manifest, out),
     }
 }

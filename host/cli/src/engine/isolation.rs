@@ -47,6 +47,11 @@ impl Workplace {
         }
     }
 
+    /// The place that there is on this machine, with nothing that is kept.
+    pub(crate) fn of_this_machine() -> Self {
+        if cfg!(target_os = "linux") { Self::Workers(launcher(), None) } else { Self::Here }
+    }
+
     /// Has a connector compiled, ready to be started.
     pub(crate) async fn ready(&self, inspected: &Inspected) -> Result<(Arc<dyn Connector>, InForce), CliError> {
         match self {

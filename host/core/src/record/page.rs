@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AccessControl, DataObject, Group, Membership, Part, Statement, User};
+use super::{AccessControl, DataObject, Group, Membership, Part, Standing, Statement, User, What};
 use crate::text::{ExternalId, Remark, Resume};
 
 /// A part of the source that could not be read.
@@ -42,6 +42,20 @@ pub struct AccessPage {
     pub access_controls: Vec<AccessControl>,
     /// More of access controls of this page or of an earlier one.
     pub parts: Vec<Part>,
+}
+
+impl AccessPage {
+    /// Records on it: each access control, and each member and each permission of a control or of a part.
+    pub fn count(&self) -> usize {
+        let facts = |what: &[What], standing: &[Standing]| -> usize {
+            let now: usize = what.iter().map(|what| what.permissions.len()).sum();
+            now + standing.iter().map(|standing| standing.permissions.len()).sum::<usize>()
+        };
+        let controls =
+            self.access_controls.iter().map(|control| 1 + control.who.len() + facts(&control.what, &control.standing));
+        let parts = self.parts.iter().map(|part| part.who.len() + facts(&part.what, &part.standing));
+        controls.chain(parts).sum()
+    }
 }
 
 /// A page of step 5.
