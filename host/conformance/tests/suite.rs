@@ -55,7 +55,7 @@ enum Wrong {
     /// Asks for an entry that is not in the manifest.
     UnknownEntry,
     /// Gives an argument of another type.
-    WrongArgument,
+    BadArgument,
     /// Changes the target.
     Writes,
     /// Asks for the same page again and again.
@@ -103,7 +103,7 @@ impl Reading {
         let mut arguments = vec![Argument { name: "limit".into(), value: Value::Integer(self.limit) }];
         if let Some(after) = self.after {
             let value =
-                if self.wrong == Wrong::WrongArgument { Value::Text(after.to_string()) } else { Value::Integer(after) };
+                if self.wrong == Wrong::BadArgument { Value::Text(after.to_string()) } else { Value::Integer(after) };
             arguments.push(Argument { name: "after".into(), value });
         }
         let entry = match self.wrong {
@@ -281,7 +281,7 @@ fn each_wrong_is_found_by_the_check_that_is_for_it() {
         (Wrong::ResumesTooEarly, &["resumes"], "are new"),
         (Wrong::ResumesTooLate, &["resumes"], "asks what cannot be answered"),
         (Wrong::UnknownEntry, &["vocabulary", "reads"], "the manifest has no such entry"),
-        (Wrong::WrongArgument, &["vocabulary", "reads"], "a text value is given where the manifest declares integer"),
+        (Wrong::BadArgument, &["vocabulary", "reads"], "a text value is given where the manifest declares integer"),
         (Wrong::Writes, &["vocabulary", "reads"], "this step only reads"),
         (Wrong::Loops, &["reads"], "comes twice"),
         (Wrong::EmptyPages, &["reads"], "empty pages in a row"),

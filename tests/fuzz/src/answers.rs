@@ -1,6 +1,5 @@
 //! Answers of a target over HTTP: whatever a server sends, the broker gives an answer within its bounds, or a fault.
 
-use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -105,7 +104,7 @@ fn target() -> Target {
     let effective = decide(&ask, target, &Ceiling::default()).unwrap_or_else(|refusals| panic!("{refusals:?}"));
     let state = StateFile::open(&std::env::temp_dir().join("raito-fuzz-has-no-state.json")).expect("none");
     let ledger = Arc::new(Nowhere);
-    let material = Material { secrets: BTreeMap::new(), authorities: BTreeMap::new() };
+    let material = Material::default();
     let brokerage =
         Brokerage::new(target.name.clone(), &manifest, &effective, material, state, Arc::clone(&ledger) as _, ledger)
             .expect("set up");
