@@ -112,8 +112,8 @@ pub const STATE_BYTES: usize = 8 * 1_024 * 1_024;
 
 // --- worker processes -------------------------------------------------------------------------------------------------
 
-/// Bytes of data of a worker process (`RLIMIT_DATA`): a guest's memories, a page of it twice, and the compiler. A function body
-/// of 512 KiB is the most that compiling needs at once, and takes about two thirds of it (`make bench`).
+/// Bytes of data of a worker process (`RLIMIT_DATA`): a guest's memories, a page of it twice, and the compiler. Compiling the
+/// dearest function body of 512 KiB takes 200 MiB (`make bench`), and there is one at a time for each processor.
 pub const WORKER_DATA_BYTES: u64 = 1_024 * 1_024 * 1_024;
 /// Addresses of a worker process (`RLIMIT_AS`): each memory reserves 4 GiB of them beside its guards, used or not.
 pub const WORKER_ADDRESS_BYTES: u64 = 64 * 1_024 * 1_024 * 1_024;

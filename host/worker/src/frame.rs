@@ -6,6 +6,7 @@
 
 use bytes::{Buf as _, BytesMut};
 use postcard::de_flavors::Flavor;
+use postcard::ser_flavors;
 use raito_core::limits;
 use serde::{Deserialize, Serialize};
 
@@ -40,13 +41,35 @@ pub(crate) enum FrameError {
 pub(crate) fn encode(message: &impl Serialize, max: usize, frame: &mut Vec<u8>) -> Result<(), FrameError> {
     frame.clear();
     frame.extend_from_slice(&[0; HEAD]);
-    *frame = postcard::to_extend(message, std::mem::take(frame)).map_err(|_| FrameError::Malformed)?;
+    let written = postcard::serialize_with_flavor(message, Frame(std::mem::take(frame)));
+    *frame = written.map_err(|_| FrameError::Malformed)?;
     let length = frame.len() - HEAD;
     match u32::try_from(length) {
         Ok(head) if length <= max => frame[..HEAD].copy_from_slice(&head.to_le_bytes()),
         _ => return Err(FrameError::TooLong(length)),
     }
     Ok(())
+}
+
+/// A frame that is being written. The library's own takes texts byte by byte.
+struct Frame(Vec<u8>);
+
+impl ser_flavors::Flavor for Frame {
+    type Output = Vec<u8>;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
 }
 
 /// Reads a message that is all of `bytes`, with a meter.
