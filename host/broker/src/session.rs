@@ -126,12 +126,18 @@ impl Session {
         self.check(call).map_err(|reason| self.deny(call, &reason))
     }
 
-    /// A refusal, on record.
+    /// A refusal of something that no honest connector asks, on record. In step 4 it ends the step.
     fn deny(&self, call: &Call, reason: &str) -> Fault {
+        let fault = self.turn_down(call, reason);
+        locked(&self.refusal).get_or_insert_with(|| fault.clone());
+        fault
+    }
+
+    /// A call that is not sent, on record: also one with a value that the change in hand has and the target cannot take.
+    fn turn_down(&self, call: &Call, reason: &str) -> Fault {
         self.denied.fetch_add(1, Ordering::Relaxed);
         let (slot, entry) = (text::excerpt(&call.slot, 64), text::excerpt(&call.entry, 64));
         let fault = Fault::denied(format!("{slot}.{entry}: {reason}"));
-        locked(&self.refusal).get_or_insert_with(|| fault.clone());
         let denied = Event::Denied { place: self.place.clone(), slot, entry, reason: reason.to_owned() };
         self.record(&denied).map_or_else(|unrecorded| unrecorded, |()| fault)
     }

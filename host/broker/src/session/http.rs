@@ -40,7 +40,7 @@ impl Session {
         };
         let arguments =
             self.captured.put_in(call, |_| false).map_err(|fault| self.deny(call, fault.message.as_str()))?;
-        let request = route.build(&arguments).map_err(|error| self.deny(call, &error.to_string()))?;
+        let request = route.build(&arguments).map_err(|error| self.turn_down(call, &error.to_string()))?;
         let headers: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         let bytes = (request.target.len() + headers + request.body.as_ref().map_or(0, Vec::len)) as u64;
         if mode == Mode::Read {

@@ -48,7 +48,7 @@ impl Session {
             let own = slot.grant.write.as_ref().map(|login| login.user.as_str());
             as_role = warranted.grantor.filter(|grantor| statement.as_grantor && Some(grantor.as_str()) != own);
         }
-        let mut request = statement.build(&arguments).map_err(|error| self.deny(call, &error.to_string()))?;
+        let mut request = statement.build(&arguments).map_err(|error| self.turn_down(call, &error.to_string()))?;
         request.as_role = as_role;
         let bytes = size(&request);
         if mode == Mode::Read {
