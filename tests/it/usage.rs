@@ -46,6 +46,8 @@ fn watched(destination: &str) -> Watched {
         "grant pg_monitor to raito_log; grant pg_read_all_stats to raito_counters;
         grant execute on function pg_read_binary_file(text, bigint, bigint, boolean) to raito_log",
     );
+    // The passwords stand in the statements that made the roles, and no answer may hold a secret.
+    server.sql("shop", "select pg_stat_statements_reset()");
     let place = |slot: &str, grant: &str| {
         let target = postgresql_target(&server, "shop, crm", "");
         let more = format!(
