@@ -7,6 +7,7 @@ mod support;
 mod access;
 mod changes;
 mod changes_random;
+mod conformance;
 mod demo;
 mod hostile;
 mod hostile_changes;
