@@ -22,7 +22,8 @@ fn suite(place: &Place, name: &str, scenario: &Path) -> (Option<i32>, Vec<Value>
 fn checks(report: &Value, outcome: &str) -> Vec<String> {
     let all = report["report"]["checks"].as_array().expect("checks");
     let of = all.iter().filter(|check| check["outcome"] == outcome);
-    of.map(|check| format!("{} {}", check["step"].as_str().expect("a step"), check["name"].as_str().expect("a name"))).collect()
+    of.map(|check| format!("{} {}", check["step"].as_str().expect("a step"), check["name"].as_str().expect("a name")))
+        .collect()
 }
 
 #[test]
@@ -43,6 +44,7 @@ fn the_demo_connector_conforms_to_the_scenario_beside_it() {
             assert!(tried.contains(&format!("{step} {check}")), "{step} {check} is not in {tried:?}");
         }
     }
+    assert!(tried.contains(&"identity-store resumes".to_owned()), "its pages say where to go on: {tried:?}");
 }
 
 #[test]

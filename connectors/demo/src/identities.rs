@@ -33,8 +33,22 @@ pub(crate) struct Identities {
 }
 
 impl Identities {
-    pub(crate) fn new(context: &Context) -> Self {
-        Self { people: List::new("people", context), groups: List::new("groups", context) }
+    pub(crate) fn new(context: &Context) -> Result<Self, Fault> {
+        let (people, groups) = (List::new("people", context), List::new("groups", context));
+        match context.resume.as_deref().and_then(|token| token.split_once(' ')) {
+            None => Ok(Self { people, groups }),
+            Some(("people", place)) => Ok(Self { people: people.from(place)?, groups }),
+            Some((_, place)) => Ok(Self { people: people.ended(), groups: groups.from(place)? }),
+        }
+    }
+
+    /// Where another reader goes on behind the page that was just given; none behind the last.
+    fn resume(&self) -> Option<String> {
+        match (self.people.is_ended(), self.groups.is_ended()) {
+            (false, _) => Some(format!("people {}", self.people.place())),
+            (true, false) => Some(format!("groups {}", self.groups.place())),
+            (true, true) => None,
+        }
     }
 }
 
@@ -46,6 +60,7 @@ impl Pages for Identities {
         if let Some(listed) = self.people.next::<Person>()? {
             page.users = listed.items.into_iter().map(user).collect();
             page.gaps.extend(listed.gap);
+            page.resume = self.resume();
             return Ok(Some(page));
         }
         let Some(listed) = self.groups.next::<GroupIn>()? else { return Ok(None) };
@@ -56,6 +71,7 @@ impl Pages for Identities {
             page.groups.push(group(given));
         }
         page.gaps.extend(listed.gap);
+        page.resume = self.resume();
         Ok(Some(page))
     }
 }

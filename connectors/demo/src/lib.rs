@@ -20,7 +20,7 @@ impl identity_store::Guest for Demo {
     type Reader = Reader<identity_store::Page>;
 
     fn open(context: Context) -> Result<identity_store::Reader, Fault> {
-        Ok(identity_store::Reader::new(Reader::new(identities::Identities::new(&context))))
+        Ok(identity_store::Reader::new(Reader::new(identities::Identities::new(&context)?)))
     }
 }
 

@@ -42,6 +42,34 @@ impl List {
         self
     }
 
+    /// Nothing more of it.
+    pub(crate) fn ended(mut self) -> Self {
+        self.ended = true;
+        self
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Where another reader of the same run goes on: how many came, how many were announced, and the cursor.
+    pub(crate) fn place(&self) -> String {
+        let total = self.total.map(|total| total.to_string()).unwrap_or_default();
+        format!("{} {total} {}", self.read, self.after.as_deref().unwrap_or_default())
+    }
+
+    /// The list from such a place on.
+    pub(crate) fn from(mut self, place: &str) -> Result<Self, Fault> {
+        let wrong = || fault(FaultKind::Internal, format!("{place:?} is no place of a list"));
+        let mut parts = place.splitn(3, ' ');
+        let mut part = || parts.next().ok_or_else(wrong);
+        let (read, total, after) = (part()?, part()?, part()?);
+        self.read = read.parse().map_err(|_| wrong())?;
+        self.total = if total.is_empty() { None } else { Some(total.parse().map_err(|_| wrong())?) };
+        self.after = (!after.is_empty()).then(|| after.to_owned());
+        Ok(self)
+    }
+
     /// The next page; none at the end.
     pub(crate) fn next<T: DeserializeOwned>(&mut self) -> Result<Option<Listed<T>>, Fault> {
         if self.ended {
@@ -84,6 +112,25 @@ mod tests {
         assert!(missing("tables", None, 3).is_none());
         let gap = missing("tables", Some(10), 9).expect("one is missing");
         assert_eq!((gap.scope, gap.reason.as_str()), (None, "tables: 10 were announced and 9 came"));
+    }
+
+    #[test]
+    fn a_list_goes_on_at_its_place() {
+        let list = List {
+            entry: "people",
+            limit: 2,
+            since: None,
+            after: Some("a b".into()),
+            total: Some(7),
+            read: 4,
+            ended: false,
+        };
+        let begun = || List { after: None, total: None, read: 0, ..list };
+        let again = begun().from(&list.place()).expect("a place");
+        assert_eq!((again.after.as_deref(), again.total, again.read), (Some("a b"), Some(7), 4));
+        let start = begun().from(&begun().place()).expect("a place");
+        assert_eq!((start.after, start.total, start.read), (None, None, 0));
+        assert!(begun().from("4 7").is_err() && begun().from("x  ").is_err());
     }
 
     #[test]

@@ -17,6 +17,6 @@ mod scenario;
 mod suite;
 
 pub use recorder::Recorder;
-pub use report::{Check, Outcome, Report, StepSummary};
+pub use report::{Check, NotTried, Outcome, Report, StepSummary};
 pub use scenario::{Answer, Body, Bound, Content, Expected, HttpAnswer, Rows, Scenario, ScenarioError};
 pub use suite::{Subject, run};

@@ -60,7 +60,17 @@ pub struct Report {
     /// Read entries of the manifest that no step used, as `slot.entry`: what nobody needs should not be asked for.
     pub unused: Vec<String>,
     /// Steps that the connector exports and that were not tried, with the reason.
-    pub not_tried: Vec<(Step, &'static str)>,
+    pub not_tried: Vec<NotTried>,
+}
+
+/// A step that was not tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct NotTried {
+    /// The step.
+    pub step: Step,
+    /// Why not.
+    pub reason: &'static str,
 }
 
 impl Report {

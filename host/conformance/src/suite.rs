@@ -12,7 +12,7 @@ use raito_core::vocabulary::Mode;
 use crate::probes::{self, Probed};
 use crate::reading::{Breaks, Plan, Read, read};
 use crate::replay::{Passed, Replay, Script};
-use crate::report::{Check, Outcome, Report, StepSummary};
+use crate::report::{Check, NotTried, Outcome, Report, StepSummary};
 use crate::scenario::{Expected, Scenario, ScenarioError};
 
 /// A connector, and what is known of it before it runs.
@@ -41,7 +41,7 @@ pub async fn run(subject: &Subject<'_>, scenario: Scenario) -> Result<Report, Sc
     let mut description: Option<Description> = None;
     for step in Step::ALL.into_iter().filter(|step| subject.steps.contains(step)) {
         if let Some(reason) = left_out(step, &scenario, description.is_some()) {
-            report.not_tried.push((step, reason));
+            report.not_tried.push(NotTried { step, reason });
             continue;
         }
         let plan = Plan {

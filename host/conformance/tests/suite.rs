@@ -268,7 +268,7 @@ fn a_sound_connector_conforms() {
     let step = &report.steps[0];
     assert_eq!((step.records, step.pages, step.largest_page, step.calls), (7, 4, 2, 4));
     assert_eq!(report.unused, ["http.api.never"], "the write entry is no read entry, and the other is used");
-    assert_eq!(report.not_tried[0].0, Step::AccessToTarget);
+    assert_eq!(report.not_tried[0].step, Step::AccessToTarget);
 }
 
 #[test]

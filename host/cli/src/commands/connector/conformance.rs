@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use raito_conformance::{Check, Outcome, Report, Scenario, StepSummary, Subject, run as run_suite};
+use raito_conformance::{Check, NotTried, Outcome, Report, Scenario, StepSummary, Subject, run as run_suite};
 use raito_core::capability::exported_step;
 use raito_core::limits;
 use raito_core::step::Step;
@@ -90,7 +90,7 @@ fn lines(report: &Report) -> Vec<String> {
         lines.push(step_line(step));
         report.checks.iter().filter(|check| check.step == step.step).for_each(|check| check_lines(check, &mut lines));
     }
-    for (step, reason) in &report.not_tried {
+    for NotTried { step, reason } in &report.not_tried {
         lines.push(format!("  {} {}: not tried: {reason}", step.number(), step.title()));
     }
     if !report.unused.is_empty() {
