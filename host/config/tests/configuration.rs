@@ -58,7 +58,7 @@ targets:
     drift: revert
     break-glass: [postgres, oncall]
     send: { email: hash, display-name: keep, query-text: drop }
-    thresholds: { remove-percent: 10, remove-count: 5 }
+    thresholds: { remove-percent: 10, remove-count: 5, drop-count: 7 }
 "#;
 
 fn variable(name: &str) -> Option<String> {
@@ -85,6 +85,7 @@ fn everything_that_can_be_written_is_read() {
     let Grant::Http(http) = &target.grants[&SlotName::parse("http.api").expect("a slot")] else { panic!("http") };
     let secret = |name: &str| http.secrets.iter().find(|(known, _)| known.as_str() == name).map(|(_, found)| found);
     assert!(matches!(secret("token"), Some(Credential::Secret(SecretSource::Command(words))) if words.len() == 3));
+    assert_eq!((target.thresholds.remove_percent, target.thresholds.remove_count, target.drop_count), (10, 5, 7));
     let Some(Credential::ClientCredentials(client)) = secret("client") else { panic!("{http:?}") };
     assert!(matches!(&client.proof, ClientProof::Post(SecretSource::Env(name)) if name == "CLIENT_SECRET"));
     assert_eq!(client.endpoint.url.to_string(), "https://login.example.org/oauth2/token");
