@@ -22,7 +22,7 @@ pub(crate) fn managed(writer: &str) -> Managed {
     managed_on(SYSTEM, writer)
 }
 
-fn managed_on(version: Version, writer: &str) -> Managed {
+pub(crate) fn managed_on(version: Version, writer: &str) -> Managed {
     let server = Postgres::start_version(version, LOGGED, ONLY_TLS);
     server.sql("postgres", "create database shop; create database crm");
     server.sql("postgres", &format!("create role {WRITER} login {writer} password '{PASSWORD}'"));
@@ -90,6 +90,14 @@ impl Managed {
         let path = format!("/sources/shop/internal-access-controls/{id}");
         self.place.write("body.json", draft.to_string());
         self.place.raito(&["cloud", "put", &path, "body.json", "--version", &version.to_string()]).exits(0);
+    }
+
+    /// Wants it gone, and gives its path in the cloud.
+    pub(crate) fn delete(&self, id: &str) -> String {
+        let version = self.internal(id)["version"].to_string();
+        let path = format!("/sources/shop/internal-access-controls/{id}");
+        self.place.raito(&["cloud", "delete", &path, "--version", &version]).exits(0);
+        path
     }
 
     fn internal(&self, id: &str) -> Value {
@@ -330,9 +338,7 @@ fn a_role_is_deleted_item_by_item_and_only_when_it_owns_nothing() {
         "shop",
         "create table sales.own (id bigint); insert into sales.own values (1); alter table sales.own owner to revenue",
     );
-    let version = managed.internal(&id)["version"].to_string();
-    let path = format!("/sources/shop/internal-access-controls/{id}");
-    managed.place.raito(&["cloud", "delete", &path, "--version", &version]).exits(0);
+    let path = managed.delete(&id);
     let sent = managed.written().len();
     managed.place.raito(&["run", "--quiet"]).exits(1).says(&["has 1 of its own", "OWNERSHIP on table shop.sales.own"]);
     assert_eq!(managed.written().len(), sent);

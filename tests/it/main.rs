@@ -6,6 +6,7 @@ mod support;
 
 mod access;
 mod changes;
+mod changes_policies;
 mod changes_random;
 mod conformance;
 mod demo;

@@ -9,6 +9,7 @@ use raito_sdk::{Call, Context, Fault, FaultKind, fault, sql};
 
 use crate::cluster::{Cluster, places};
 use crate::keyset::{Keyset, Listing, MAIN};
+use crate::rules;
 
 /// The version from which a membership has options of its own, and a grantor that can be named (release notes of 16).
 const WITH_OPTIONS: i64 = 160_000;
@@ -137,6 +138,9 @@ impl Carrier {
 
     /// The calls of one change, each with the database that it is about.
     fn calls(&self, set: &ChangeSet, name: &str, change: &Change) -> Result<Vec<(Option<String>, Call)>, Fault> {
+        if set.kind == "row-policy" {
+            return rules::calls(set, name, change, |id| self.named(id));
+        }
         let of = |entry: &str| Call::new(MAIN, entry).value("r", role(name));
         let one = |call: Call| Ok(vec![(None, call)]);
         match change {

@@ -285,7 +285,13 @@ fn controls() -> Vec<ControlKind> {
         control("attribute", "Role attribute", &["user", "acting-as"]),
         control("database-owner", "Owner of a database", &["access-control"]),
         control("creator", "Creator of an object", &["special"]),
-        control("row-policy", "Row security policy", &["access-control", "special"]),
+        ControlKind {
+            identity: Identity::NamedOnObject,
+            can_create: true,
+            can_rename: true,
+            admits: vec!["access-control".into(), "special".into()],
+            ..control("row-policy", "Row security policy", &["access-control", "special"])
+        },
     ]
 }
 

@@ -14,6 +14,7 @@ mod policies;
 mod privileges;
 mod references;
 mod roles;
+mod rules;
 mod usage;
 mod walk;
 

@@ -43,13 +43,14 @@ pub(crate) fn policy(database: &Database, mut row: SqlRow, all: &Roles) -> (Acce
         kind: String::new(),
         text: row.optional(9),
         check: row.optional(10),
-        commands: commands.iter().map(|command| (*command).to_owned()).collect(),
+        commands: if polcmd == "*" { vec![] } else { commands.iter().map(|command| (*command).to_owned()).collect() },
         columns: vec![],
         arguments: vec![],
         restrictive: restrictive && named.is_some(),
         enabled,
         forced,
     };
+    let is_policy = named.is_some();
     let roles: Vec<i64> = roles.split(',').filter_map(|role| role.parse().ok()).collect();
     let unknown = roles.iter().find(|role| !all.knows(**role)).copied();
     let member = |role: i64| match role {
@@ -61,17 +62,18 @@ pub(crate) fn policy(database: &Database, mut row: SqlRow, all: &Roles) -> (Acce
     };
     let (id, actual_name, shown) = match named {
         Some(policy) => (policy_id(database.oid, oid), policy.clone(), format!("{policy} on {schema}.{name}")),
-        None => (
-            format!("{}/row-security", relation_id(database.oid, table)),
-            name.clone(),
-            format!("row security of {schema}.{name}"),
-        ),
+        None => {
+            let shown = format!("row security of {schema}.{name}");
+            (format!("{}/row-security", relation_id(database.oid, table)), shown.clone(), shown)
+        }
     };
     let control = AccessControl {
         actual_name,
         who: roles.into_iter().filter(|role| all.knows(*role)).map(member).collect(),
         what: vec![what],
         policy: Some(rule),
+        description: row.text(13),
+        internalizable: is_policy,
         ..bare(id, shown, "row-policy", Action::Filter)
     };
     (control, unknown.map(unknown_role))
@@ -81,7 +83,7 @@ pub(crate) fn policy(database: &Database, mut row: SqlRow, all: &Roles) -> (Acce
 mod tests {
     use super::*;
 
-    fn read(cells: [Option<&str>; 13]) -> (AccessControl, Option<Gap>) {
+    fn read(cells: [Option<&str>; 14]) -> (AccessControl, Option<Gap>) {
         let database = Database { at: None, oid: 5, name: "shop".into() };
         let row = SqlRow::new(cells.iter().map(|cell| cell.map(str::to_owned)).collect());
         policy(&database, row, &Roles::of(&[0, 7]))
@@ -103,7 +105,9 @@ mod tests {
             None,
             Some("true"),
             Some("false"),
+            Some("what the office sees"),
         ]);
+        assert_eq!((control.description.as_str(), control.internalizable), ("what the office sees", true));
         assert_eq!((control.external_id.as_str(), control.name.as_str()), ("d5/p40", "eu_only on sales.orders"));
         assert_eq!((control.who[0].id.as_str(), control.what[0].permissions.len()), ("7", 1));
         let rule = control.policy.expect("a rule");
@@ -130,8 +134,9 @@ mod tests {
             None,
             Some("true"),
             Some("true"),
+            Some(""),
         ]);
-        assert_eq!(control.external_id, "d5/r20/row-security");
+        assert_eq!((control.external_id.as_str(), control.internalizable), ("d5/r20/row-security", false));
         assert!(control.who.is_empty());
         let rule = control.policy.expect("a rule");
         assert!(rule.forced && !rule.restrictive && rule.commands.len() == 4);
@@ -153,9 +158,10 @@ mod tests {
             None,
             Some("true"),
             Some("false"),
+            Some(""),
         ]);
         assert_eq!((control.who.len(), control.who[0].kind), (1, MemberKind::Special));
-        assert!(control.policy.is_some_and(|rule| rule.restrictive));
+        assert!(control.policy.is_some_and(|rule| rule.restrictive && rule.commands.is_empty()));
         assert_eq!(gap.and_then(|gap| gap.scope).as_deref(), Some("9"));
     }
 }

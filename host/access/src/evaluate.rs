@@ -13,7 +13,7 @@ use raito_core::decide::{Decision, Protected, Situation, decide};
 use raito_core::exchange::Desired;
 use raito_core::grant::Drift;
 use raito_core::marker::Master;
-use raito_core::record::{AccessControl, Action, ControlKind, Identity, Policy};
+use raito_core::record::{AccessControl, Action, ControlKind, Policy};
 use raito_core::text::{ExternalId, Kind, Name, TargetName};
 
 use crate::code::Code;
@@ -75,7 +75,7 @@ pub fn evaluate(question: &Question<'_>) -> Evaluation {
     let kinds: Vec<Option<&ControlKind>> = entries.iter().map(|entry| work.resolver.kind_of(entry)).collect();
     let both: Vec<(&Entry, &ControlKind)> =
         entries.iter().zip(kinds).filter_map(|(entry, kind)| Some((*entry, kind?))).collect();
-    let (named, lists): (Vec<_>, Vec<_>) = both.into_iter().partition(|(_, kind)| kind.identity == Identity::Named);
+    let (named, lists): (Vec<_>, Vec<_>) = both.into_iter().partition(|(_, kind)| !kind.identity.is_list());
     work.named(&named);
     work.lists(&lists);
     let Work { resolver, mut evaluation, .. } = work;

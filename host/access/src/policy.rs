@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use raito_core::expansion::Snapshot;
-use raito_core::record::{AccessControl, Action, DataObject, Identity};
+use raito_core::record::{AccessControl, Action, DataObject};
 use raito_core::text::{ExternalId, Name};
 
 use crate::document::{Entry, Guardrail, Purpose, Rule, Severity, Spot, WhoName};
@@ -76,7 +76,7 @@ fn no_direct_users(question: &Question<'_>) -> Vec<Found> {
     let mut all = Vec::new();
     for entry in entries(question).filter(|entry| entry.purpose == Purpose::Grant && !entry.what.is_empty()) {
         let kind = entry.kind.as_ref().and_then(|kind| description.control_kind(kind));
-        let is_list = kind.is_some_and(|kind| kind.identity != Identity::Named);
+        let is_list = kind.is_some_and(|kind| kind.identity.is_list());
         let mut on_name = question.catalogue.controls.kept().filter(|control| control.actual_name == entry.name);
         if on_name.any(is_own) {
             all.push(Found {

@@ -9,6 +9,7 @@ mod bundle;
 mod drift;
 mod lists;
 mod named;
+mod rule;
 
 use std::collections::BTreeSet;
 

@@ -97,7 +97,7 @@ pub fn insert(facts: &mut FactSet, fact: Fact, options: Options) {
 /// Adds all facts of an access control. `id` names it in this comparison, where it is a named one.
 pub fn insert_control(facts: &mut FactSet, id: &Name, control: &AccessControl, identity: Identity) {
     match identity {
-        Identity::Named => {
+        Identity::Named | Identity::NamedOnObject => {
             for member in &control.who {
                 let fact = Fact::Member { control: id.clone(), kind: member.kind, id: member.id.clone() };
                 insert(facts, fact, member_options(member));

@@ -117,11 +117,14 @@ impl Reading {
     }
 }
 
+/// Kind and technical name, and the object where the name is its own there only.
+type Called = (Kind, Name, Option<ObjectRef>);
+
 /// The access controls of a read: all of them by name, and those that are asked for whole.
 #[derive(Debug, Default)]
 pub struct AccessReading {
-    /// Every control, by kind and technical name.
-    names: BTreeMap<(Kind, Name), ExternalId>,
+    /// Every control, by what makes its name its own.
+    names: BTreeMap<Called, ExternalId>,
     /// The controls that are kept whole.
     kept: BTreeMap<ExternalId, AccessControl>,
 }
@@ -142,7 +145,10 @@ impl AccessReading {
             let within = |bad: BadRecord| bad.within(format!("access-controls[{index}]"));
             reading.once("access-control", &control.external_id).map_err(within)?;
             conforms(control, description).map_err(within)?;
-            self.names.insert((control.kind.clone(), control.actual_name.clone()), control.external_id.clone());
+            let kind = description.control_kind(&control.kind);
+            let object = kind.and_then(|kind| kind.object_of(control)).cloned();
+            let called = (control.kind.clone(), control.actual_name.clone(), object);
+            self.names.insert(called, control.external_id.clone());
             if keep(control) {
                 self.kept.insert(control.external_id.clone(), control.clone());
             }
@@ -177,14 +183,15 @@ impl AccessReading {
 /// The access controls of a whole read.
 #[derive(Debug, Default, Clone)]
 pub struct AccessControls {
-    names: BTreeMap<(Kind, Name), ExternalId>,
+    names: BTreeMap<Called, ExternalId>,
     kept: BTreeMap<ExternalId, AccessControl>,
 }
 
 impl AccessControls {
-    /// The external id of the control of this kind with this technical name.
-    pub fn id_of(&self, kind: &Kind, actual_name: &Name) -> Option<&ExternalId> {
-        self.names.get(&(kind.clone(), actual_name.clone()))
+    /// The external id of the control of this kind with this technical name; on this object, where the kind's names are an
+    /// object's own (`ControlKind::object_of`).
+    pub fn id_of(&self, kind: &Kind, actual_name: &Name, object: Option<&ObjectRef>) -> Option<&ExternalId> {
+        self.names.get(&(kind.clone(), actual_name.clone(), object.cloned()))
     }
 
     /// The control with this external id, where it was kept.
@@ -199,7 +206,7 @@ impl AccessControls {
 
     /// Kind, technical name and external id of every control of the read.
     pub fn all(&self) -> impl Iterator<Item = (&Kind, &Name, &ExternalId)> {
-        self.names.iter().map(|((kind, name), id)| (kind, name, id))
+        self.names.iter().map(|((kind, name, _), id)| (kind, name, id))
     }
 
     /// All controls that were kept.

@@ -14,8 +14,8 @@ pub use saying::Names;
 use self::said::{Said, SaidLine, read};
 use self::saying::{Called, Saying};
 use crate::call::{Argument, Value};
-use crate::record::ChangeSet;
-use crate::text::Kind;
+use crate::record::{ChangeSet, Policy};
+use crate::text::{ExternalId, Kind};
 use crate::vocabulary::{Does, Origin, Placeholder, PlaceholderType};
 
 /// A write entry, as far as the comparison needs it.
@@ -25,6 +25,8 @@ pub struct WriteEntry<'e> {
     pub does: Does,
     /// The kinds of objects that it is about; empty for any.
     pub on: &'e [Kind],
+    /// The special member that its text names.
+    pub member: Option<&'e ExternalId>,
     /// Its placeholders.
     pub placeholders: Vec<&'e Placeholder>,
     /// The database that it is sent to, where it is a statement. The first part of an object's path is its database.
@@ -34,12 +36,14 @@ pub struct WriteEntry<'e> {
 impl WriteEntry<'_> {
     /// Whether a placeholder, or one within items, has this origin.
     fn names(&self, origin: Origin) -> bool {
-        self.placeholders.iter().any(|placeholder| match &placeholder.kind {
-            PlaceholderType::Items(template) => {
-                template.placeholders().iter().any(|inner| inner.origin == Some(origin))
-            }
-            _ => placeholder.origin == Some(origin),
-        })
+        let in_text = origin == Origin::Member && self.member.is_some();
+        in_text
+            || self.placeholders.iter().any(|placeholder| match &placeholder.kind {
+                PlaceholderType::Items(template) => {
+                    template.placeholders().iter().any(|inner| inner.origin == Some(origin))
+                }
+                _ => placeholder.origin == Some(origin),
+            })
     }
 
     /// Whether the host puts in the value of a placeholder, because it is SQL.
@@ -102,7 +106,8 @@ impl Warrants {
             found.push(*at);
         }
         let Some(first) = found.first().map(|at| &self.sayings[*at]) else { return Err("it says nothing".into()) };
-        if call.is_list {
+        let is_rule = entry.does == Does::SetPolicy && entry.names(Origin::Member);
+        if call.is_list || is_rule {
             let is_whole = |(_, saying): &(usize, &Saying)| {
                 saying.set == first.set && saying.does == Some(entry.does) && saying.object == first.object
             };
@@ -153,8 +158,20 @@ impl Saying {
         about
             && under_version
             && (!entry.names(Origin::Member) || says_member == self.member.is_some())
+            && (entry.database.is_none() || self.policy.as_ref().is_none_or(|policy| self.rule_fits(policy, entry)))
             && self.flags_fit(line, entry)
             && line.iter().all(|(origin, said)| self.part_fits(*origin, said, entry.database.is_some(), set_of))
+    }
+
+    /// Whether a statement says all of a rule: one that leaves a part of it out would put another rule in place.
+    fn rule_fits(&self, policy: &Policy, entry: &WriteEntry<'_>) -> bool {
+        let said_where_new = |origin: Origin, is_usual: bool| !self.creates || is_usual || entry.names(origin);
+        entry.names(Origin::Control)
+            && entry.names(Origin::Policy) == policy.text.is_some()
+            && entry.names(Origin::Check) == policy.check.is_some()
+            && entry.names(Origin::Member) == self.member.is_some()
+            && said_where_new(Origin::Command, policy.commands.is_empty())
+            && said_where_new(Origin::Restrictive, !policy.restrictive)
     }
 
     fn part_fits(&self, origin: Origin, said: &Said, in_sql: bool, set_of: &impl Fn(&str) -> Option<usize>) -> bool {
@@ -168,7 +185,10 @@ impl Saying {
                 _ => said.text().is_some_and(|text| self.control.is(text, in_sql)),
             },
             Origin::Name => equals(&self.name),
-            Origin::Member => calls(&self.member),
+            Origin::Member => match said {
+                Said::Special(id) => self.member.as_ref().is_some_and(|member| member.is_special(id)),
+                _ => calls(&self.member),
+            },
             Origin::Permission => equals(&self.permission),
             Origin::Description => equals(&self.description),
             Origin::Version => equals(&self.version),
@@ -186,6 +206,16 @@ impl Saying {
                 });
                 said.is_one_of(&words.unwrap_or_default())
             }
+            Origin::Command => {
+                said.text().zip(self.policy.as_ref()).is_some_and(|(word, policy)| match policy.commands.as_slice() {
+                    [] => word == "ALL",
+                    commands => commands.len() == 1 && commands[0].as_str() == word,
+                })
+            }
+            Origin::Restrictive => said
+                .text()
+                .zip(self.policy.as_ref())
+                .is_some_and(|(word, policy)| word == if policy.restrictive { "RESTRICTIVE" } else { "PERMISSIVE" }),
             // Objects and flags were compared as a whole; the others are never given.
             Origin::Object | Origin::MayPassOn | Origin::Inherits | Origin::Assumable => true,
             Origin::Check | Origin::Signature => false,
@@ -255,6 +285,7 @@ fn shown(does: Does, line: &SaidLine) -> String {
         let text = match said {
             Said::Text(text) | Said::Token(text) => text.clone(),
             Said::Path(path) => path.join("."),
+            Said::Special(id) => id.to_string(),
         };
         format!("{origin} {}", crate::text::excerpt(&text, 80))
     };

@@ -35,7 +35,8 @@ fn description() -> Description {
         "specials": [],
         "kinds": [kind("schema", &["USAGE"], &["table"]), kind("table", &["SELECT", "INSERT"], &["column"]),
                   kind("view", &["SELECT", "INSERT"], &[]), kind("sequence", &["SELECT"], &[]), kind("column", &["SELECT"], &[])],
-        "controls": [control("role", "named"), control("list", "per-object-permission"), control("mask", "per-object")],
+        "controls": [control("role", "named"), control("list", "per-object-permission"), control("mask", "per-object"),
+                     control("policy", "named-on-object")],
     }))
 }
 
@@ -193,4 +194,99 @@ fn a_mask_of_somebody_else_stays_whoever_once_wanted_one_there() {
     let moved: Desired = record(json!({ "id": "d", "control": mask("d", "y"), "applied": ours }));
     let case = Case::new(vec![moved], &[&ours]);
     assert_eq!(case.lines(), ["clear its rule", "set its rule"]);
+}
+
+/// A policy of a table as the target has it, with these members.
+fn policy(id: &str, name: &str, table: &str, members: &[&str], text: &str) -> Value {
+    let who: Vec<Value> = members
+        .iter()
+        .map(|id| json!({ "kind": "access-control", "id": id, "inherits": true, "assumable": false }))
+        .collect();
+    held(
+        id,
+        name,
+        json!({ "kind": "policy", "action": "filter", "who": who, "what": [on("table", &["s", table], &["SELECT"])],
+                "policy": { "text": text, "commands": ["SELECT"], "enabled": true } }),
+    )
+}
+
+#[test]
+fn a_rule_is_created_with_its_members_and_its_name_is_its_own_on_its_object_only() {
+    let there = policy("1", "eu", "other", &["7"], "true");
+    let draft = policy("0", "eu", "a", &["7", "8"], "region = 'eu'");
+    let mut new = wanted(&draft, None, json!({}));
+    new.external_id = None;
+    let decision = Case::new(vec![new.clone()], &[&there]).decide();
+    assert_eq!(decision.refused, []);
+    let [set] = decision.sets.as_slice() else { panic!("{decision:?}") };
+    assert!(matches!(set.changes.as_slice(), [Change::Create(_), Change::SetPolicy(_)]), "{set:?}");
+    assert_eq!(set.object.as_ref().map(ToString::to_string).as_deref(), Some("table s.a"));
+    assert_eq!(set.entries.as_ref().map(Vec::len), Some(2), "its members are said as a whole");
+    let same = policy("2", "eu", "a", &["9"], "true");
+    let decision = Case::new(vec![new.clone()], &[&there, &same]).decide();
+    assert!(decision.refused[0].1.contains("belongs to 2"), "{decision:?}");
+    new.control.who.clear();
+    let decision = Case::new(vec![new], &[]).decide();
+    assert!(decision.refused[0].1.contains("would have no member"), "{decision:?}");
+}
+
+#[test]
+fn a_rule_is_changed_as_a_whole_and_only_in_what_can_be_changed() {
+    let now = policy("1", "eu", "a", &["7", "8"], "(region = 'eu'::text)");
+    let rule = |text: &str| json!({ "policy": { "text": text, "commands": ["SELECT"], "enabled": true } });
+    let decide = |last: Option<&Value>, change: Value, drift| {
+        let mut case = Case::new(vec![wanted(&now, last, change)], &[&now]);
+        case.drift = drift;
+        case.decide()
+    };
+    let members = |decision: &Decision| -> Vec<String> {
+        let entries = decision.sets.iter().flat_map(|set| set.entries.clone().unwrap_or_default());
+        entries.map(|entry| entry.member.id.to_string()).collect()
+    };
+    // The target writes it in its own words.
+    let decision = decide(Some(&now), rule("region = 'eu'"), Drift::Report);
+    assert_eq!((decision.sets.len(), decision.in_sync.len()), (0, 1), "{decision:?}");
+    let decision = decide(Some(&now), rule("region = 'us'"), Drift::Report);
+    assert_eq!((members(&decision), decision.drift.len()), (vec!["7".to_owned(), "8".to_owned()], 0));
+    // One member less, one more: the statement has all that are left.
+    let who: Vec<Value> = ["8", "9"]
+        .map(|id| json!({ "kind": "access-control", "id": id, "inherits": true, "assumable": false }))
+        .to_vec();
+    let decision = decide(Some(&now), json!({ "who": who }), Drift::Report);
+    assert_eq!((members(&decision), decision.removes), (vec!["8".to_owned(), "9".to_owned()], 1));
+    // Somebody else wrote the rule and took a member: that stays, or is taken back.
+    let last = policy("1", "eu", "a", &["7", "8", "9"], "(region = 'us'::text)");
+    let wish = json!({ "who": last["who"], "policy": last["policy"] });
+    let left = decide(Some(&last), wish.clone(), Drift::Report);
+    let kinds: Vec<DriftKind> = left.drift.iter().map(|(_, item)| item.kind).collect();
+    assert_eq!((left.sets.len(), kinds), (0, vec![DriftKind::MemberRemoved, DriftKind::Policy]), "{left:?}");
+    let reverted = decide(Some(&last), wish, Drift::Revert);
+    assert_eq!(members(&reverted), ["7", "8", "9"]);
+    let [Change::SetPolicy(set)] = reverted.sets[0].changes.as_slice() else { panic!("{reverted:?}") };
+    assert_eq!(set.text.as_ref().map(|text| text.as_str()), Some("(region = 'us'::text)"));
+    for (change, because) in [
+        (json!({ "policy": { "text": "true", "commands": [], "enabled": true } }), "cannot be changed"),
+        (
+            json!({ "policy": { "text": "true", "commands": ["SELECT"], "enabled": true, "restrictive": true } }),
+            "cannot be",
+        ),
+        (json!({ "policy": { "check": "true", "commands": ["SELECT"], "enabled": true } }), "cannot be taken away"),
+        (json!({ "what": [on("table", &["s", "b"], &["SELECT"])] }), "cannot move to table s.b"),
+        (json!({ "who": [] }), "would have no member"),
+    ] {
+        let decision = decide(Some(&now), change, Drift::Report);
+        assert!(decision.sets.is_empty() && decision.refused[0].1.contains(because), "{because}: {decision:?}");
+    }
+}
+
+#[test]
+fn a_rule_that_its_object_does_not_apply_is_said_and_nothing_switches_that_on() {
+    let mut now = policy("1", "eu", "a", &["7"], "true");
+    now["policy"]["enabled"] = false.into();
+    let rule = json!({ "policy": { "text": "true", "commands": ["SELECT"], "enabled": true } });
+    let decision = Case::new(vec![wanted(&now, Some(&now), rule)], &[&now]).decide();
+    assert!(decision.sets.is_empty() && decision.refused[0].1.contains("does not apply its rules"), "{decision:?}");
+    let gone = Desired { delete: true, ..wanted(&now, Some(&now), json!({})) };
+    let decision = Case::new(vec![gone], &[&now]).decide();
+    assert_eq!(decision.sets[0].changes, [Change::Delete], "it goes with all that it is");
 }

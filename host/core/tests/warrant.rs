@@ -147,6 +147,7 @@ fn check(all: &[(String, Statement)], warrants: &Warrants, said: &Said) -> Resul
     let written = WriteEntry {
         does: statement.does.ok_or("it does nothing")?,
         on: &statement.on,
+        member: statement.member.as_ref(),
         placeholders: statement.placeholders(),
         database: Some(at),
     };
@@ -278,7 +279,8 @@ fn what_a_call_leaves_out_is_not_said() {
     let warrants = Warrants::of(&[set], &names());
     let said = |arguments: &[Argument]| {
         let does = route.does.expect("it writes");
-        let entry = WriteEntry { does, on: &route.on, placeholders: route.placeholders(), database: None };
+        let entry =
+            WriteEntry { does, on: &route.on, member: None, placeholders: route.placeholders(), database: None };
         warrants.check(&entry, arguments, |_| None, &mut Used::default())
     };
     let text = |text: &str| Value::Text(text.to_owned());
@@ -312,4 +314,82 @@ fn a_call_that_says_very_much_is_refused_before_it_is_spelled_out() {
         ],
     );
     assert_eq!(check(&all, &warrants, &said), Err("it says too much at once".to_owned()));
+}
+
+/// A policy for two roles that is to be created, and one for everybody that is to show other rows.
+fn policies() -> Warrants {
+    let set = |id: &str, external_id: Option<&str>, name: &str, members: &[(&str, &str)], changes: Vec<Change>| {
+        let entries: Vec<_> = members
+            .iter()
+            .map(|(kind, id)| {
+                json!({ "member": { "kind": kind, "id": id, "inherits": true, "assumable": false }, "permissions": [] })
+            })
+            .collect();
+        ChangeSet {
+            changes,
+            ..record(
+                json!({ "id": id, "external-id": external_id, "actual-name": name, "name": name, "description": "why",
+                "kind": "row-policy", "object": { "kind": "table", "path": ["shop", "sales", "orders"] }, "version": null,
+                "entries": entries, "changes": [] }),
+            )
+        }
+    };
+    let control = record(
+        json!({ "external-id": "new", "name": "eu", "actual-name": "eu", "kind": "row-policy", "action": "filter" }),
+    );
+    let created = json!({ "text": "region = 'eu'", "check": "true", "commands": ["UPDATE"], "restrictive": true, "enabled": true });
+    let shown = json!({ "text": "id > 0", "enabled": true });
+    let roles = [("access-control", "11"), ("access-control", "12")];
+    let sets = [
+        set("p1", None, "eu", &roles, vec![Change::Create(Box::new(control)), Change::SetPolicy(record(created))]),
+        set("p2", Some("d1/p2"), "all", &[("special", "everyone")], vec![Change::SetPolicy(record(shown))]),
+    ];
+    Warrants::of(&sets, &names())
+}
+
+#[test]
+fn a_rule_is_put_in_place_as_a_whole_or_not_at_all() {
+    let (all, warrants) = (statements(), policies());
+    let members = |names: &[&str]| Value::Names(names.iter().map(|name| vec![(*name).to_owned()]).collect());
+    let orders = || ("o", name(&["sales", "orders"]));
+    let create = |entry: &str, at: &str, table: Value, kind: &str, command: &str, who: Option<Value>| {
+        let mut arguments = vec![("n", name(&["eu"])), ("o", table), ("v", words(&[kind])), ("c", words(&[command]))];
+        arguments.extend(who.map(|who| ("m", who)));
+        call(entry, at, &arguments)
+    };
+    let both = || Some(members(&["ann", "bob"]));
+    let table = || name(&["sales", "orders"]);
+    let right = create("create-policy-checked", "shop", table(), "RESTRICTIVE", "UPDATE", both());
+    let warranted = check(&all, &warrants, &right).expect("it is what was decided");
+    let put_in: Vec<&Value> = warranted.spliced.iter().map(|argument| &argument.value).collect();
+    assert_eq!(put_in, [&Value::Free("region = 'eu'".into()), &Value::Free("true".into())]);
+    for wrong in [
+        create("create-policy-checked", "shop", table(), "PERMISSIVE", "UPDATE", both()),
+        create("create-policy-checked", "shop", table(), "RESTRICTIVE", "ALL", both()),
+        create("create-policy-checked", "shop", name(&["sales", "people"]), "RESTRICTIVE", "UPDATE", both()),
+        create("create-policy-checked", "crm", table(), "RESTRICTIVE", "UPDATE", both()),
+        create("create-policy-checked", "shop", table(), "RESTRICTIVE", "UPDATE", Some(members(&["ann"]))),
+        create(
+            "create-policy-checked",
+            "shop",
+            table(),
+            "RESTRICTIVE",
+            "UPDATE",
+            Some(members(&["ann", "bob", "carl"])),
+        ),
+        create("create-policy-checked", "shop", table(), "RESTRICTIVE", "UPDATE", Some(members(&["everyone"]))),
+        create("create-policy-checked-for-everybody", "shop", table(), "RESTRICTIVE", "UPDATE", None),
+        // Without the rule for rows that are written, or without that for rows that are shown.
+        create("create-policy", "shop", table(), "RESTRICTIVE", "UPDATE", both()),
+        create("create-policy-written", "shop", table(), "RESTRICTIVE", "UPDATE", both()),
+        call("drop-policy", "shop", &[("n", name(&["eu"])), orders()]),
+        call("drop-policy", "shop", &[("n", name(&["all"])), orders()]),
+        call("alter-policy", "shop", &[("n", name(&["all"])), orders(), ("m", members(&["ann"]))]),
+        call("alter-policy-for-everybody", "shop", &[("n", name(&["others"])), orders()]),
+        call("alter-policy-checked-for-everybody", "shop", &[("n", name(&["all"])), orders()]),
+    ] {
+        assert!(check(&all, &warrants, &wrong).is_err(), "{wrong:?}");
+    }
+    let everybody = call("alter-policy-for-everybody", "shop", &[("n", name(&["all"])), orders()]);
+    assert_eq!(check(&all, &warrants, &everybody).map(|warranted| warranted.set), Ok(1));
 }

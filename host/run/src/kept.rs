@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use raito_core::exchange::Desired;
-use raito_core::record::{AccessControl, Description, Identity, ObjectRef};
+use raito_core::record::{AccessControl, Description, ObjectRef};
 use raito_core::text::{ExternalId, Name};
 
 /// Whether an access control stands for lines on a list of its object, and is no entity of its own.
 pub(crate) fn is_list(description: &Description, control: &AccessControl) -> bool {
-    description.control_kind(&control.kind).is_some_and(|kind| kind.identity != Identity::Named)
+    description.control_kind(&control.kind).is_some_and(|kind| kind.identity.is_list())
 }
 
 /// Which access controls of a read are kept whole.

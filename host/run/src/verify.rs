@@ -79,7 +79,8 @@ fn settle(basis: &Basis<'_>, wanted: &Desired, again: &Read, feedback: &mut Feed
     let is_list = is_list(basis.description, &wanted.control);
     // One that was just made is known by its name only where it carries the marker that it was given.
     let by_name = || {
-        let id = again.controls.id_of(&wanted.control.kind, &wanted.control.actual_name)?;
+        let object = basis.description.control_kind(&wanted.control.kind)?.object_of(&wanted.control);
+        let id = again.controls.id_of(&wanted.control.kind, &wanted.control.actual_name, object)?;
         let held = again.controls.get(id)?;
         marker::is_of(&held.description, &basis.state.master, wanted.id.as_str()).then_some(held)
     };

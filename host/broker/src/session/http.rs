@@ -12,6 +12,7 @@ use raito_core::ports::BoxFuture;
 use raito_core::text::Ident;
 use raito_core::vocabulary::{HttpRequest, Mode, Route};
 
+use super::writing::Written;
 use super::{Admitted, Open, Origin, Session};
 use crate::credential::TokenStage;
 use crate::http::{Answer, Attempt, BodyError, HttpSlot, captures};
@@ -36,7 +37,10 @@ impl Session {
         let route = slot.routes.get(call.entry.as_str()).ok_or_else(|| self.deny(call, "there is no such route"))?;
         let set = match mode {
             Mode::Read => 0,
-            Mode::Write => self.warrant(call, (route.does, &route.on), route.placeholders(), None)?.set,
+            Mode::Write => {
+                let written = Written { does: route.does, on: &route.on, member: None };
+                self.warrant(call, written, route.placeholders(), None)?.set
+            }
         };
         let arguments =
             self.captured.put_in(call, |_| false).map_err(|fault| self.deny(call, fault.message.as_str()))?;

@@ -9,6 +9,7 @@ use raito_core::fault::Fault;
 use raito_core::manifest::SlotName;
 use raito_core::vocabulary::{Mode, PlaceholderType, SqlRequest};
 
+use super::writing::Written;
 use super::{Admitted, Open, Origin, Session};
 use crate::sql::{ReadSession, SqlSlot, WriteSession, size, statements};
 use crate::target::SlotRuntime;
@@ -42,7 +43,8 @@ impl Session {
             self.captured.put_in(call, is_name).map_err(|fault| self.deny(call, fault.message.as_str()))?;
         let (mut as_role, mut set) = (None, 0);
         if mode == Mode::Write {
-            let warranted = self.warrant(call, (statement.does, &statement.on), placeholders, Some(&database))?;
+            let (does, on, member) = (statement.does, &statement.on, statement.member.as_ref());
+            let warranted = self.warrant(call, Written { does, on, member }, placeholders, Some(&database))?;
             set = warranted.set;
             arguments.extend(warranted.spliced);
             let own = slot.grant.write.as_ref().map(|login| login.user.as_str());

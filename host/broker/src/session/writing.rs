@@ -4,11 +4,21 @@ use raito_core::call::Call;
 use raito_core::fault::Fault;
 use raito_core::plan::RecordedCall;
 use raito_core::ports::Writes;
-use raito_core::text::Kind;
+use raito_core::text::{ExternalId, Kind};
 use raito_core::vocabulary::{Does, Placeholder};
 use raito_core::warrant::{Warranted, WriteEntry};
 
 use super::{Session, locked};
+
+/// What a write entry says of itself.
+pub(super) struct Written<'e> {
+    /// What it does.
+    pub(super) does: Option<Does>,
+    /// The kinds of objects that it is about; empty for any.
+    pub(super) on: &'e [Kind],
+    /// The special member that its text names.
+    pub(super) member: Option<&'e ExternalId>,
+}
 
 impl Session {
     /// Whether write calls are recorded instead of sent.
@@ -23,7 +33,7 @@ impl Session {
     pub(super) fn warrant(
         &self,
         call: &Call,
-        entry: (Option<Does>, &[Kind]),
+        entry: Written<'_>,
         placeholders: Vec<&Placeholder>,
         database: Option<&str>,
     ) -> Result<Warranted, Fault> {
@@ -31,9 +41,8 @@ impl Session {
             Writes::Refused => return Err(self.deny(call, "this step only reads")),
             Writes::Recorded(warrants) | Writes::Sent(warrants, _) => warrants,
         };
-        let (does, on) = entry;
-        let does = does.ok_or_else(|| self.deny(call, "its entry does not say what it does"))?;
-        let entry = WriteEntry { does, on, placeholders, database };
+        let does = entry.does.ok_or_else(|| self.deny(call, "its entry does not say what it does"))?;
+        let entry = WriteEntry { does, on: entry.on, member: entry.member, placeholders, database };
         let mut said = locked(&self.said);
         let warranted = warrants.check(&entry, &call.arguments, |token| self.captured.set_of(token), &mut said);
         drop(said);

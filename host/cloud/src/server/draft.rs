@@ -1,7 +1,7 @@
 //! Drafts: what people ask an internal access control to be, checked against what its source has said of itself.
 
 use raito_core::naming::{Alphabet, check};
-use raito_core::record::{AccessControl, Action, Description, Identity, Lock, Member, Policy, Standing, What};
+use raito_core::record::{AccessControl, Action, Description, Lock, Member, Policy, Standing, What};
 use raito_core::text::{ExternalId, Kind, Name, Remark};
 use raito_core::unite::conforms;
 use schemars::JsonSchema;
@@ -84,7 +84,7 @@ pub(super) async fn checked(
     known: Option<&AccessControl>,
 ) -> Result<AccessControl, Refusal> {
     let description = described(app, source.1).await?;
-    let is_named = description.control_kind(&draft.kind).is_some_and(|kind| kind.identity == Identity::Named);
+    let is_named = description.control_kind(&draft.kind).is_some_and(|kind| !kind.identity.is_list());
     let given = draft.actual_name.clone().or_else(|| known.map(|known| known.actual_name.clone()));
     let actual_name = match given {
         Some(name) => name,

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use super::bundle::{Grantors, changes, grantors};
 use super::drift::{Compared, DriftItem, DriftKind, compare, shown};
-use super::{Decision, InSync, Situation, bare};
+use super::{Decision, InSync, Situation, bare, rule};
 use crate::difference::{Fact, FactSet, insert_control};
 use crate::exchange::Desired;
 use crate::grant::Drift;
 use crate::marker::{is_of, marked, marker, unmarked};
 use crate::record::{AccessControl, Change, ChangeSet, ControlKind, Facet, Identity, MemberKind};
-use crate::text::{ExternalId, PathPart, PermissionName, Remark};
+use crate::text::{ExternalId, Name, PathPart, PermissionName, Remark};
 
 /// Decides about one.
 pub(super) fn decide(situation: &Situation<'_>, wanted: &Desired, kind: &ControlKind, decision: &mut Decision) {
@@ -20,10 +20,11 @@ pub(super) fn decide(situation: &Situation<'_>, wanted: &Desired, kind: &Control
     }
 }
 
-struct One<'d> {
-    situation: &'d Situation<'d>,
-    wanted: &'d Desired,
-    kind: &'d ControlKind,
+/// One entity, as it is to be.
+pub(super) struct One<'d> {
+    pub(super) situation: &'d Situation<'d>,
+    pub(super) wanted: &'d Desired,
+    pub(super) kind: &'d ControlKind,
 }
 
 impl One<'_> {
@@ -62,7 +63,8 @@ impl One<'_> {
         let by_id = wanted.external_id.as_ref().and_then(|id| actual.get(id));
         // One that a run was about to create is known by its name and by the marker that it was given.
         let by_name = || {
-            let known = wanted.creating.as_ref().and_then(|name| actual.id_of(&wanted.control.kind, name));
+            let object = self.kind.object_of(&wanted.control);
+            let known = wanted.creating.as_ref().and_then(|name| actual.id_of(&wanted.control.kind, name, object));
             known.and_then(|id| actual.get(id)).filter(|held| self.is_ours(held))
         };
         let held = by_id.or_else(by_name);
@@ -88,22 +90,28 @@ impl One<'_> {
         Ok(Some(held))
     }
 
+    /// Who has a technical name, where this entity would have it.
+    fn named(&self, name: &Name) -> Option<&ExternalId> {
+        let control = &self.wanted.control;
+        self.situation.actual.id_of(&control.kind, name, self.kind.object_of(control))
+    }
+
     /// Whether the marker says that it is this one of this master.
     fn is_ours(&self, held: &AccessControl) -> bool {
         is_of(&held.description, self.situation.master, self.wanted.id.as_str())
     }
 
     /// The description as it stands at the target, with the marker.
-    fn description(&self) -> Remark {
+    pub(super) fn description(&self) -> Remark {
         marked(&self.wanted.control.description, self.situation.master, self.wanted.id.as_str())
     }
 
-    fn is_locked(&self, facet: Facet, held: Option<&AccessControl>) -> bool {
+    pub(super) fn is_locked(&self, facet: Facet, held: Option<&AccessControl>) -> bool {
         let locks = held.into_iter().flat_map(|held| &held.locks).chain(&self.wanted.control.locks);
         locks.into_iter().any(|lock| lock.facet == facet)
     }
 
-    fn set(&self, held: Option<&AccessControl>, changes: Vec<Change>) -> ChangeSet {
+    pub(super) fn set(&self, held: Option<&AccessControl>, changes: Vec<Change>) -> ChangeSet {
         let control = &self.wanted.control;
         ChangeSet {
             id: self.wanted.id.clone(),
@@ -112,7 +120,7 @@ impl One<'_> {
             name: control.name.clone(),
             description: self.description(),
             kind: control.kind.clone(),
-            object: None,
+            object: self.kind.object_of(control).cloned(),
             version: held.and_then(|held| held.version.clone()),
             entries: None,
             changes,
@@ -127,7 +135,7 @@ impl One<'_> {
         facts
     }
 
-    fn is_manageable(&self, fact: &Fact) -> bool {
+    pub(super) fn is_manageable(&self, fact: &Fact) -> bool {
         let can_be_granted = |kind, permission| {
             let known = self.situation.description.object_kind(kind).and_then(|kind| kind.permission(permission));
             known.is_none_or(|known| known.can_be_granted)
@@ -157,12 +165,14 @@ impl One<'_> {
     fn create(&self, decision: &mut Decision) -> Result<(), String> {
         let control = &self.wanted.control;
         self.check_name()?;
+        if self.kind.identity == Identity::NamedOnObject {
+            return rule::create(self, decision);
+        }
         self.check_wanted(None)?;
         let created = AccessControl { description: self.description(), ..bare(control) };
         let given = Compared { add: self.facts(control), ..Compared::default() };
         let mut list = vec![Change::Create(Box::new(created))];
         list.extend(changes(&given, &Grantors::new(), false));
-        list.extend(control.policy.clone().map(Change::SetPolicy));
         decision.push(self.set(None, list), vec![self.wanted.id.clone()]);
         Ok(())
     }
@@ -183,13 +193,13 @@ impl One<'_> {
     }
 
     /// Refuses a name that the target would not take, or has already.
-    fn check_name(&self) -> Result<(), String> {
+    pub(super) fn check_name(&self) -> Result<(), String> {
         let (control, description) = (&self.wanted.control, self.situation.description);
         let name = &control.actual_name;
         if !self.kind.can_create {
             return Err(format!("access controls of kind {} cannot be created at the target", control.kind));
         }
-        if let Some(other) = self.situation.actual.id_of(&control.kind, name) {
+        if let Some(other) = self.named(name) {
             return Err(format!("the name {name} belongs to {other} at the target, which is another access control"));
         }
         crate::naming::check(name.as_str(), description)
@@ -199,7 +209,7 @@ impl One<'_> {
     fn gone(&self, id: &ExternalId, decision: &mut Decision) -> Result<(), String> {
         let (wanted, control) = (self.wanted, &self.wanted.control);
         let revert = self.situation.drift == Drift::Revert;
-        if let Some(other) = self.situation.actual.id_of(&control.kind, &control.actual_name) {
+        if let Some(other) = self.named(&control.actual_name) {
             let item = DriftItem::new(DriftKind::Recreated, &control.actual_name, false);
             decision.drift.push((wanted.id.clone(), item));
             let name = &control.actual_name;
@@ -227,6 +237,11 @@ impl One<'_> {
         }
         if self.is_locked(Facet::Delete, Some(held)) {
             return Err(format!("{} is to go, and that it exists is locked", held.actual_name));
+        }
+        if self.kind.identity == Identity::NamedOnObject {
+            decision.removes += 1;
+            decision.push(self.set(Some(held), vec![Change::Delete]), vec![self.wanted.id.clone()]);
+            return Ok(());
         }
         let owned = self.owned(held);
         if !owned.is_empty() {
@@ -267,6 +282,9 @@ impl One<'_> {
 
     /// The changes that make it what it is to be.
     fn keep(&self, held: &AccessControl, decision: &mut Decision) -> Result<(), String> {
+        if self.kind.identity == Identity::NamedOnObject {
+            return rule::keep(self, held, decision);
+        }
         let revert = self.situation.drift == Drift::Revert;
         let desired = self.facts(&self.wanted.control);
         let by_whom = grantors(held, |part| self.facts(part));
@@ -282,23 +300,35 @@ impl One<'_> {
         self.leave_unread(&mut compared, before.as_ref(), held);
         self.leave_locked(&mut compared, held);
         self.grant_parts_again(&mut compared, &desired, &actual);
-        let mut list = self.own_changes(held, last, revert, &mut compared.drift)?;
+        let mut list = self.own_changes(held, &mut compared.drift)?;
         list.extend(changes(&compared, &by_whom, self.takes_from_parts(&compared)));
         decision.removes += compared.remove.len() as u64;
-        if self.only_marks(held, &list) {
-            list.clear();
+        let drift = compared.drift;
+        self.settle(held, self.set(Some(held), list), drift, decision);
+        Ok(())
+    }
+
+    /// What was decided about one that is there: in sync, or changes.
+    pub(super) fn settle(
+        &self,
+        held: &AccessControl,
+        mut set: ChangeSet,
+        drift: Vec<DriftItem>,
+        decision: &mut Decision,
+    ) {
+        if self.only_marks(held, &set.changes) {
+            set.changes.clear();
         }
         let (id, external_id) = (self.wanted.id.clone(), Some(held.external_id.clone()));
-        let drifted = !compared.drift.is_empty();
-        decision.drift.extend(compared.drift.into_iter().map(|item| (id.clone(), item)));
-        if list.is_empty() {
+        let drifted = !drift.is_empty();
+        decision.drift.extend(drift.into_iter().map(|item| (id.clone(), item)));
+        if set.changes.is_empty() {
             let now = held.within(&self.wanted.control);
-            let applied = (!drifted && last != Some(&now)).then(|| Box::new(now));
+            let applied = (!drifted && self.wanted.applied.as_deref() != Some(&now)).then(|| Box::new(now));
             decision.in_sync.push(InSync { id, external_id, applied });
         } else {
-            decision.push(self.set(Some(held), list), vec![id]);
+            decision.push(set, vec![id]);
         }
-        Ok(())
     }
 
     /// Whether all that is to be done is to write a repository's marker, which waits for the first change.
@@ -346,7 +376,7 @@ impl One<'_> {
     }
 
     /// What is locked is as the target has it.
-    fn leave_locked(&self, compared: &mut Compared, held: &AccessControl) {
+    pub(super) fn leave_locked(&self, compared: &mut Compared, held: &AccessControl) {
         let locked = |facet| self.is_locked(facet, Some(held));
         let (who, inheritance, what) = (locked(Facet::Who), locked(Facet::Inheritance), locked(Facet::What));
         let stays = |fact: &Fact| match fact {
@@ -361,7 +391,7 @@ impl One<'_> {
     }
 
     /// What a read left open takes nothing away, and is no drift. Only what was never there before is given.
-    fn leave_unread(&self, compared: &mut Compared, before: Option<&FactSet>, held: &AccessControl) {
+    pub(super) fn leave_unread(&self, compared: &mut Compared, before: Option<&FactSet>, held: &AccessControl) {
         let unread = self.situation.unread;
         if unread.anything || held.incomplete || unread.controls.contains(&self.wanted.id) {
             let add = std::mem::take(&mut compared.add);
@@ -388,15 +418,10 @@ impl One<'_> {
         }
     }
 
-    /// Name, description and rule.
-    fn own_changes(
-        &self,
-        held: &AccessControl,
-        last: Option<&AccessControl>,
-        revert: bool,
-        drift: &mut Vec<DriftItem>,
-    ) -> Result<Vec<Change>, String> {
-        let control = &self.wanted.control;
+    /// Name and description.
+    pub(super) fn own_changes(&self, held: &AccessControl, drift: &mut Vec<DriftItem>) -> Result<Vec<Change>, String> {
+        let (control, last) = (&self.wanted.control, self.wanted.applied.as_deref());
+        let revert = self.situation.drift == Drift::Revert;
         let mut list = Vec::new();
         // What is not as it was last is somebody's change; it stays unless it is to be reverted.
         let mut ours = |kind: DriftKind, by_hand: bool, what: &str| {
@@ -419,17 +444,13 @@ impl One<'_> {
         if held.description != description && ours(DriftKind::Described, described, held.description.as_str()) {
             list.push(Change::Describe(description));
         }
-        let policy = last.is_some_and(|last| last.policy != held.policy);
-        if held.policy != control.policy && ours(DriftKind::Policy, policy, held.actual_name.as_str()) {
-            list.push(control.policy.clone().map_or(Change::ClearPolicy, Change::SetPolicy));
-        }
         Ok(list)
     }
 
     /// Refuses to rename to what the target would not take, or has already.
     fn check_new_name(&self) -> Result<(), String> {
         let control = &self.wanted.control;
-        match self.situation.actual.id_of(&control.kind, &control.actual_name) {
+        match self.named(&control.actual_name) {
             Some(other) => Err(format!("the name {} belongs to {other} at the target", control.actual_name)),
             None => crate::naming::check(control.actual_name.as_str(), self.situation.description),
         }

@@ -10,7 +10,7 @@ use super::{
     SlotName, SqlKind,
 };
 use crate::limits;
-use crate::text::{ConnectorName, Ident, Kind, Name};
+use crate::text::{ConnectorName, ExternalId, Ident, Kind, Name};
 use crate::vocabulary::raw::{RouteText, SearchText, StatementText};
 use crate::vocabulary::{
     Does, Mode, Origin, Placeholder, PlaceholderType, Route, Scope, Search, Statement, may_carry_secret,
@@ -100,6 +100,7 @@ struct RawStatement {
     does: Option<Does>,
     #[serde(default)]
     on: Vec<Kind>,
+    member: Option<ExternalId>,
     #[serde(default)]
     as_grantor: bool,
     text: String,
@@ -313,6 +314,9 @@ impl Reader<'_> {
             if statement.mode == Mode::Read && statement.as_grantor {
                 return Err("as-grantor belongs to write statements".into());
             }
+            if statement.mode == Mode::Read && statement.member.is_some() {
+                return Err("member belongs to write statements".into());
+            }
             if statement.mode == Mode::Write && !(statement.calls.is_empty() && statement.relations.is_empty()) {
                 return Err("calls and relations belong to read statements".into());
             }
@@ -320,6 +324,7 @@ impl Reader<'_> {
                 mode: statement.mode,
                 does: statement.does,
                 on: &statement.on,
+                member: statement.member.as_ref(),
                 as_grantor: statement.as_grantor,
                 text: &statement.text,
                 calls: &statement.calls,

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{AccessControl, ObjectRef};
 use crate::text::{ExternalId, Kind, Name, PermissionName, Remark};
 
 /// A permission on objects of a kind.
@@ -83,10 +84,19 @@ pub struct ObjectKind {
 pub enum Identity {
     /// An entity with a name.
     Named,
+    /// A rule with a name that is its own on one object only. Its members and its rule are put in place as a whole.
+    NamedOnObject,
     /// The access list of one object.
     PerObject,
     /// One permission on one object.
     PerObjectPermission,
+}
+
+impl Identity {
+    /// Whether an access control of such a kind stands for lines on the list of its object, and is no entity of its own.
+    pub fn is_list(self) -> bool {
+        matches!(self, Self::PerObject | Self::PerObjectPermission)
+    }
 }
 
 /// A kind of access control.
@@ -186,6 +196,14 @@ impl Description {
     /// The control kind with this name.
     pub fn control_kind(&self, name: &Kind) -> Option<&ControlKind> {
         self.controls.iter().find(|kind| kind.name == *name)
+    }
+}
+
+impl ControlKind {
+    /// The one object that an access control of this kind is on, where its name is its own there only.
+    pub fn object_of<'c>(&self, control: &'c AccessControl) -> Option<&'c ObjectRef> {
+        let object = control.what.first().map(|what| &what.object);
+        object.filter(|_| self.identity == Identity::NamedOnObject)
     }
 }
 

@@ -34,6 +34,10 @@ pub enum Origin {
     Policy,
     /// The rule that written rows must match; in SQL, the host puts it in.
     Check,
+    /// The command that a filter applies to; `ALL` for all.
+    Command,
+    /// Whether a filter is `RESTRICTIVE` or `PERMISSIVE`.
+    Restrictive,
     /// The argument types of a routine; in SQL, the host puts them in.
     Signature,
     /// Who granted what the change takes.
@@ -53,7 +57,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    const ALL: [(&'static str, Self); 16] = [
+    const ALL: [(&'static str, Self); 18] = [
         ("control", Self::Control),
         ("name", Self::Name),
         ("member", Self::Member),
@@ -62,6 +66,8 @@ impl Origin {
         ("description", Self::Description),
         ("policy", Self::Policy),
         ("check", Self::Check),
+        ("command", Self::Command),
+        ("restrictive", Self::Restrictive),
         ("signature", Self::Signature),
         ("grantor", Self::Grantor),
         ("creator", Self::Creator),

@@ -14,7 +14,7 @@ use super::template::{Mark, TemplateError, check_origins, check_placeholders, ma
 use super::{Does, Mode, Red};
 use crate::call::{Argument, Value};
 use crate::limits;
-use crate::text::Kind;
+use crate::text::{ExternalId, Kind};
 
 /// The type in which a bind parameter travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,8 @@ pub struct Statement {
     pub as_grantor: bool,
     /// The kinds of objects that a write statement is about; empty for any.
     pub on: Vec<Kind>,
+    /// The special member that a write statement names in its own words, such as everybody.
+    pub member: Option<ExternalId>,
     /// The text as the manifest writes it, for people.
     pub shown: String,
     /// What a read statement calls and reads beyond the host's lists.
@@ -108,6 +110,7 @@ pub(crate) struct StatementText<'m> {
     pub(crate) does: Option<Does>,
     pub(crate) as_grantor: bool,
     pub(crate) on: &'m [Kind],
+    pub(crate) member: Option<&'m ExternalId>,
     pub(crate) text: &'m str,
     pub(crate) calls: &'m [String],
     pub(crate) relations: &'m [String],
@@ -127,6 +130,7 @@ impl Statement {
             does: text.does,
             as_grantor: text.as_grantor,
             on: text.on.to_vec(),
+            member: text.member.cloned(),
             shown: text.text.trim().to_owned(),
             reads: Reads::default(),
             pieces,

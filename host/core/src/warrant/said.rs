@@ -2,6 +2,7 @@
 
 use super::WriteEntry;
 use crate::call::{Argument, Value};
+use crate::text::ExternalId;
 use crate::vocabulary::{Origin, Placeholder, PlaceholderType};
 
 /// What an argument says.
@@ -10,6 +11,8 @@ pub(super) enum Said {
     Text(String),
     Path(Vec<String>),
     Token(String),
+    /// A special member, which the text of the entry names.
+    Special(ExternalId),
 }
 
 /// One line of a call: what it says of one member, object and permission.
@@ -24,7 +27,8 @@ pub(super) struct ReadCall {
 
 /// Takes a call apart: several permissions, objects or items are a line each.
 pub(super) fn read(entry: &WriteEntry<'_>, arguments: &[Argument]) -> Result<ReadCall, String> {
-    let mut call = ReadCall { lines: vec![Vec::new()], is_list: false };
+    let special = entry.member.map(|id| (Origin::Member, Said::Special(id.clone())));
+    let mut call = ReadCall { lines: vec![special.into_iter().collect()], is_list: false };
     let mut seen: Vec<&str> = Vec::new();
     // Parts of an object, such as columns, stand behind the object, wherever the statement names them.
     let is_part = |placeholder: &&&Placeholder| placeholder.kind == PlaceholderType::Names;
@@ -109,7 +113,7 @@ impl Said {
                 [one] => Some(one),
                 _ => None,
             },
-            Self::Token(_) => None,
+            Self::Token(_) | Self::Special(_) => None,
         }
     }
 
@@ -121,7 +125,7 @@ impl Said {
         match self {
             Self::Text(text) => Some(vec![text]),
             Self::Path(path) => Some(path.iter().map(String::as_str).collect()),
-            Self::Token(_) => None,
+            Self::Token(_) | Self::Special(_) => None,
         }
     }
 }

@@ -31,7 +31,7 @@ impl Names {
             MemberKind::AccessControl | MemberKind::ActingAs => self.controls.get(id),
             MemberKind::Group | MemberKind::Special | MemberKind::Recipient => None,
         };
-        Called::new(Some(id), name.cloned(), self)
+        Called { is_special: kind == MemberKind::Special, ..Called::new(Some(id), name.cloned(), self) }
     }
 
     /// What a grantor or a creator may be called: access controls grant and create.
@@ -51,12 +51,19 @@ pub(super) struct Called {
     name: Option<String>,
     /// Whether the name is somebody's id as well.
     ambiguous: bool,
+    /// Whether it is a special member, which has no name.
+    is_special: bool,
 }
 
 impl Called {
     fn new(id: Option<&ExternalId>, name: Option<String>, names: &Names) -> Self {
         let ambiguous = name.as_ref().is_some_and(|name| names.is_id(name));
-        Self { id: id.map(|id| id.as_str().to_owned()), name, ambiguous }
+        Self { id: id.map(|id| id.as_str().to_owned()), name, ambiguous, is_special: false }
+    }
+
+    /// Whether it is this special member.
+    pub(super) fn is_special(&self, id: &ExternalId) -> bool {
+        self.is_special && self.id.as_deref() == Some(id.as_str())
     }
 
     /// The technical name.
@@ -90,14 +97,21 @@ pub(super) struct Saying {
     pub(super) description: Option<String>,
     pub(super) policy: Option<Policy>,
     pub(super) version: Option<String>,
+    /// Whether the access control is only created.
+    pub(super) creates: bool,
 }
 
 /// Everything that the changes of a set say; `at` is the set's position.
 pub(super) fn spell(at: usize, set: &ChangeSet, names: &Names) -> Vec<Saying> {
     let mut sayings = Vec::new();
     let called = |name: &str| Called::new(set.external_id.as_ref(), Some(name.to_owned()), names);
-    let mut base =
-        Saying { set: at, control: called(set.actual_name.as_str()), object: set.object.clone(), ..Saying::default() };
+    let mut base = Saying {
+        set: at,
+        control: called(set.actual_name.as_str()),
+        object: set.object.clone(),
+        creates: set.changes.iter().any(|change| matches!(change, Change::Create(_))),
+        ..Saying::default()
+    };
     let replaces = |change: &Change| matches!(change, Change::AddEntries(_) | Change::RemoveEntries(_));
     if set.entries.as_ref().is_some_and(Vec::is_empty) && set.changes.iter().any(replaces) {
         let version = set.version.as_ref().map(|version| version.as_str().to_owned());

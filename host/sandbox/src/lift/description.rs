@@ -81,6 +81,7 @@ fn control_kind(kind: wit::ControlKind) -> Lifted<ControlKind> {
         label: text("label", kind.label)?,
         identity: match kind.identity {
             wit::Identity::Named => Identity::Named,
+            wit::Identity::NamedOnObject => Identity::NamedOnObject,
             wit::Identity::PerObject => Identity::PerObject,
             wit::Identity::PerObjectPermission => Identity::PerObjectPermission,
         },

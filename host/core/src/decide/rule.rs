@@ -1,0 +1,256 @@
+//! Rules with a name on one object, such as row-security policies of a table: members and rule are put in place as a whole.
+//!
+//! Whether an object applies its rules at all is not decided here: that shows or hides every row of it for everybody, and is
+//! its owner's to say.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, VisitMut as _, VisitorMut};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::Token;
+
+use super::drift::{Compared, DriftItem, DriftKind, compare};
+use super::named::One;
+use super::{Decision, bare};
+use crate::difference::{Fact, FactSet, insert_control};
+use crate::grant::Drift;
+use crate::record::{AccessControl, AccessEntry, Change, ChangeSet, Facet, Identity, Member, ObjectRef, Policy};
+use crate::text::PolicyText;
+
+/// Creates one.
+pub(super) fn create(one: &One<'_>, decision: &mut Decision) -> Result<(), String> {
+    let control = &one.wanted.control;
+    let policy = policy_of(control)?;
+    object_of(control)?;
+    let given = facts(one, control);
+    if let Some(member) = control.who.iter().find(|member| !given.contains_key(&fact(one, member))) {
+        return Err(format!(
+            "{} {} cannot be given from outside, or is kept from changes",
+            member.kind.word(),
+            member.id
+        ));
+    }
+    let created = AccessControl { description: one.description(), ..bare(control) };
+    let list = vec![Change::Create(Box::new(created)), Change::SetPolicy(policy.clone())];
+    let set = whole(one, None, control.who.clone(), list)?;
+    decision.push(set, vec![one.wanted.id.clone()]);
+    Ok(())
+}
+
+/// The changes that make it what it is to be.
+pub(super) fn keep(one: &One<'_>, held: &AccessControl, decision: &mut Decision) -> Result<(), String> {
+    let (control, last) = (&one.wanted.control, one.wanted.applied.as_deref());
+    let (wanted, now) = (policy_of(control)?, policy_of(held)?);
+    check_form(control, held)?;
+    let revert = one.situation.drift == Drift::Revert;
+    let (desired, actual) = (facts(one, control), facts(one, held));
+    decision.held += actual.len() as u64;
+    let before = last.map(|last| facts(one, last));
+    let mut compared = compare(&desired, &actual, before.as_ref(), revert, one.situation.description);
+    one.leave_unread(&mut compared, before.as_ref(), held);
+    one.leave_locked(&mut compared, held);
+    let Compared { add, remove, mut drift, .. } = compared;
+    let mut list = one.own_changes(held, &mut drift)?;
+    let differs = !says_the_same(wanted, now);
+    let by_hand = differs && last.is_some_and(|last| last.policy.as_ref() != Some(now));
+    if by_hand {
+        drift.push(DriftItem::new(DriftKind::Policy, &held.actual_name, revert));
+    }
+    let takes_rule = differs && (!by_hand || revert) && !one.is_locked(Facet::What, Some(held));
+    decision.removes += remove.len() as u64 + u64::from(takes_rule);
+    if takes_rule || !add.is_empty() || !remove.is_empty() {
+        list.push(Change::SetPolicy(if takes_rule { wanted } else { now }.clone()));
+    } else if list.is_empty() && wanted.enabled && !now.enabled {
+        return Err(format!(
+            "{} is in place, and {} does not apply its rules: to switch that on hides every row that no rule shows, so it is \
+             for its owner to say",
+            held.actual_name,
+            object_of(held)?
+        ));
+    }
+    let stays = held.who.iter().filter(|member| !remove.contains_key(&fact(one, member)));
+    let comes = control.who.iter().filter(|member| add.contains_key(&fact(one, member)));
+    let set = whole(one, Some(held), stays.chain(comes).cloned().collect(), list)?;
+    one.settle(held, set, drift, decision);
+    Ok(())
+}
+
+/// A change-set with all members, of which there must be one.
+fn whole(
+    one: &One<'_>,
+    held: Option<&AccessControl>,
+    members: Vec<Member>,
+    list: Vec<Change>,
+) -> Result<ChangeSet, String> {
+    if members.is_empty() {
+        return Err("it would have no member, and a rule without any cannot be: delete it instead".into());
+    }
+    let entry = |member| AccessEntry { member, permissions: Vec::new(), condition: None };
+    Ok(ChangeSet { entries: Some(members.into_iter().map(entry).collect()), ..one.set(held, list) })
+}
+
+fn policy_of(control: &AccessControl) -> Result<&Policy, String> {
+    control.policy.as_ref().ok_or_else(|| format!("{} has no rule", control.actual_name))
+}
+
+fn object_of(control: &AccessControl) -> Result<&ObjectRef, String> {
+    let objects: BTreeSet<&ObjectRef> = control.what.iter().map(|what| &what.object).collect();
+    let mut objects = objects.into_iter();
+    match (objects.next(), objects.next()) {
+        (Some(object), None) => Ok(object),
+        _ => Err(format!("{} is to be on exactly one object", control.actual_name)),
+    }
+}
+
+fn fact(one: &One<'_>, member: &Member) -> Fact {
+    Fact::Member { control: one.wanted.id.clone(), kind: member.kind, id: member.id.clone() }
+}
+
+/// The members that can be given and taken from outside.
+fn facts(one: &One<'_>, control: &AccessControl) -> FactSet {
+    let mut facts = FactSet::new();
+    insert_control(&mut facts, &one.wanted.id, control, Identity::NamedOnObject);
+    facts.retain(|fact, _| matches!(fact, Fact::Member { .. }) && one.is_manageable(fact));
+    facts
+}
+
+/// Refuses what no target can change of a rule that is there.
+fn check_form(control: &AccessControl, held: &AccessControl) -> Result<(), String> {
+    let name = &held.actual_name;
+    let (to, from) = (object_of(control)?, object_of(held)?);
+    let (wanted, now) = (policy_of(control)?, policy_of(held)?);
+    let refused = |what: &str| Err(format!("{name}: {what}; delete it and create another one"));
+    let commands = |policy: &Policy| policy.commands.iter().cloned().collect::<BTreeSet<_>>();
+    if to != from {
+        return refused(&format!("a rule on {from} cannot move to {to}"));
+    }
+    if commands(wanted) != commands(now) || wanted.restrictive != now.restrictive {
+        return refused("the commands of a rule, and whether it is restrictive, cannot be changed");
+    }
+    let goes = |wanted: &Option<PolicyText>, now: &Option<PolicyText>| wanted.is_none() && now.is_some();
+    if goes(&wanted.text, &now.text) || goes(&wanted.check, &now.check) {
+        return refused("a part of a rule can be changed and cannot be taken away");
+    }
+    Ok(())
+}
+
+/// Whether two rules say the same of which rows they show and let be written.
+fn says_the_same(wanted: &Policy, now: &Policy) -> bool {
+    let same = |wanted: &Option<PolicyText>, now: &Option<PolicyText>| match (wanted, now) {
+        (Some(wanted), Some(now)) => is_same_text(wanted.as_str(), now.as_str()),
+        (wanted, now) => wanted == now,
+    };
+    same(&wanted.text, &now.text) && same(&wanted.check, &now.check)
+}
+
+/// Whether a target that keeps expressions in its own form keeps this one as that: parentheses and the case of names that are
+/// not quoted say nothing, and a type behind a literal says nothing where the wanted text has none.
+fn is_same_text(wanted: &str, kept: &str) -> bool {
+    if wanted == kept {
+        return true;
+    }
+    let (Some(wanted), Some(kept)) = (expression(wanted), expression(kept)) else { return false };
+    let with_types = plain(wanted.clone(), false);
+    let without = plain(wanted, true);
+    with_types == plain(kept.clone(), false) || (with_types == without && without == plain(kept, true))
+}
+
+fn expression(text: &str) -> Option<Expr> {
+    let mut parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(text).ok()?;
+    let expression = parser.parse_expr().ok()?;
+    (parser.peek_token().token == Token::EOF).then_some(expression)
+}
+
+/// An expression without what says nothing. What binds stronger is said by the tree, not by its parentheses.
+fn plain(mut expression: Expr, without_types: bool) -> Expr {
+    let _ = expression.visit(&mut Plain { without_types });
+    expression
+}
+
+struct Plain {
+    without_types: bool,
+}
+
+impl VisitorMut for Plain {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
+        loop {
+            let inner = match expression {
+                Expr::Nested(inner) => inner,
+                Expr::Cast { expr, .. } if self.without_types && matches!(**expr, Expr::Value(_)) => expr,
+                _ => break,
+            };
+            *expression = (**inner).clone();
+        }
+        match expression {
+            Expr::Identifier(ident) => fold(ident),
+            Expr::CompoundIdentifier(path) => path.iter_mut().for_each(fold),
+            Expr::Function(function) => fold_all(&mut function.name),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
+        fold_all(relation);
+        ControlFlow::Continue(())
+    }
+}
+
+fn fold_all(name: &mut ObjectName) {
+    for part in &mut name.0 {
+        if let ObjectNamePart::Identifier(ident) = part {
+            fold(ident);
+        }
+    }
+}
+
+/// A name that is not quoted is in lower case, and one that could do without quotes has none.
+fn fold(ident: &mut Ident) {
+    let is_plain =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if ident.quote_style.is_none() {
+        ident.value = ident.value.to_lowercase();
+    } else if is_plain(&ident.value) {
+        ident.quote_style = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_writes_otherwise_says_the_same() {
+        // As PostgreSQL 15 and 18 give them back.
+        for (wanted, kept) in [
+            ("region = 'eu'", "(region = 'eu'::text)"),
+            ("owner = current_user", "(owner = CURRENT_USER)"),
+            ("a = 1 and (b or not c)", "((a = 1) AND (b OR (NOT c)))"),
+            ("Tenant = \"Mixed\"", "(tenant = \"Mixed\")"),
+            ("\"tenant\" <> 2", "(tenant <> 2)"),
+            ("tenant != 2", "(tenant <> 2)"),
+            ("true", "true"),
+        ] {
+            assert!(is_same_text(wanted, kept), "{wanted} and {kept}");
+        }
+    }
+
+    #[test]
+    fn what_says_something_else_differs() {
+        for (wanted, kept) in [
+            ("region = 'eu'", "(region = 'us'::text)"),
+            ("a = 1 or b", "((a = 1) AND b)"),
+            ("a and b or c", "(a AND (b OR c))"),
+            ("tenant = \"Mixed\"", "(tenant = mixed)"),
+            ("region = 'eu'::bpchar", "(region = 'eu'::text)"),
+            ("a = 1", "a = 1; drop table t"),
+            ("a = (", "a = ("),
+        ] {
+            assert!(!is_same_text(wanted, kept) || wanted == kept, "{wanted} and {kept}");
+        }
+    }
+}
