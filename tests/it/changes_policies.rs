@@ -46,7 +46,7 @@ fn policies_come_change_and_go(version: Version) {
     assert!(managed.sees("ann").is_empty());
     let (ann, bob) = (managed.member("ann"), managed.member("bob"));
     let shows = |text: &str| json!({ "text": text, "commands": ["SELECT"], "enabled": true });
-    let id = managed.want(&policy("eu", &[ann.clone()], &shows("region = 'eu'")));
+    let id = managed.want(&policy("eu", std::slice::from_ref(&ann), &shows("region = 'eu'")));
     let all = json!({ "text": "region <> 'jp'", "check": "id > 0", "enabled": true });
     managed.want(&policy(
         "all of it",

@@ -1,5 +1,6 @@
 //! What tests stand on: a real PostgreSQL for each, the program as people start it, and seeds that are printed.
 
+pub mod code;
 pub mod postgres;
 pub mod raito;
 pub mod random;

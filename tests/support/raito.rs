@@ -1,13 +1,15 @@
 //! The program, as people start it: in a folder with a configuration.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::code;
 use super::postgres::{PASSWORD, Postgres, READER};
 
 /// A connector that `make connectors` built.
@@ -61,6 +63,15 @@ impl Outcome {
 impl Place {
     /// A folder with this configuration.
     pub fn new(configuration: &str) -> Self {
+        let place = Self::without_code(configuration);
+        let state = place.path().join(".raito");
+        DirBuilder::new().mode(0o700).create(&state).expect("writable");
+        code::take(&state);
+        place
+    }
+
+    /// The same, without the code of connectors that others compiled.
+    pub fn without_code(configuration: &str) -> Self {
         let place = Self { folder: tempfile::Builder::new().prefix("raito-it-").tempdir().expect("a folder") };
         place.configure(configuration);
         place
@@ -112,6 +123,7 @@ impl Place {
     pub fn run(&self, arguments: &[&str]) -> Value {
         let all = [&["run", "--output", "json", "--quiet"], arguments].concat();
         let outcome = self.raito(&all).exits(0);
+        code::give(&self.path().join(".raito"));
         outcome.json().into_iter().find(|line| line["event"] == "summary").expect("a report")
     }
 

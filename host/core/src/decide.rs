@@ -17,7 +17,7 @@ use crate::difference::Unread;
 use crate::exchange::Desired;
 use crate::grant::Drift;
 use crate::marker::Master;
-use crate::record::{AccessControl, Change, ChangeSet, Description, Identity, MemberKind};
+use crate::record::{AccessControl, Change, ChangeSet, Description, MemberKind};
 use crate::text::{ExternalId, Name};
 use crate::unite::AccessControls;
 
@@ -103,7 +103,7 @@ pub fn decide(situation: &Situation<'_>) -> Decision {
                 let reason = format!("the target no longer describes access controls of kind {}", wanted.control.kind);
                 decision.refused.push((wanted.id.clone(), reason));
             }
-            Some(kind) if kind.identity == Identity::Named => named::decide(situation, wanted, kind, &mut decision),
+            Some(kind) if !kind.identity.is_list() => named::decide(situation, wanted, kind, &mut decision),
             Some(_) => of_objects.push(wanted),
         }
     }
