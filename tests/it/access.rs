@@ -10,12 +10,12 @@ use crate::kill::{kill_at, lines};
 use crate::support::raito::Outcome;
 
 impl Managed {
-    fn access(&self, arguments: &[&str]) -> Outcome {
+    pub(crate) fn access(&self, arguments: &[&str]) -> Outcome {
         self.place.raito(&[&["access"], arguments].concat())
     }
 
     /// Writes a file of access code.
-    fn code(&self, name: &str, text: &str) {
+    pub(crate) fn code(&self, name: &str, text: &str) {
         let path = self.place.path().join("access").join(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
         fs::write(path, text).expect("writable");
@@ -30,7 +30,7 @@ impl Managed {
 
     /// The plan, as it is written down.
     #[track_caller]
-    fn plan(&self, code: i32) -> Value {
+    pub(crate) fn plan(&self, code: i32) -> Value {
         self.access(&["plan", "--out", "plan.json", "--detailed-exitcode"]).exits(code);
         let text = fs::read_to_string(self.place.path().join("plan.json")).expect("a plan");
         serde_json::from_str(&text).expect("JSON")

@@ -10,6 +10,7 @@ mod changes_policies;
 mod changes_random;
 mod conformance;
 mod demo;
+mod drift;
 mod hostile;
 mod hostile_changes;
 mod hostile_egress;

@@ -1,14 +1,16 @@
 //! `convert`: files of other tools as access code. What has no place in it is listed with its line, and not passed over.
 
+mod ldap2pg;
 mod permifrost;
 mod text;
 
 use raito_config::Mistake;
-use raito_core::text::TargetName;
+use raito_core::text::{Name, Remark, TargetName};
 
-use crate::document::{Document, Spot};
+use crate::document::{Document, Entry, Mode, Purpose, Spot};
 
 pub use text::document_text;
+pub(crate) use text::entry_text;
 
 /// Which tool wrote a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +19,12 @@ pub enum From {
     Raito,
     /// Permifrost (pypi.org/project/permifrost): roles and users of Snowflake.
     Permifrost,
+    /// ldap2pg (ldap2pg.readthedocs.io): roles and privileges of PostgreSQL; only what is static.
+    Ldap2pg,
 }
+
+/// What has no place in access code, each with where it stands.
+type Left = Vec<(Spot, String)>;
 
 /// A file as access code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +43,26 @@ pub fn convert(text: &str, from: From, target: &TargetName) -> Result<Converted,
     let (document, left): (Document, _) = match from {
         From::Raito => (crate::read_original(text, 0, target)?, Vec::new()),
         From::Permifrost => permifrost::read(text, target)?,
+        From::Ldap2pg => ldap2pg::read(text, target)?,
     };
     Ok(Converted { text: document_text(&document, target), left })
+}
+
+/// An entry of a grant that says nothing yet.
+fn bare_entry(target: TargetName, name: &Name, at: Spot) -> Entry {
+    Entry {
+        spot: at,
+        target,
+        id: crate::read::usual_id(name),
+        name: name.clone(),
+        kind: None,
+        description: Remark::new("").expect("may be empty"),
+        owner: None,
+        purpose: Purpose::Grant,
+        who: Vec::new(),
+        what: Vec::new(),
+        mode: Mode::Enforced,
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +120,42 @@ mod tests {
             converted.left.iter().map(|(spot, what)| (spot.place.line, what.as_str())).collect();
         assert!(left.iter().any(|(line, what)| *line == 12 && what.contains("owns")), "{left:?}");
         assert!(left.iter().any(|(line, what)| *line == 14 && what.contains("spec")), "{left:?}");
+    }
+
+    #[test]
+    fn a_file_of_ldap2pg_becomes_access_code() {
+        let file = "version: 6\npostgres: { databases_query: [app] }\nprivileges:\n  ro: [__connect__, __usage_on_schemas__, __select_on_tables__]\n  \
+                    rw:\n    - ro\n    - { type: [INSERT, UPDATE], on: ALL TABLES IN SCHEMA }\n    - { type: USAGE, on: LANGUAGE }\nrules:\n  \
+                    - description: static\n    roles:\n      - { name: readers, comment: who reads, parents: [staff] }\n      \
+                    - { names: [etl], options: LOGIN, parent: readers }\n      - staff\n    grant:\n      \
+                    - { privilege: ro, role: readers, database: app, schema: public, owner: etl }\n      \
+                    - { privilege: rw, role: staff, database: app }\n  - ldapsearch: { base: \"ou=people,dc=x\", filter: \"(cn=*)\" }\n    \
+                    role: { name: '{cn}', options: LOGIN }\n";
+        let converted = converted(file, From::Ldap2pg);
+        for part in [
+            "- name: readers\n    description: who reads\n    who:\n      - { user: etl }\n",
+            "- { object: database app, permissions: [CONNECT] }",
+            "- { object: schema app.public, permissions: [USAGE] }",
+            "- { select: { kind: table, under: schema app.public }, permissions: [SELECT] }",
+            "- { select: { kind: view, under: schema app.public }, permissions: [SELECT] }",
+            "- { future: { kind: table, under: schema app.public, creators: [etl] }, permissions: [SELECT] }",
+            "- name: staff\n    who:\n      - { control: readers }\n",
+            "- { select: { kind: schema, under: database app }, permissions: [USAGE] }",
+            "- { select: { kind: table, under: database app }, permissions: [SELECT, INSERT, UPDATE] }",
+        ] {
+            assert!(converted.text.contains(part), "{part} is not in\n{}", converted.text);
+        }
+        let left: Vec<(usize, &str)> =
+            converted.left.iter().map(|(spot, what)| (spot.place.line, what.as_str())).collect();
+        for (line, part) in [
+            (2, "postgres"),
+            (8, "rw: a privilege on something else"),
+            (13, "etl: who logs in is a user"),
+            (17, "rw: default privileges of owners that are only found at the server"),
+            (18, "an LDAP search below ou=people,dc=x"),
+        ] {
+            assert!(left.iter().any(|(at, what)| *at == line && what.contains(part)), "{line} {part}: {left:#?}");
+        }
     }
 
     #[test]

@@ -44,34 +44,63 @@ pub struct Imported {
 
 /// Says the access that exists as code.
 pub fn import(request: &Request<'_>) -> Imported {
-    let Some(kind) = usual_kind(&request.catalogue.description) else {
+    let Some(mut work) = Work::new(request) else {
         return Imported {
             left: vec!["the target has no access controls with names that can be created".into()],
             ..Imported::default()
         };
     };
-    let mut work = Work { request, kind, imported: Imported::default(), owns: BTreeMap::new() };
-    for user in &request.catalogue.users {
-        work.owns.insert(&user.external_id, &user.user_name);
-    }
     let mut controls: Vec<&AccessControl> = request
         .catalogue
         .controls
         .kept()
-        .filter(|control| control.kind == kind.name && work.is_wanted(control))
+        .filter(|control| control.kind == work.kind.name && work.is_wanted(control))
         .collect();
     controls.sort_by(|one, two| one.actual_name.cmp(&two.actual_name));
     let mut names = Vec::new();
     for control in controls {
         if let Some(text) = work.entry(control) {
             names.push(control.actual_name.as_str());
-            let path = format!("{}/{}.yml", request.target.as_str(), file_name(&control.actual_name));
-            work.imported.files.insert(path, text);
+            work.imported.files.insert(path_of(request.target, control), text);
         }
     }
     let scope = work.scope(&names);
     work.imported.files.insert(format!("{}.yml", request.target.as_str()), scope);
     work.imported
+}
+
+/// What an access control holds, as items for an entry.
+pub(crate) struct Items {
+    /// Members.
+    pub(crate) who: Vec<String>,
+    /// What they get.
+    pub(crate) what: Vec<String>,
+    /// What cannot be said in code.
+    pub(crate) left: Vec<String>,
+}
+
+/// Says what an access control holds as items.
+pub(crate) fn items(request: &Request<'_>, control: &AccessControl) -> Option<Items> {
+    let mut work = Work::new(request)?;
+    let item = |pairs: Pairs| {
+        let pairs: Vec<String> = pairs.into_iter().map(|(key, value)| format!("{key}: {value}")).collect();
+        format!("{{ {} }}", pairs.join(", "))
+    };
+    let who = work.members(control).into_iter().map(item).collect();
+    let (given, later) = (work.given(control), work.later(control));
+    let what = what_items(&given, &later).into_iter().map(item).collect();
+    Some(Items { who, what, left: work.imported.left })
+}
+
+/// The file for one access control, with its path; none for a user's own one that holds nothing.
+pub(crate) fn file(request: &Request<'_>, control: &AccessControl) -> Option<((String, String), Vec<String>)> {
+    let mut work = Work::new(request)?;
+    let text = work.entry(control)?;
+    Some(((path_of(request.target, control), text), work.imported.left))
+}
+
+fn path_of(target: &TargetName, control: &AccessControl) -> String {
+    format!("{}/{}.yml", target.as_str(), file_name(&control.actual_name))
 }
 
 /// The kind that entries are of unless they say otherwise.
@@ -111,7 +140,14 @@ struct Selected {
     permissions: Permissions,
 }
 
-impl<'w> Work<'w, '_> {
+impl<'w, 'r> Work<'w, 'r> {
+    /// None where the target has no access controls with names that can be created.
+    fn new(request: &'w Request<'r>) -> Option<Self> {
+        let kind = usual_kind(&request.catalogue.description)?;
+        let owns = request.catalogue.users.iter().map(|user| (&user.external_id, &user.user_name)).collect();
+        Some(Self { request, kind, imported: Imported::default(), owns })
+    }
+
     /// Whether an access control is one that files can be the source of.
     fn is_wanted(&self, control: &AccessControl) -> bool {
         let names = self.request.names;
@@ -141,7 +177,7 @@ impl<'w> Work<'w, '_> {
     }
 
     /// An access control as an entry; none for a user's own one that holds nothing.
-    fn entry(&mut self, control: &'w AccessControl) -> Option<String> {
+    fn entry(&mut self, control: &AccessControl) -> Option<String> {
         let members = self.members(control);
         let given = self.given(control);
         let later = self.later(control);
@@ -172,35 +208,15 @@ impl<'w> Work<'w, '_> {
             for Selected { kind, under, permissions } in selected {
                 let under = ObjectName::from(&under).to_string();
                 let select = format!("{{ kind: {}, under: {} }}", kind.as_str(), scalar(&under));
-                self.items(&mut out, "select", &select, &permissions);
+                given_items("select", &select, &permissions).iter().for_each(|pairs| out.item(3, pairs));
             }
-            for (object, permissions) in &single {
-                self.items(&mut out, "object", &object_text(object), permissions);
-            }
-            for (future, permissions) in &later {
-                self.items(&mut out, "future", future, permissions);
-            }
+            what_items(&single, &later).iter().for_each(|pairs| out.item(3, pairs));
         }
         Some(out.finish())
     }
 
-    /// Items for what is held on one thing: one for what may be granted on, one for the rest.
-    fn items(&self, out: &mut Writer, key: &str, value: &str, permissions: &Permissions) {
-        for passed in [false, true] {
-            let names = || permissions.iter().filter(|(_, on)| **on == passed).map(|(name, _)| name.as_str());
-            if names().next().is_none() {
-                continue;
-            }
-            let mut pairs = vec![(key, value.to_owned()), ("permissions", list(names()))];
-            if passed {
-                pairs.push(("may-pass-on", "true".to_owned()));
-            }
-            out.item(3, &pairs);
-        }
-    }
-
     /// Members that can be admitted from outside, each once, in the order of what they are called.
-    fn members(&mut self, control: &AccessControl) -> Vec<Vec<(&'static str, String)>> {
+    fn members(&mut self, control: &AccessControl) -> Vec<Pairs> {
         let mut all: BTreeMap<(&'static str, String), Member> = BTreeMap::new();
         for member in &control.who {
             let kept = self.request.protected.users.contains(&member.id)
@@ -362,6 +378,31 @@ impl<'w> Work<'w, '_> {
     fn leave(&mut self, control: &AccessControl, what: String) {
         self.imported.left.push(format!("{}: {what}", control.actual_name));
     }
+}
+
+/// The keys of an item with their values as they are written.
+type Pairs = Vec<(&'static str, String)>;
+
+/// Items for what is held on one thing: one for what may be granted on, one for the rest.
+fn given_items(key: &'static str, value: &str, permissions: &Permissions) -> Vec<Pairs> {
+    let mut items = Vec::new();
+    for passed in [false, true] {
+        let names = || permissions.iter().filter(|(_, on)| **on == passed).map(|(name, _)| name.as_str());
+        if names().next().is_none() {
+            continue;
+        }
+        let mut pairs = vec![(key, value.to_owned()), ("permissions", list(names()))];
+        if passed {
+            pairs.push(("may-pass-on", "true".to_owned()));
+        }
+        items.push(pairs);
+    }
+    items
+}
+
+fn what_items(given: &BTreeMap<ObjectRef, Permissions>, later: &BTreeMap<String, Permissions>) -> Vec<Pairs> {
+    let now = given.iter().flat_map(|(object, permissions)| given_items("object", &object_text(object), permissions));
+    now.chain(later.iter().flat_map(|(future, permissions)| given_items("future", future, permissions))).collect()
 }
 
 /// An object as code has it: as a text, or with its parts apart where the text would not be the same when it is read.

@@ -3,12 +3,17 @@
 //! Everything here is values in, values out: which files there are, what a target has and what time it is, the caller says.
 //! Whether something is changed is decided in core, as for a cloud; this crate gives it what is to be.
 
+pub mod adopt;
+pub mod applied;
 pub mod assert;
 pub mod code;
 pub mod convert;
 pub mod document;
+pub mod drift;
+pub mod edit;
 pub mod effect;
 pub mod evaluate;
+pub mod expire;
 pub mod export;
 pub mod finding;
 pub mod format;

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::Effects;
 
+pub(crate) use entity::Names;
 pub use entity::{Entity, Line, Sign, entities};
 
 /// The version of the form of plans.

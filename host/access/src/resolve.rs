@@ -15,6 +15,9 @@ use raito_core::text::{ExternalId, Kind, Name, PathPart, PermissionName};
 pub(crate) use self::objects::Given;
 use crate::document::{Entry, Purpose, Severity, Spot};
 
+/// The word of problems with names that the target does not have.
+pub(crate) const MISSING: &str = "missing";
+
 /// Something that is wrong with what a file says, seen from the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -97,6 +100,11 @@ impl<'c> Resolver<'c> {
 
     pub(crate) fn error(&mut self, spot: Spot, message: impl Into<String>, help: Option<String>) {
         self.problem(spot, Severity::Error, "unknown", message, help);
+    }
+
+    /// Says that something is not at the target.
+    pub(crate) fn missing(&mut self, spot: Spot, message: impl Into<String>, help: Option<String>) {
+        self.problem(spot, Severity::Error, MISSING, message, help);
     }
 
     pub(crate) fn problem(

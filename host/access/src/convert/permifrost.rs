@@ -7,14 +7,12 @@ use std::collections::BTreeMap;
 use marked_yaml::Node;
 use raito_config::Mistake;
 use raito_config::reader::{Reader, node_place, parse};
-use raito_core::text::{Kind, Name, PathPart, PermissionName, Remark, TargetName, escape};
+use raito_core::text::{Kind, Name, PathPart, PermissionName, TargetName, escape};
 
+use super::Left;
 use crate::document::{
-    Asked, Document, Entry, Extent, Global, Mode, ObjectName, Objects, Purpose, Scope, Selector, Spot, What, Who,
-    WhoName,
+    Asked, Document, Entry, Extent, Global, Mode, ObjectName, Objects, Scope, Selector, Spot, What, Who, WhoName,
 };
-
-type Left = Vec<(Spot, String)>;
 
 /// Reads such a file.
 pub(super) fn read(text: &str, target: &TargetName) -> Result<(Document, Left), Vec<Mistake>> {
@@ -85,19 +83,7 @@ impl Reading<'_> {
 
     fn entry(&mut self, name: &Name, at: Spot) -> &mut Entry {
         let target = self.target.clone();
-        self.entries.entry(name.clone()).or_insert_with(|| Entry {
-            spot: at,
-            target,
-            id: crate::read::usual_id(name),
-            name: name.clone(),
-            kind: None,
-            description: Remark::new("").expect("may be empty"),
-            owner: None,
-            purpose: Purpose::Grant,
-            who: Vec::new(),
-            what: Vec::new(),
-            mode: Mode::Enforced,
-        })
+        self.entries.entry(name.clone()).or_insert_with(|| super::bare_entry(target, name, at))
     }
 
     fn role(&mut self, name: &Name, node: &Node, about: &Node) {

@@ -39,6 +39,13 @@ pub fn document_text(document: &Document, target: &TargetName) -> String {
     out.finish()
 }
 
+/// The text of one entry: the same for whatever says the same, wherever it stands.
+pub(crate) fn entry_text(entry: &Entry) -> String {
+    let mut out = Writer::default();
+    write_entry(&mut out, entry);
+    out.finish()
+}
+
 fn patterns(names: &[Pattern]) -> String {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     match names.as_slice() {

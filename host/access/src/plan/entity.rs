@@ -81,9 +81,9 @@ pub fn entities(sets: &[ChangeSet], catalogue: &Catalogue) -> Vec<Entity> {
 }
 
 /// How members are called.
-struct Names<'n> {
-    catalogue: &'n Catalogue,
-    sets: &'n [ChangeSet],
+pub(crate) struct Names<'n> {
+    pub(crate) catalogue: &'n Catalogue,
+    pub(crate) sets: &'n [ChangeSet],
 }
 
 impl Names<'_> {
@@ -142,7 +142,8 @@ impl Names<'_> {
         list.iter().map(line).collect()
     }
 
-    fn lines(&self, change: &Change) -> Vec<Line> {
+    /// What a change says, a line for each thing.
+    pub(crate) fn lines(&self, change: &Change) -> Vec<Line> {
         let one = |sign, text: String| vec![Line { sign, text }];
         match change {
             Change::Create(_) | Change::Delete => Vec::new(),

@@ -147,7 +147,7 @@ impl<'c> Resolver<'c> {
                 let help = others.or_else(|| self.meant(name)).map(|close| format!("did you mean {close}?"));
                 let help =
                     help.or_else(|| Some("what is not read cannot be named: see the grant's databases".to_owned()));
-                self.error(spot, format!("there is no object {name}"), help);
+                self.missing(spot, format!("there is no object {name}"), help);
                 None
             }
             several => {

@@ -63,7 +63,7 @@ impl<'c> Resolver<'c> {
             [] => {
                 let known = self.users.keys().map(String::as_str);
                 let help = closest(name.as_str(), known).map(|close| format!("did you mean {close}?"));
-                self.error(spot, format!("there is no user {name}"), help);
+                self.missing(spot, format!("there is no user {name}"), help);
                 None
             }
             several => {
@@ -81,7 +81,7 @@ impl<'c> Resolver<'c> {
             [] => {
                 let help = closest(name.as_str(), self.groups.keys().copied());
                 let help = help.map(|close| format!("did you mean {close}?"));
-                self.error(spot, format!("there is no group {name}"), help);
+                self.missing(spot, format!("there is no group {name}"), help);
                 None
             }
             _ => {
@@ -102,7 +102,7 @@ impl<'c> Resolver<'c> {
             [] => {
                 let known = self.controls.keys().map(|name| name.as_str()).chain(self.coming.keys().map(Name::as_str));
                 let help = closest(name.as_str(), known).map(|close| format!("did you mean {close}?"));
-                self.error(spot, format!("there is no access control {name}"), help);
+                self.missing(spot, format!("there is no access control {name}"), help);
                 None
             }
             _ => {

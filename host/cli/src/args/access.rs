@@ -30,8 +30,61 @@ pub(crate) enum Access {
     Export(ExportArgs),
     /// Run the tests of the files against what would come of them
     Test(TestArgs),
+    /// Say where a target is not as the files say, and who moved
+    Drift(DriftArgs),
+    /// List members whose time is over, and take them out of the files
+    Expire(ExpireArgs),
     /// Print the file of another tool as access code
     Convert(ConvertArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DriftArgs {
+    #[command(flatten)]
+    pub(crate) files: Files,
+    /// Only these targets
+    #[arg(long, short, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) target: Vec<TargetName>,
+    /// The state that `raito access apply --state` wrote; without it nobody can tell who moved
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Plan and apply, so that the target is as the files say
+    #[arg(long, conflicts_with = "adopt")]
+    pub(crate) fix: bool,
+    /// Write what is there into the files
+    #[arg(long)]
+    pub(crate) adopt: bool,
+    /// The folder for access controls that no file says yet
+    #[arg(long, value_name = "FOLDER", default_value = "access", requires = "adopt")]
+    pub(crate) into: PathBuf,
+    /// Do not ask
+    #[arg(long, short, requires = "fix")]
+    pub(crate) yes: bool,
+    /// Take this many permissions and members away although that is over the threshold; the exact number that was said
+    #[arg(long, value_name = "N", requires = "fix")]
+    pub(crate) allow_revokes: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExpireArgs {
+    #[command(flatten)]
+    pub(crate) paths: Paths,
+    /// Also those whose time ends within so many hours, days or weeks, such as 12h, 14d or 2w
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) within: Option<u64>,
+    /// Take those whose time is over out of the files
+    #[arg(long)]
+    pub(crate) write: bool,
+}
+
+/// A time in milliseconds, from a number with its unit.
+fn duration(text: &str) -> Result<u64, String> {
+    const UNITS: [(char, u64); 3] = [('h', 1), ('d', 24), ('w', 7 * 24)];
+    let wrong = || "write a number with h, d or w behind it, such as 14d".to_owned();
+    let unit = text.chars().last().and_then(|last| UNITS.into_iter().find(|(letter, _)| *letter == last));
+    let (_, hours) = unit.ok_or_else(wrong)?;
+    let number: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    Ok(u64::from(number) * hours * 3_600_000)
 }
 
 #[derive(Debug, Args)]
@@ -54,6 +107,8 @@ pub(crate) enum ConvertFrom {
     Raito,
     /// Permifrost
     Permifrost,
+    /// ldap2pg
+    Ldap2pg,
 }
 
 #[derive(Debug, Args)]
@@ -91,6 +146,9 @@ pub(crate) struct ApplyArgs {
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
+    /// Write down what was applied, for `raito access drift`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
     /// Go on with a plan of which some calls may have been sent before
     #[arg(long, requires = "plan")]
     pub(crate) resume: bool,

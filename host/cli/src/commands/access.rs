@@ -2,6 +2,8 @@
 
 mod apply;
 mod convert;
+mod drift;
+mod expire;
 mod export;
 mod files;
 mod findings;
@@ -12,6 +14,7 @@ mod journal;
 mod plan;
 mod planning;
 mod session;
+mod state;
 mod test;
 mod validate;
 
@@ -34,6 +37,8 @@ pub(super) fn run(global: &Global, args: &Access) -> Result<Exit, CliError> {
         Access::Plan(args) => super::block_on(plan::run(global, args)),
         Access::Apply(args) => super::block_on(apply::run(global, args)),
         Access::Import(args) => super::block_on(import::run(global, args)),
+        Access::Drift(args) => super::block_on(drift::run(global, args)),
+        Access::Expire(args) => expire::run(global, args),
         Access::Export(args) => super::block_on(export::run(global, args)),
         Access::Test(args) => super::block_on(test::run(global, args)),
     }

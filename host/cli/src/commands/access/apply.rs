@@ -3,20 +3,23 @@
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
 
+use raito_access::applied::AppliedTarget;
 use raito_access::code::{Code, Source};
-use raito_access::evaluate::Question;
+use raito_access::evaluate::{Question, evaluate};
 use raito_access::plan::{Plan, TargetPlan};
 use raito_core::event::Event;
 use raito_core::exchange::Outcome;
 use raito_core::limits;
+use raito_core::marker::Master;
 use raito_core::record::{Applied, Change, ChangeSet};
 use raito_run::access;
 use serde_json::json;
 
 use super::journal::Journal;
 use super::plan::{Planned, held_back, judged, planned, read, show};
-use super::planning::{self, Meant, Planning};
+use super::planning::{self, Meant, Planning, Seen};
 use super::session::{Opened, Session};
+use super::state::State;
 use crate::args::access::{ApplyArgs, Files, Paths};
 use crate::args::{Global, Output};
 use crate::codes;
@@ -31,9 +34,20 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, CliEr
     let kept = args.plan.as_deref().map(load).transpose()?;
     let Some((sources, code)) = read(global, &files)? else { return Ok(Exit::Usage) };
     let session = Session::open(global, false)?;
-    let job = Job { global, args, sources, code, kept, session: &session };
+    let job = Job { global, args, sources: &sources, code: &code, kept, session: &session };
     let result = job.run().await;
     session.close(result)
+}
+
+/// Makes a new plan and carries it out, in a session that was opened before.
+pub(super) async fn anew(
+    global: &Global,
+    args: &ApplyArgs,
+    sources: &[Source],
+    code: &Code,
+    session: &Session,
+) -> Result<Exit, CliError> {
+    Job { global, args, sources, code, kept: None, session }.run().await
 }
 
 fn load(path: &Path) -> Result<Plan, CliError> {
@@ -47,8 +61,8 @@ fn load(path: &Path) -> Result<Plan, CliError> {
 struct Job<'j> {
     global: &'j Global,
     args: &'j ApplyArgs,
-    sources: Vec<Source>,
-    code: Code,
+    sources: &'j [Source],
+    code: &'j Code,
     /// The plan that was written down.
     kept: Option<Plan>,
     session: &'j Session,
@@ -63,7 +77,7 @@ impl Job<'_> {
             }
             None => self.args.target.clone(),
         };
-        let planned = match planned(self.session, self.global, &self.sources, &self.code, &asked).await {
+        let planned = match planned(self.session, self.global, self.sources, self.code, &asked).await {
             Ok(planned) => planned,
             Err(unplanned) => return unplanned.exit(),
         };
@@ -72,7 +86,7 @@ impl Job<'_> {
     }
 
     async fn carry_out(&self, planned: Planned<'_>) -> Result<Vec<Exit>, CliError> {
-        show(self.global, &self.sources, &planned);
+        show(self.global, self.sources, &planned);
         let mut exits = vec![judged(&planned)];
         if exits.contains(&Exit::Refused) {
             let message = "a guardrail or a test of the files does not hold, and nothing was sent";
@@ -89,7 +103,7 @@ impl Job<'_> {
         let digest = self.kept.as_ref().unwrap_or(&planned.plan).digest();
         self.check_moved(&planned, digest)?;
         if !planned.plan.has_changes() {
-            planned.parts.iter().try_for_each(|(opened, _)| self.settled(opened))?;
+            planned.parts.iter().try_for_each(|(opened, part)| self.settled(opened, part))?;
             return Ok(exits);
         }
         self.confirm(&planned.plan)?;
@@ -102,7 +116,7 @@ impl Job<'_> {
 
     /// Files and configuration must be those that the plan was made of.
     fn check_files(&self, kept: &Plan) -> Result<(), CliError> {
-        let now = super::plan::digests(&self.sources);
+        let now = super::plan::digests(self.sources);
         let mut moved: Vec<String> = Vec::new();
         for (path, digest) in &kept.files {
             match now.get(path) {
@@ -176,9 +190,10 @@ impl Job<'_> {
         let run = opened.run();
         let failed = |failure: raito_run::Failure| opened.failed(&failure);
         let Some(ready) = part.planned else {
-            access::end(&run, Outcome::Completed).map_err(failed)?;
+            self.settled(opened, &part)?;
             return Ok(Exit::Done);
         };
+        self.forget(opened)?;
         for (number, call) in (1_u64..).zip(&part.plan.calls) {
             let event = Event::AccessChange {
                 target: opened.target().name.to_string(),
@@ -202,30 +217,23 @@ impl Job<'_> {
             }
         };
         let mut wrong = faults(&sets, &applied);
-        wrong.extend(self.differences(opened).await?);
+        let seen = planning::see(opened).await?;
+        wrong.extend(self.differences(opened, &seen)?);
         let outcome = if wrong.is_empty() { Outcome::Completed } else { Outcome::Failed };
         access::end(&run, outcome).map_err(failed)?;
         self.tell(opened, &part.plan, &wrong);
         if wrong.is_empty() {
             journal.end()?;
+            self.remember(opened, &part.plan, &seen)?;
             return Ok(Exit::Done);
         }
         Ok(codes::NOT_APPLIED.exit)
     }
 
     /// What is not as the files say, now that everything was sent.
-    async fn differences(&self, opened: &Opened<'_>) -> Result<Vec<String>, CliError> {
-        let seen = planning::see(opened).await?;
-        let master = planning::master(&self.code)?;
-        let question = Question {
-            code: &self.code,
-            target: &opened.target().name,
-            catalogue: &seen.catalogue,
-            protected: &seen.protected,
-            master: &master,
-            now_ms: self.session.now_ms(),
-        };
-        let meant = Meant::of(&question);
+    fn differences(&self, opened: &Opened<'_>, seen: &Seen) -> Result<Vec<String>, CliError> {
+        let master = planning::master(self.code)?;
+        let meant = Meant::of(&self.question(opened, seen, &master));
         let mut wrong: Vec<String> = Vec::new();
         if meant.is_unclear() {
             wrong.push("the target can no longer be compared with the files".to_owned());
@@ -237,9 +245,37 @@ impl Job<'_> {
         Ok(wrong)
     }
 
-    fn settled(&self, opened: &Opened<'_>) -> Result<(), CliError> {
+    fn question<'q>(&'q self, opened: &'q Opened<'_>, seen: &'q Seen, master: &'q Master) -> Question<'q> {
+        Question {
+            code: self.code,
+            target: &opened.target().name,
+            catalogue: &seen.catalogue,
+            protected: &seen.protected,
+            master,
+            now_ms: self.session.now_ms(),
+        }
+    }
+
+    fn settled(&self, opened: &Opened<'_>, part: &Planning) -> Result<(), CliError> {
         access::end(&opened.run(), Outcome::Completed).map_err(|failure| opened.failed(&failure))?;
-        Journal::of(&self.session.state, &opened.target().name)?.end()
+        Journal::of(&self.session.state, &opened.target().name)?.end()?;
+        self.remember(opened, &part.plan, &part.seen)
+    }
+
+    /// Takes a target out of the last applied state: until it is as the files say, nothing can be told from it.
+    fn forget(&self, opened: &Opened<'_>) -> Result<(), CliError> {
+        let Some(path) = &self.args.state else { return Ok(()) };
+        State::open(path, &planning::master(self.code)?)?.forget(&opened.target().name)
+    }
+
+    /// Writes down what the target holds, where it is as the files say.
+    fn remember(&self, opened: &Opened<'_>, plan: &TargetPlan, seen: &Seen) -> Result<(), CliError> {
+        let Some(path) = self.args.state.as_ref().filter(|_| plan.refused.is_empty()) else { return Ok(()) };
+        let master = planning::master(self.code)?;
+        let question = self.question(opened, seen, &master);
+        let files = super::plan::digests(self.sources);
+        let applied = AppliedTarget::new(&question, &evaluate(&question), files);
+        State::open(path, &master)?.keep(&opened.target().name, applied)
     }
 
     fn tell(&self, opened: &Opened<'_>, plan: &TargetPlan, wrong: &[String]) {

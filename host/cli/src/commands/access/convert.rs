@@ -18,6 +18,7 @@ pub(super) fn run(global: &Global, args: &ConvertArgs) -> Result<Exit, CliError>
     let from = match args.from {
         ConvertFrom::Raito => From::Raito,
         ConvertFrom::Permifrost => From::Permifrost,
+        ConvertFrom::Ldap2pg => From::Ldap2pg,
     };
     match convert(&source.text, from, &args.on) {
         Ok(converted) => {

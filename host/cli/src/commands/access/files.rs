@@ -89,13 +89,15 @@ fn find(path: &Path, depth: usize, named: bool, found: &mut Vec<PathBuf>) -> Res
 
 /// The files, read; or what is wrong with them.
 pub(super) struct Read {
+    /// Where each file stands.
+    pub(super) paths: Vec<PathBuf>,
     pub(super) sources: Vec<Source>,
     pub(super) code: Result<Code, Vec<FileMistakes>>,
 }
 
 /// Finds and reads all files.
 pub(super) fn read(global: &Global, files: &Files) -> Result<Read, CliError> {
-    let sources: Vec<Source> = sources(global, &files.paths)?.into_iter().map(|(_, source)| source).collect();
+    let (paths, sources): (Vec<PathBuf>, Vec<Source>) = sources(global, &files.paths)?.into_iter().unzip();
     let code = match files.format {
         Format::Access => read_code(&sources),
         Format::Raito => {
@@ -104,7 +106,7 @@ pub(super) fn read(global: &Global, files: &Files) -> Result<Read, CliError> {
             read_originals(&sources, &names)
         }
     };
-    Ok(Read { sources, code })
+    Ok(Read { paths, sources, code })
 }
 
 /// Mistakes as findings.

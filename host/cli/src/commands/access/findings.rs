@@ -21,6 +21,13 @@ pub(super) fn print(output: Output, findings: &[Finding]) {
     }
 }
 
+/// Prints findings, where there are any.
+pub(super) fn print_some(output: Output, findings: &[Finding]) {
+    if !findings.is_empty() {
+        print(output, findings);
+    }
+}
+
 /// Prints the mistakes of files: for people with the lines around them.
 pub(super) fn mistakes(output: Output, sources: &[Source], wrong: &[FileMistakes]) {
     if output != Output::Human {

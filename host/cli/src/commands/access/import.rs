@@ -65,7 +65,8 @@ async fn write(session: &Session, global: &Global, args: &ImportArgs, master: &M
     Ok(Exit::Done)
 }
 
-fn make_folder(folder: &Path) -> Result<(), CliError> {
+/// Makes a folder with those above it.
+pub(super) fn make_folder(folder: &Path) -> Result<(), CliError> {
     std::fs::create_dir_all(folder).map_err(|error| {
         CliError::new(codes::FILE, format!("cannot make {}: {}", files::shown(folder), files::reason(&error)))
     })

@@ -96,7 +96,7 @@ pub(super) async fn planned<'s>(
         let opened = session.open_target(&name).await?;
         access::begin(&opened.run()).map_err(|failure| opened.failed(&failure))?;
         let seen = planning::see(&opened).await?;
-        match planning::plan_target(&opened, &seen, code, &master, session.now_ms()).await? {
+        match planning::plan_target(&opened, seen, code, &master, session.now_ms()).await? {
             Ok(mut part) => {
                 part.beside.places = places(sources, &part);
                 plan.targets.push(part.plan.clone());

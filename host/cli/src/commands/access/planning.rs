@@ -35,6 +35,8 @@ pub(super) struct Planning {
     /// The recorded calls; none where there is nothing to do.
     pub(super) planned: Option<Planned>,
     pub(super) spots: BTreeMap<Name, document::Spot>,
+    /// What was read.
+    pub(super) seen: Seen,
 }
 
 /// What of a target the files are compared with.
@@ -66,6 +68,13 @@ impl Meant {
         Self { evaluation, decision, observed }
     }
 
+    /// What nothing can be done about, with the reasons.
+    pub(super) fn refused(&self) -> Vec<Refused> {
+        let both = self.decision.refused.iter().chain(&self.observed.refused);
+        both.filter_map(|(id, reason)| Some(Refused { id: id.clone(), reason: Remark::new(reason.as_str()).ok()? }))
+            .collect()
+    }
+
     /// Whether something that the files say cannot be told, so that nothing may be planned.
     pub(super) fn is_unclear(&self) -> bool {
         self.evaluation.problems.iter().any(|problem| problem.severity == document::Severity::Error)
@@ -75,13 +84,13 @@ impl Meant {
 /// Plans one target.
 pub(super) async fn plan_target(
     opened: &Opened<'_>,
-    seen: &Seen,
+    seen: Seen,
     code: &Code,
     master: &Master,
     now_ms: u64,
 ) -> Result<Result<Planning, Vec<Problem>>, CliError> {
     let name = &opened.target().name;
-    let Seen { catalogue, protected } = seen;
+    let Seen { catalogue, protected } = &seen;
     let question = Question { code, target: name, catalogue, protected, master, now_ms };
     let meant = Meant::of(&question);
     if meant.is_unclear() {
@@ -113,7 +122,7 @@ pub(super) async fn plan_target(
     let Evaluation { mut problems, unmanaged, spots, .. } = meant.evaluation;
     problems.extend(judged.problems);
     let beside = Beside { unmanaged, places: Vec::new() };
-    Ok(Ok(Planning { plan, beside, problems, tests: judged.tests, locked_out, planned, spots }))
+    Ok(Ok(Planning { plan, beside, problems, tests: judged.tests, locked_out, planned, spots, seen }))
 }
 
 /// What changes come to: for people, for guardrails, and for tests.
