@@ -5,9 +5,11 @@
 mod support;
 
 mod access;
+mod access_size;
 mod changes;
 mod changes_policies;
 mod changes_random;
+mod ci;
 mod conformance;
 mod demo;
 mod drift;
@@ -20,6 +22,7 @@ mod mistakes;
 mod people;
 mod postgresql;
 mod reads;
+mod recover;
 mod refusals;
 mod tamper;
 mod usage;

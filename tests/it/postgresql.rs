@@ -8,16 +8,27 @@ use serde_json::Value;
 use crate::support::raito::postgresql_target;
 use crate::support::{Place, Postgres, Random};
 
-/// Makes 1,100 roles, two databases with 500 tables each, and about 100,000 grants.
-fn fill(server: &Postgres, random: &mut Random) {
+/// How large a server is made: roles, tables in each of two databases, and grantees drawn for each table.
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) roles: usize,
+    pub(crate) tables: usize,
+    pub(crate) grantees: usize,
+}
+
+/// About 100,000 grants.
+pub(crate) const FULL: Size = Size { roles: 1_100, tables: 500, grantees: 52 };
+
+/// Makes roles, two databases with tables, and grants.
+pub(crate) fn fill(server: &Postgres, random: &mut Random, size: Size) {
     let mut roles = String::new();
-    for index in 0..1_100 {
+    for index in 0..size.roles {
         let login = if index % 3 == 0 { "login" } else { "nologin" };
         let inherit = if random.chance(15) { "noinherit" } else { "inherit" };
         writeln!(roles, "create role \"role {index}\" {login} {inherit};").expect("a text");
     }
-    for _ in 0..1_500 {
-        let (member, role) = (random.below(1_100), random.below(1_100));
+    for _ in 0..size.roles * 15 / 11 {
+        let (member, role) = (random.below(size.roles), random.below(size.roles));
         if member < role {
             let admin = if random.chance(10) { " with admin option" } else { "" };
             writeln!(roles, "grant \"role {role}\" to \"role {member}\"{admin};").expect("a text");
@@ -26,23 +37,23 @@ fn fill(server: &Postgres, random: &mut Random) {
     roles.push_str("comment on role \"role 7\" is 'Seven: a role with a ''comment''';\ncreate database shop;\ncreate database \"back office\";\n");
     server.sql("postgres", &roles);
     for database in ["shop", "back office"] {
-        server.sql(database, &objects(random));
+        server.sql(database, &objects(random, size));
     }
 }
 
 /// Statements that fill one database.
-fn objects(random: &mut Random) -> String {
+fn objects(random: &mut Random, size: Size) -> String {
     const TABLE: [&str; 7] = ["select", "insert", "update", "delete", "truncate", "references", "trigger"];
     let mut sql = String::from("begin;\n");
     for schema in 0..10 {
         writeln!(sql, "create schema s{schema}; grant usage on schema s{schema} to \"role {schema}\", public;")
             .expect("a text");
     }
-    for table in 0..500 {
+    for table in 0..size.tables {
         let schema = table % 10;
         writeln!(sql, "create table s{schema}.\"Table {table}\" (id bigint, \"Name\" text, note varchar(20));")
             .expect("a text");
-        let grantees: BTreeSet<usize> = (0..52).map(|_| random.below(1_100)).collect();
+        let grantees: BTreeSet<usize> = (0..size.grantees).map(|_| random.below(size.roles)).collect();
         for grantee in grantees {
             let privileges: BTreeSet<&str> = (0..2).map(|_| *random.pick(&TABLE)).collect();
             let option = if random.chance(5) { " with grant option" } else { "" };
@@ -54,7 +65,7 @@ fn objects(random: &mut Random) -> String {
             writeln!(
                 sql,
                 "grant select (id, \"Name\"), update (note) on s{schema}.\"Table {table}\" to \"role {}\";",
-                random.below(1_100)
+                random.below(size.roles)
             )
             .expect("a text");
         }
@@ -163,7 +174,7 @@ const READ_STEPS: [&str; 3] = ["identity-store", "data-source", "access-from-tar
 fn the_cloud_holds_what_the_catalogue_says_and_follows_its_changes() {
     let mut random = Random::from_environment("the_cloud_holds_what_the_catalogue_says");
     let server = Postgres::start();
-    fill(&server, &mut random);
+    fill(&server, &mut random, FULL);
     let place = Place::new(&postgresql_target(&server, "shop, back office", ""));
     place.run(&[]);
 

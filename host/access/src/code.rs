@@ -72,6 +72,11 @@ pub fn read_originals(sources: &[Source], targets: &[TargetName]) -> Result<Code
     Ok(all)
 }
 
+/// What a saved file says, as code.
+pub fn of_saved(saved: &crate::Saved) -> Code {
+    merge(vec![saved.document.clone()], &|_| "").0
+}
+
 /// Reads all files, each with `read`.
 fn read_code_with(
     sources: &[Source],

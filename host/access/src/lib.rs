@@ -24,12 +24,13 @@ pub mod pattern;
 pub mod plan;
 pub mod policy;
 mod read;
+pub mod recover;
 pub mod report;
 pub mod resolve;
 mod schema;
 pub mod time;
 pub mod write;
 
-pub use original::read_original;
+pub use original::{Saved, read_original, read_saved};
 pub use read::read_document;
 pub use schema::access_schema;

@@ -86,7 +86,7 @@ pub fn read_original(text: &str, file: usize, target: &TargetName) -> Result<Doc
     let spaced = if text.trim_start().starts_with('{') { text.replace('\t', " ") } else { text.to_owned() };
     let node = parse(&spaced).map_err(|mistake| vec![mistake])?;
     let nothing = |_: &str| None;
-    let mut reading = Reading { reader: Reader::new(&nothing), file, target };
+    let mut reading = Reading { reader: Reader::new(&nothing), file, target, prefix: PREFIX };
     let document = reading.document(&node);
     let mut mistakes = reading.reader.mistakes;
     mistakes.sort();
@@ -96,10 +96,42 @@ pub fn read_original(text: &str, file: usize, target: &TargetName) -> Result<Doc
     }
 }
 
+/// What a saved file says of some access providers, and nothing of any other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// The access controls, and scopes that hold just their names.
+    pub document: Document,
+    /// Names for people of those that are created or changed.
+    pub kept: Vec<String>,
+    /// Names for people of those that are deleted.
+    pub deleted: Vec<String>,
+}
+
+/// Reads such a file as what was sent to a target once: it says everything of the access providers in it whose name is wanted, also
+/// that they are deleted, and nothing of others. Names have no prefix.
+///
+/// # Errors
+/// All mistakes of the text, in their order; what has no place in access code is one.
+pub fn read_saved(text: &str, target: &TargetName, wanted: &dyn Fn(&str) -> bool) -> Result<Saved, Vec<Mistake>> {
+    let spaced = if text.trim_start().starts_with('{') { text.replace('\t', " ") } else { text.to_owned() };
+    let node = parse(&spaced).map_err(|mistake| vec![mistake])?;
+    let nothing = |_: &str| None;
+    let mut reading = Reading { reader: Reader::new(&nothing), file: 0, target, prefix: "" };
+    let saved = reading.saved(&node, wanted);
+    let mut mistakes = reading.reader.mistakes;
+    mistakes.sort();
+    match saved {
+        Some(saved) if mistakes.is_empty() => Ok(saved),
+        _ => Err(mistakes),
+    }
+}
+
 struct Reading<'v> {
     reader: Reader<'v>,
     file: usize,
     target: &'v TargetName,
+    /// What made names begin with.
+    prefix: &'static str,
 }
 
 /// Whether a value is there: `null` and nothing stand for none.
@@ -119,10 +151,24 @@ impl Reading<'_> {
     fn document(&mut self, node: &Node) -> Option<Document> {
         let fields = self.reader.map(node, FILE)?;
         let list = given(&fields, "accessProviders").map(|node| self.reader.list(node)).unwrap_or_default();
+        let entries = self.providers(list);
+        let scope = Scope {
+            spot: self.spot(node),
+            target: self.target.clone(),
+            kind: None,
+            extent: Extent::Names(vec![format!("{PREFIX}*").parse().ok()?]),
+            mode: Mode::Enforced,
+        };
+        let repository = Some((REPOSITORY.to_owned(), None));
+        Some(Document { repository, scopes: vec![scope], entries, ..Document::default() })
+    }
+
+    /// The access providers that do not go.
+    fn providers<'n>(&mut self, nodes: impl IntoIterator<Item = &'n Node>) -> Vec<Entry> {
         // Others refer to an access provider by its id before it has a name at the target.
         let mut ids = Vec::new();
         let mut entries = Vec::new();
-        for node in list {
+        for node in nodes {
             if let Some((id, entry)) = self.provider(node) {
                 ids.extend(id.map(|id| (id, entry.name.clone())));
                 entries.push(entry);
@@ -135,15 +181,44 @@ impl Reading<'_> {
                 *name = known.clone();
             }
         }
-        let scope = Scope {
+        entries
+    }
+
+    /// What a saved file says of the access providers that are wanted.
+    fn saved(&mut self, node: &Node, wanted: &dyn Fn(&str) -> bool) -> Option<Saved> {
+        let fields = self.reader.map(node, FILE)?;
+        let list = given(&fields, "accessProviders").map(|node| self.reader.list(node)).unwrap_or_default();
+        let (mut kept, mut deleted) = (Vec::new(), Vec::new());
+        let (mut nodes, mut names) = (Vec::new(), Vec::new());
+        for node in list {
+            let Some(fields) = self.reader.map(node, PROVIDER) else { continue };
+            let Some(name_node) = fields.get("name") else { continue };
+            let Some(shown) = self.reader.text(name_node).filter(|shown| wanted(shown)) else { continue };
+            let Some(name) = self.name(&fields, name_node, &shown) else { continue };
+            match name.as_str().contains(['*', '?']) {
+                // It would stand for other names as well.
+                true => self.reader.wrong(node_place(name_node), format!("{name} cannot be told from a pattern"), None),
+                false => names.extend(name.as_str().parse().ok()),
+            }
+            if given(&fields, "delete").and_then(|node| self.reader.boolean(node)) == Some(true) {
+                deleted.push(shown);
+            } else {
+                kept.push(shown);
+                nodes.push(node);
+            }
+        }
+        let entries = self.providers(nodes);
+        let scope = |names, mode| Scope {
             spot: self.spot(node),
             target: self.target.clone(),
             kind: None,
-            extent: Extent::Names(vec![format!("{PREFIX}*").parse().ok()?]),
-            mode: Mode::Enforced,
+            extent: Extent::Names(names),
+            mode,
         };
+        // What the file does not name stays, whoever made it.
+        let scopes = vec![scope(names, Mode::Enforced), scope(Vec::new(), Mode::Additive)];
         let repository = Some((REPOSITORY.to_owned(), None));
-        Some(Document { repository, scopes: vec![scope], entries, ..Document::default() })
+        Some(Saved { document: Document { repository, scopes, entries, ..Document::default() }, kept, deleted })
     }
 
     /// An access provider; none for one that goes.
@@ -200,7 +275,7 @@ impl Reading<'_> {
         let hint = given(fields, "namingHint").and_then(|node| self.reader.text(node));
         let alphabet = Alphabet { lower: false, upper: true, digits: true, between: Some('_'), max: 255 };
         match alphabet.translate(hint.as_deref().unwrap_or(shown)) {
-            Ok(made) => Name::new(format!("{PREFIX}{made}")).ok(),
+            Ok(made) => Name::new(format!("{}{made}", self.prefix)).ok(),
             Err(error) => {
                 self.reader.wrong(node_place(node), error.to_string(), Some("add a namingHint".to_owned()));
                 None

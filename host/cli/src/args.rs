@@ -72,6 +72,8 @@ pub(crate) enum Command {
     /// Keep in files who may do what: check, plan and apply them
     #[command(subcommand)]
     Access(access::Access),
+    /// Send a saved access file to a target again, without a cloud: for when nothing else is left
+    ApplyAccess(access::ApplyAccessArgs),
     /// Write a commented raito.yml
     Init(Init),
     /// Check the configuration against its connectors, without running anything

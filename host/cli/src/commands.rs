@@ -64,6 +64,7 @@ fn dispatch(cli: Cli, bars: &MultiProgress) -> Result<Exit, CliError> {
         Command::Demo(args) => block_on(demo::run(global, &args, bars)),
         Command::Who(args) => block_on(who::run(global, &args)),
         Command::Access(args) => access::run(global, &args),
+        Command::ApplyAccess(args) => block_on(access::apply_access(global, &args)),
         Command::Init(args) => init::run(&args),
         Command::Validate => validate::run(global),
         Command::Connector(args) => connector::run(global, &args),

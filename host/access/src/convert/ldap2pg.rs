@@ -14,8 +14,7 @@ use raito_core::text::{Kind, Name, PathPart, Remark, TargetName, escape};
 use self::profile::{Profiles, Reach};
 use super::Left;
 use crate::document::{
-    Asked, Document, Entry, Extent, Future, Mode, ObjectName, Objects, Scope, Selector, Spot, What, Who,
-    WhoName,
+    Asked, Document, Entry, Extent, Future, Mode, ObjectName, Objects, Scope, Selector, Spot, What, Who, WhoName,
 };
 
 /// Reads such a file.

@@ -39,6 +39,25 @@ pub(crate) enum Access {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ApplyAccessArgs {
+    /// The target
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: TargetName,
+    /// The file: a list of accessProviders, as YAML or JSON
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Only access providers whose whole name one of these regular expressions takes
+    #[arg(long, value_name = "EXPRESSIONS", value_delimiter = ',')]
+    pub(crate) filter_access: Vec<String>,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Take this many permissions and members away although that is over the threshold; the exact number that was said
+    #[arg(long, value_name = "N")]
+    pub(crate) allow_revokes: Option<u64>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct DriftArgs {
     #[command(flatten)]
     pub(crate) files: Files,
@@ -121,6 +140,9 @@ pub(crate) struct PlanArgs {
     /// Write the plan down, for `raito access apply`
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Write the plan as Markdown as well, for the comment on a change
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
     /// End with 3 where there is something to do
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,

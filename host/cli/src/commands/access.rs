@@ -13,13 +13,14 @@ mod import;
 mod journal;
 mod plan;
 mod planning;
+mod recover;
 mod session;
 mod state;
 mod test;
 mod validate;
 
 use crate::args::Global;
-use crate::args::access::Access;
+use crate::args::access::{Access, ApplyAccessArgs};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::render::data;
@@ -42,4 +43,9 @@ pub(super) fn run(global: &Global, args: &Access) -> Result<Exit, CliError> {
         Access::Export(args) => super::block_on(export::run(global, args)),
         Access::Test(args) => super::block_on(test::run(global, args)),
     }
+}
+
+/// Sends a saved file again.
+pub(super) async fn apply_access(global: &Global, args: &ApplyAccessArgs) -> Result<Exit, CliError> {
+    recover::run(global, args).await
 }

@@ -34,7 +34,8 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, CliEr
     let kept = args.plan.as_deref().map(load).transpose()?;
     let Some((sources, code)) = read(global, &files)? else { return Ok(Exit::Usage) };
     let session = Session::open(global, false)?;
-    let job = Job { global, args, sources: &sources, code: &code, kept, session: &session };
+    let ask = Ask::Calls;
+    let job = Job { global, args, sources: &sources, code: &code, kept, session: &session, ask };
     let result = job.run().await;
     session.close(result)
 }
@@ -46,8 +47,18 @@ pub(super) async fn anew(
     sources: &[Source],
     code: &Code,
     session: &Session,
+    ask: Ask,
 ) -> Result<Exit, CliError> {
-    Job { global, args, sources, code, kept: None, session }.run().await
+    Job { global, args, sources, code, kept: None, session, ask }.run().await
+}
+
+/// How somebody is asked before anything is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// Whether to send the calls. No is not what was wanted.
+    Calls,
+    /// Whether he is sure, also where nobody sits at a terminal. No is an answer as good as yes.
+    Sure,
 }
 
 fn load(path: &Path) -> Result<Plan, CliError> {
@@ -66,6 +77,7 @@ struct Job<'j> {
     /// The plan that was written down.
     kept: Option<Plan>,
     session: &'j Session,
+    ask: Ask,
 }
 
 impl Job<'_> {
@@ -106,7 +118,13 @@ impl Job<'_> {
             planned.parts.iter().try_for_each(|(opened, part)| self.settled(opened, part))?;
             return Ok(exits);
         }
-        self.confirm(&planned.plan)?;
+        if !self.confirm(&planned.plan)? {
+            planned.parts.iter().try_for_each(|(opened, _)| {
+                access::end(&opened.run(), Outcome::Completed).map_err(|failure| opened.failed(&failure))
+            })?;
+            say("cancelled: nothing was sent");
+            return Ok(vec![Exit::Done]);
+        }
         let Planned { plan, parts } = planned;
         for (opened, part) in parts {
             exits.push(self.send(&plan, digest, &opened, part).await?);
@@ -160,23 +178,32 @@ impl Job<'_> {
         })
     }
 
-    /// Asks, unless that was said before.
-    fn confirm(&self, plan: &Plan) -> Result<(), CliError> {
+    /// Asks, unless that was said before. Gives whether to go on.
+    fn confirm(&self, plan: &Plan) -> Result<bool, CliError> {
         if self.args.yes {
-            return Ok(());
+            return Ok(true);
         }
         let not = |help: &str| CliError::new(codes::NOT_CONFIRMED, "nothing was sent").help(help);
-        if !std::io::stdin().is_terminal() {
-            return Err(not("nobody can be asked here: run with --yes"));
+        let nobody = "nobody can be asked here: run with --yes";
+        if self.ask == Ask::Calls && !std::io::stdin().is_terminal() {
+            return Err(not(nobody));
         }
         let calls: usize = plan.targets.iter().map(|target| target.calls.len()).sum();
-        say(&format!("Send these {calls} calls? Only yes sends them:"));
+        say(&match self.ask {
+            Ask::Calls => format!("Send these {calls} calls? Only yes sends them:"),
+            Ask::Sure => format!("Are you sure to send these {calls} calls? [yes/no]"),
+        });
         let mut answer = String::new();
-        std::io::stdin()
+        let read = std::io::stdin()
             .lock()
             .read_line(&mut answer)
             .map_err(|error| CliError::new(codes::HOST, error.to_string()))?;
-        if answer.trim().eq_ignore_ascii_case("yes") { Ok(()) } else { Err(not("the answer was not yes")) }
+        match (answer.trim().eq_ignore_ascii_case("yes"), self.ask) {
+            (true, _) => Ok(true),
+            (false, _) if read == 0 => Err(not(nobody)),
+            (false, Ask::Calls) => Err(not("the answer was not yes")),
+            (false, Ask::Sure) => Ok(false),
+        }
     }
 
     /// Sends the calls of one target, and reads it again: what is not as the files say did not work.

@@ -83,7 +83,8 @@ impl Job<'_> {
                 resume: false,
                 allow_revokes: self.args.allow_revokes,
             };
-            return apply::anew(self.global, &args, &self.read.sources, self.code, self.session).await;
+            let sources = &self.read.sources;
+            return apply::anew(self.global, &args, sources, self.code, self.session, apply::Ask::Calls).await;
         }
         Ok(worst)
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use raito_access::code::{Code, Source};
-use raito_access::finding::{Finding, Level};
+use raito_access::finding::{self, Finding, Level};
 use raito_access::plan::{Plan, TargetPlan};
 use raito_access::report::{self, Beside};
 use raito_core::exchange::Outcome;
@@ -129,6 +129,11 @@ fn finish(global: &Global, args: &PlanArgs, sources: &[Source], planned: &Planne
     if let Some(out) = &args.out {
         crate::files::replace(out, planned.plan.text().as_bytes())?;
     }
+    if let Some(path) = &args.markdown {
+        let mut text = markdown(sources, planned).join("\n");
+        text.push('\n');
+        crate::files::replace(path, text.as_bytes())?;
+    }
     show(global, sources, planned);
     let mut exits = vec![judged(planned)];
     for (opened, part) in &planned.parts {
@@ -176,30 +181,44 @@ pub(super) fn held_back(global: &Global, opened: &Opened<'_>, part: &Planning, a
     held
 }
 
+/// What is to be said of lines of files.
+fn found(sources: &[Source], planned: &Planned<'_>) -> Vec<Finding> {
+    let of = |part: &Planning| {
+        let mut found = planning::located(sources, &part.problems);
+        found.extend(planning::failing(sources, &part.tests));
+        found
+    };
+    planned.parts.iter().flat_map(|(_, part)| of(part)).collect()
+}
+
+fn beside(planned: &Planned<'_>, target: &TargetPlan) -> Beside {
+    let part = planned.parts.iter().find(|(_, part)| part.plan.target == target.target);
+    part.map(|(_, part)| part.beside.clone()).unwrap_or_default()
+}
+
+/// A plan as Markdown, with what is to be said of lines of files.
+fn markdown(sources: &[Source], planned: &Planned<'_>) -> Vec<String> {
+    let all: Vec<Beside> = planned.plan.targets.iter().map(|target| beside(planned, target)).collect();
+    let mut lines = report::markdown(&planned.plan, &all);
+    let found = found(sources, planned);
+    if !found.is_empty() {
+        lines.push(String::new());
+        lines.extend(finding::markdown(&found));
+    }
+    lines
+}
+
 /// Shows a plan in the form that was asked for.
 pub(super) fn show(global: &Global, sources: &[Source], planned: &Planned<'_>) {
-    let mut found = Vec::new();
-    for (_, part) in &planned.parts {
-        found.extend(planning::located(sources, &part.problems));
-        found.extend(planning::failing(sources, &part.tests));
-    }
-    let empty = Beside::default();
-    let beside = |target: &TargetPlan| {
-        let part = planned.parts.iter().find(|(_, part)| part.plan.target == target.target);
-        part.map_or(&empty, |(_, part)| &part.beside).clone()
-    };
+    let mut found = found(sources, planned);
     match global.output {
         Output::Human | Output::Csv => {
             for target in &planned.plan.targets {
-                report::human(target, &beside(target)).iter().for_each(|line| data(line));
+                report::human(target, &beside(planned, target)).iter().for_each(|line| data(line));
             }
             findings::print(global.output, &found);
         }
-        Output::Markdown => {
-            let all: Vec<Beside> = planned.plan.targets.iter().map(beside).collect();
-            report::markdown(&planned.plan, &all).iter().for_each(|line| data(line));
-            findings::print(global.output, &found);
-        }
+        Output::Markdown => markdown(sources, planned).iter().for_each(|line| data(line)),
         Output::Json => {
             let digest = planned.plan.digest();
             let mut value = serde_json::to_value(&planned.plan).expect("a plan has text keys");
