@@ -14,7 +14,7 @@ use crate::support::postgres::{PASSWORD, Postgres};
 use crate::support::raito::postgresql_target;
 use crate::support::{Place, Random};
 
-const SMALL: Size = Size { roles: 110, tables: 50, grantees: 52 };
+const SMALL: Size = Size { roles: 110, tables: 50, grantees: 30 };
 
 /// A server that was filled, and a place that may change it.
 fn filled(size: Size) -> Managed {
@@ -82,17 +82,16 @@ fn round_trip(size: Size) {
         class == "gone" && what.contains("there is no object") && what.contains("s1.\"Table 11\"")
     };
     assert!(found.iter().filter(gone).count() > size.grantees / 4, "{found:#?}");
-    let others: Vec<[&str; 3]> =
-        found.iter().filter(|one| !gone(one)).map(|one| one.each_ref().map(String::as_str)).collect();
+    // A member's options stand in parentheses behind him.
+    let bare = |text: &'_ String| text.split(" (").next().unwrap_or_default().to_owned();
+    let others: Vec<[String; 3]> = found.iter().filter(|one| !gone(one)).map(|one| one.each_ref().map(bare)).collect();
     let (role, member) = membership(&managed);
-    assert_eq!(
-        others,
-        [
-            ["expired", &format!("role {role}"), &format!("member {member}")],
-            ["granted", "role role 14", "CREATE on schema shop.s0"],
-            ["revoked", "role role 3", "USAGE on schema \"back office\".s3"],
-        ]
-    );
+    let expected = [
+        ["expired", &format!("role {role}"), &format!("member {member}")],
+        ["granted", "role role 14", "CREATE on schema shop.s0"],
+        ["revoked", "role role 3", "USAGE on schema \"back office\".s3"],
+    ];
+    assert_eq!(others, expected.map(|one| one.map(str::to_owned)));
 }
 
 /// A role and somebody whom it admits.

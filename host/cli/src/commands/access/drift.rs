@@ -63,7 +63,13 @@ struct Job<'j> {
 impl Job<'_> {
     async fn run(&self) -> Result<Exit, CliError> {
         let mut exits = Vec::new();
-        for name in planning::targets(self.code, &self.args.target)? {
+        let targets = planning::targets(self.code, &self.args.target)?;
+        if self.args.adopt && targets.len() > 1 {
+            // What is adopted from one changes the lines that the next one is compared with.
+            return Err(CliError::new(codes::USAGE, "several targets cannot be adopted at once")
+                .help("adopt them one after the other, with --target"));
+        }
+        for name in targets {
             let opened = self.session.open_target(&name).await?;
             let run = opened.run();
             access::begin(&run).map_err(|failure| opened.failed(&failure))?;
