@@ -122,7 +122,7 @@ fn what_is_imported_needs_no_change_and_each_move_by_hand_is_named() {
     round_trip(SMALL);
 }
 
-/// The same with 1,100 roles, 1,000 tables and about 100,000 grants: what host/docs/performance.md states.
+/// The same with 1,100 roles, 1,000 tables and about 100,000 grants.
 #[test]
 #[ignore = "takes minutes without optimisation: cargo test --release -p raito --test it -- --ignored --nocapture at_full_size"]
 fn at_full_size() {
