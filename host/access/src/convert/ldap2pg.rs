@@ -78,7 +78,7 @@ impl Reading<'_> {
                 // How it is run, and where its directory and its server are.
                 "version" | "privileges" | "ldap" | "verbosity" | "verbose" | "color" | "dry" => {}
                 "rules" | "sync_map" => {
-                    let rules: Vec<&Node> = self.reader.list(value).into_iter().collect();
+                    let rules: Vec<&Node> = self.reader.list(value).iter().collect();
                     // Who logs in decides how he is named as a member, wherever that is said.
                     for pass in [Pass::Roles, Pass::Grants] {
                         rules.iter().for_each(|rule| self.rule(rule, pass));
