@@ -22,8 +22,8 @@ fn filled(size: Size) -> Managed {
     let server = Postgres::start();
     fill(&server, &mut random, size);
     server.sql("postgres", &format!("create role raito_write login superuser password '{PASSWORD}'"));
-    let grant = format!("write: {{ user: raito_write, password: {{ env: PG_PASSWORD }} }}");
-    let place = Place::new(&postgresql_target(&server, "shop, back office", &grant));
+    let grant = "write: { user: raito_write, password: { env: PG_PASSWORD } }";
+    let place = Place::new(&postgresql_target(&server, "shop, back office", grant));
     Managed { server, place }
 }
 
