@@ -76,7 +76,9 @@ fn the_postgresql_connector_conforms_to_what_a_server_answered() {
     let (code, reports, said) = suite(&place, "postgresql", &place.path().join("scenarios/shop.json"));
     assert_eq!(code, Some(0), "{said}");
     let steps = reports[0]["report"]["steps"].as_array().expect("steps");
-    assert!(steps.iter().all(|step| step["calls"].as_u64() > Some(0)), "{said}");
+    let [identities, objects, access, usage] = steps.as_slice() else { panic!("every step that reads: {said}") };
+    assert!([identities, objects, access].iter().all(|step| step["calls"].as_u64() > Some(0)), "{said}");
+    assert_eq!((&usage["calls"], &usage["gaps"]), (&json!(0), &json!(1)), "no log is granted, which is a gap: {said}");
 }
 
 /// A scenario of a connector that needs no target.

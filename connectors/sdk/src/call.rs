@@ -76,7 +76,9 @@ impl Call {
     /// # Errors
     /// The host's fault.
     pub fn query(self) -> Result<Rows, Fault> {
-        Ok(Rows { rows: Some(sql::query(&self.0)?), page: Vec::new().into_iter() })
+        let entry = self.0.entry.clone();
+        let rows = sql::query(&self.0)?;
+        Ok(Rows { entry, columns: rows.columns().len(), rows: Some(rows), page: Vec::new().into_iter() })
     }
 
     /// Runs a read statement that gives one row.
@@ -192,20 +194,23 @@ impl SqlRow {
 /// The rows of a statement. Rows that are not read to their end cost the host its transaction: the next statement begins
 /// another one.
 pub struct Rows {
+    entry: String,
+    /// Cells that each row has.
+    columns: usize,
     /// None at the end.
     rows: Option<sql::Rows>,
     page: std::vec::IntoIter<Vec<Option<String>>>,
 }
 
 impl Rows {
-    /// The next row; none at the end.
+    /// The next row; none at the end. It has a cell for each column of the statement.
     ///
     /// # Errors
-    /// The host's fault.
+    /// The host's fault, or one that says that a row has another number of cells.
     pub fn next_row(&mut self) -> Result<Option<SqlRow>, Fault> {
         loop {
             if let Some(row) = self.page.next() {
-                return Ok(Some(SqlRow(row)));
+                return fitting(&self.entry, self.columns, row).map(Some);
             }
             let Some(rows) = &self.rows else { return Ok(None) };
             match rows.next()? {
@@ -216,9 +221,27 @@ impl Rows {
     }
 }
 
+/// A row, where it has as many cells as there are columns: a cell that is not there is not NULL.
+fn fitting(entry: &str, columns: usize, cells: Vec<Option<String>>) -> Result<SqlRow, Fault> {
+    if cells.len() == columns {
+        return Ok(SqlRow(cells));
+    }
+    Err(fault(FaultKind::Internal, format!("{entry} gave a row of {} cells for {columns} columns", cells.len())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_that_is_not_there_is_not_null() {
+        let cells = || vec![Some("a".to_owned()), None];
+        assert_eq!(fitting("roles", 2, cells()).expect("a row").integer(1), None);
+        for columns in [1, 3] {
+            let said = fitting("roles", columns, cells()).err().expect("another number");
+            assert_eq!(said.message, format!("roles gave a row of 2 cells for {columns} columns"));
+        }
+    }
 
     #[test]
     fn the_next_page_is_found_in_the_link_header() {
