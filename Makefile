@@ -3,6 +3,7 @@
 CARGO ?= cargo
 RAITO := target/debug/raito
 PARTS := connectors/demo connectors/postgresql tests/guests/chaos
+PYTHON := connectors/demo-python
 
 .PHONY: help setup connectors build demo check test fuzz bench fmt clean
 
@@ -17,8 +18,10 @@ build: ## build the program
 
 connectors: build ## build and pack the connectors
 	@for part in $(PARTS); do tests/connector.sh $$part $(RAITO) || exit 1; done
+	@tests/setup.sh connectors && tests/python-connector.sh $(PYTHON) connectors/demo/connector.toml $(RAITO)
 
-demo: connectors ## show a run on a demo warehouse: five steps, a change, and the record of it
+demo: build ## show a run on a demo warehouse: five steps, a change, and the record of it
+	@tests/connector.sh connectors/demo $(RAITO)
 	$(RAITO) demo
 
 check: setup ## format, lints, and the licences of dependencies

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs what building needs: the pinned toolchain with its wasm target, and a C compiler for SQLite. With `test`, also
-# PostgreSQL with pgaudit, more versions of it from npm, and what checks the audit log without raito: Python and openssl.
+# Installs what building needs: the pinned toolchain with its wasm target, and a C compiler for SQLite. With `connectors`, also
+# Python with virtual environments, which the connector in Python is built in. With `test`, also PostgreSQL with pgaudit, more
+# versions of it from npm, and openssl, which with Python checks the audit log without raito.
 # Packages are installed only as root on Debian; elsewhere this says what is missing. What is there is skipped.
 set -eu
 
@@ -13,7 +14,7 @@ packages() {
             { apt-get update && apt-get install -y --no-install-recommends "$@"; }
     else
         echo "install these Debian packages, or what your system calls them: $*" >&2
-        case "$*" in *gcc*) exit 1 ;; esac
+        case "$*" in *gcc* | *python3*) exit 1 ;; esac
     fi
 }
 
@@ -21,12 +22,14 @@ rustup toolchain install --no-self-update >/dev/null 2>&1 || rustup toolchain in
 
 missing=""
 command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
+if [ "$1" != build ] && ! python3 -c "import ensurepip, venv" 2>/dev/null; then
+    missing="$missing python3 python3-venv"
+fi
 if [ "$1" = test ]; then
     if ! command -v postgres >/dev/null 2>&1 && ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
         missing="$missing postgresql"
     fi
     command -v psql >/dev/null 2>&1 || missing="$missing postgresql-client"
-    command -v python3 >/dev/null 2>&1 || missing="$missing python3"
     command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
     command -v npm >/dev/null 2>&1 || missing="$missing npm"
 fi

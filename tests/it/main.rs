@@ -21,6 +21,7 @@ mod kill;
 mod mistakes;
 mod people;
 mod postgresql;
+mod python;
 mod reads;
 mod recover;
 mod refusals;

@@ -38,7 +38,7 @@ pub(super) fn run(global: &Global, args: &Connector) -> Result<Exit, CliError> {
             Ok(Exit::Done)
         }
         Connector::List => list(global),
-        Connector::Test { file, scenario } => super::block_on(conformance::run(global.output, file, scenario)),
+        Connector::Test { file, scenario } => super::block_on(conformance::run(global, file, scenario)),
         Connector::Pack { component, manifest, out } => pack_files(component, manifest, out),
     }
 }

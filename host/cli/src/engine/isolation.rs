@@ -38,18 +38,13 @@ impl Workplace {
         }
         match asked {
             Isolation::InProcess => Self::Here,
-            Isolation::Process => {
-                let cache = CodeCache::open(&state.code(), &state.code_key());
-                // It is for speed only.
-                let cache = cache.inspect_err(|error| tracing::warn!("compiled code is not kept: {error}")).ok();
-                Self::Workers(launcher(), cache)
-            }
+            Isolation::Process => Self::Workers(launcher(), kept(state)),
         }
     }
 
-    /// The place that there is on this machine, with nothing that is kept.
-    pub(crate) fn of_this_machine() -> Self {
-        if cfg!(target_os = "linux") { Self::Workers(launcher(), None) } else { Self::Here }
+    /// The place that there is on this machine, with the compiled code of a state directory, where there is one.
+    pub(crate) fn of_this_machine(state: Option<&StateDir>) -> Self {
+        if cfg!(target_os = "linux") { Self::Workers(launcher(), state.and_then(kept)) } else { Self::Here }
     }
 
     /// Has a connector compiled, ready to be started.
@@ -94,6 +89,12 @@ impl InForce {
             seccomp: self.protections.is_some_and(|protections| protections.seccomp),
         }
     }
+}
+
+/// The compiled code that a state directory keeps. It is for speed only, so what is wrong with it is a warning.
+fn kept(state: &StateDir) -> Option<CodeCache> {
+    let cache = CodeCache::open(&state.code(), &state.code_key());
+    cache.inspect_err(|error| tracing::warn!("compiled code is not kept: {error}")).ok()
 }
 
 /// How this program starts its workers.

@@ -10,8 +10,9 @@ use raito_core::step::Step;
 use raito_core::text::escape;
 use serde_json::json;
 
-use crate::args::Output;
+use crate::args::{Global, Output};
 use crate::codes;
+use crate::commands::configuration::state_alone;
 use crate::engine::isolation::Workplace;
 use crate::engine::prepare::load;
 use crate::error::CliError;
@@ -20,10 +21,11 @@ use crate::files;
 use crate::render::data;
 
 /// Runs the conformance suite with each scenario. The connector runs as it does in a run: in a process of its own where the system
-/// has that.
-pub(super) async fn run(output: Output, file: &Path, scenarios: &[PathBuf]) -> Result<Exit, CliError> {
-    let inspected = load(file)?;
-    let (connector, _) = Workplace::of_this_machine().ready(&inspected).await?;
+/// has that, with the code that was compiled for it before where there is a configuration, whose state directory keeps such code.
+pub(super) async fn run(global: &Global, file: &Path, scenarios: &[PathBuf]) -> Result<Exit, CliError> {
+    let (inspected, output) = (load(file)?, global.output);
+    let state = state_alone(global).ok();
+    let (connector, _) = Workplace::of_this_machine(state.as_ref()).ready(&inspected).await?;
     let steps: BTreeSet<Step> = inspected.exports.iter().filter_map(|name| exported_step(name)).collect();
     let subject = Subject { connector: connector.as_ref(), manifest: &inspected.manifest, steps: &steps };
     let mut failed = 0;
