@@ -3,6 +3,8 @@
 //! Asks are made of records and answers into records here, once. Nothing of an answer is believed: not that it belongs to
 //! the ask, not that it is of the right step, not that its values fit the contract.
 
+use std::time::Duration;
+
 use raito_core::fault::{BadRecord, LimitHit, StepFault};
 use raito_core::limits;
 use raito_core::ports::{AnyPage, BoxFuture, Context, Guest, GuestUse, Opening};
@@ -18,6 +20,8 @@ pub struct Checked<R> {
     step: Step,
     raw: R,
     pages: u64,
+    /// Wall time of one call.
+    call_wall: Duration,
     /// After a fault, a trap or a limit the guest is never called again.
     broken: bool,
 }
@@ -25,7 +29,13 @@ pub struct Checked<R> {
 impl<R: Raw> Checked<R> {
     /// The guest that was started for this step.
     pub fn new(step: Step, raw: R) -> Self {
-        Self { step, raw, pages: 0, broken: false }
+        Self { step, raw, pages: 0, call_wall: limits::CALL_WALL, broken: false }
+    }
+
+    /// The same with less wall time for each call, so that a test of what takes all of it takes less.
+    #[cfg(test)]
+    pub(crate) fn with_call_wall(self, call_wall: Duration) -> Self {
+        Self { call_wall, ..self }
     }
 
     /// Asks under the bounds of one call. Until it is known to have succeeded, the guest counts as broken.
@@ -33,7 +43,7 @@ impl<R: Raw> Checked<R> {
         if std::mem::replace(&mut self.broken, true) {
             return Err(StepFault::Trap { message: "it was called after it had failed".into() });
         }
-        let answer = timeout(limits::CALL_WALL, self.raw.ask(ask)).await.map_err(|_| too_slow())??;
+        let answer = timeout(self.call_wall, self.raw.ask(ask)).await.map_err(|_| too_slow())??;
         self.broken = false;
         Ok(answer)
     }

@@ -1,6 +1,7 @@
 //! One instance of a connector: a store of its own for one step, thrown away after it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use raito_core::fault::StepFault;
 use raito_core::limits;
@@ -47,13 +48,14 @@ impl Instance {
         instance: &InstancePre<State>,
         step: Step,
         broker: Arc<dyn Broker>,
+        call_cpu: Duration,
     ) -> Result<Self, Failure> {
         let mut store = Store::new(engine.inner(), State::new(broker));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits::HOSTCALL_BYTES);
         store.set_max_component_handles(limits::GUEST_HANDLES);
         store.set_epoch_deadline(1);
-        let budget = ticks(limits::CALL_CPU);
+        let budget = ticks(call_cpu);
         store.epoch_deadline_callback(move |mut context| {
             let state = context.data_mut();
             state.call_ticks += 1;

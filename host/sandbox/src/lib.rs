@@ -11,6 +11,8 @@ mod checked;
 mod engine;
 mod guest;
 mod host;
+#[cfg(test)]
+mod hostile;
 mod inspect;
 mod lift;
 mod limiter;

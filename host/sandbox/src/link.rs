@@ -41,6 +41,8 @@ pub struct Compiled {
     engine: Engine,
     instance: InstancePre<State>,
     digest: Digest,
+    /// Processor time of one call.
+    call_cpu: Duration,
 }
 
 impl Compiled {
@@ -74,7 +76,13 @@ impl Compiled {
     fn link(engine: &Engine, component: &Component, imports: &[String], digest: Digest) -> Result<Self, CompileError> {
         let linker = linker(engine, imports).map_err(|error| CompileError::Link(error.root_cause().to_string()))?;
         let instance = linker.instantiate_pre(component).map_err(|error| CompileError::Link(format!("{error:#}")))?;
-        Ok(Self { engine: engine.clone(), instance, digest })
+        Ok(Self { engine: engine.clone(), instance, digest, call_cpu: limits::CALL_CPU })
+    }
+
+    /// The same with less processor time for each call, so that a test of what takes all of it takes less.
+    #[cfg(test)]
+    pub(crate) fn with_call_cpu(self, call_cpu: Duration) -> Self {
+        Self { call_cpu, ..self }
     }
 
     /// Starts an instance for a step, with everything that it may touch. Wall time is up to who asks.
@@ -82,7 +90,7 @@ impl Compiled {
     /// # Errors
     /// What the guest said while it was instantiated, or what ended it.
     pub async fn instantiate(&self, step: Step, broker: Arc<dyn Broker>) -> Result<Instance, Failure> {
-        Instance::start(&self.engine, &self.instance, step, broker).await
+        Instance::start(&self.engine, &self.instance, step, broker, self.call_cpu).await
     }
 }
 

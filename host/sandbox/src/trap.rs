@@ -32,7 +32,8 @@ pub(crate) fn failure(error: &wasmtime::Error, state: &State) -> Failure {
     if said.contains("fuel allocated for hostcalls") {
         return Failure::Limit(Limit::Data);
     }
-    if said.contains("table has no free keys") || said.contains("resource table") {
+    let handles = ["table has no free keys", "resource table", "handle limit exceeded"];
+    if handles.iter().any(|words| said.contains(words)) {
         return Failure::Limit(Limit::Handles);
     }
     Failure::Trap(said)
