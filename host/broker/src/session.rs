@@ -305,14 +305,26 @@ impl Session {
         Ok(Reply::Done)
     }
 
+    /// Refuses what is beyond the bounds of a request, and puts that on record with the first of its calls.
+    fn check_bounds(&self, request: &Request) -> Result<(), Fault> {
+        request.check().map_err(|fault| match request.calls() {
+            [first, ..] => self.turn_down(first, fault.message.as_str()),
+            [] => fault,
+        })
+    }
+
     async fn answer(&self, request: Request) -> Result<Reply, Fault> {
+        self.check_bounds(&request)?;
         match request {
             Request::HttpFetch(call) => self.http_fetch(&call).await,
             Request::HttpSend(calls) => Ok(Reply::Sent(self.http_send(&calls).await)),
             Request::SqlQuery(call) => self.sql_query(&call).await,
             Request::SqlExecute(calls) => self.sql_execute(&calls).await,
             Request::LdapSearch(call) => Err(self.deny(&call, "this version of raito does not serve ldap")),
-            Request::LdapModify(_) => Err(Fault::denied("this version of raito does not serve ldap")),
+            Request::LdapModify(calls) => match calls.first() {
+                Some(call) => Err(self.deny(call, "this version of raito does not serve ldap")),
+                None => Err(Fault::denied("nothing is to be changed")),
+            },
             Request::Next(handle, max) => self.next(handle, max).await,
             Request::Close(handle) => self.close_handle(handle).await,
             Request::StateGet(key) => Ok(Reply::State(self.shared.state.get(&key))),

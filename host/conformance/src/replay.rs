@@ -336,6 +336,10 @@ impl Replay {
     }
 
     fn answer(&self, request: Request) -> Result<Reply, Fault> {
+        request.check().map_err(|fault| match request.calls() {
+            [first, ..] => self.complain(first, fault.message.as_str()),
+            [] => fault,
+        })?;
         match request {
             Request::HttpFetch(call) => self.fetch(&call),
             Request::HttpSend(calls) => Ok(Reply::Sent(calls.iter().map(|call| self.send(call)).collect())),

@@ -117,22 +117,25 @@ pub enum Request {
 }
 
 impl Request {
-    /// Whether it keeps to the bounds of a call. Whoever takes a request from a guest asks this before the broker sees it.
+    /// Whether it keeps to the bounds of a call. A broker asks this first, so that a refusal goes on record.
     ///
     /// # Errors
     /// A refusal that says which bound it breaks.
+    // Checked by whoever answers, because a refusal goes on record there.
     pub fn check(&self) -> Result<(), Fault> {
+        let calls = self.calls();
+        if calls.len() > limits::CALL_BATCH {
+            return Err(Fault::denied(format!("at most {} calls at once", limits::CALL_BATCH)));
+        }
+        calls.iter().try_for_each(Call::check)
+    }
+
+    /// The calls of entries that it asks for; none where it asks for something else.
+    pub fn calls(&self) -> &[Call] {
         match self {
-            Self::HttpFetch(call) | Self::SqlQuery(call) | Self::LdapSearch(call) => call.check(),
-            Self::HttpSend(calls) | Self::SqlExecute(calls) | Self::LdapModify(calls) => {
-                if calls.len() > limits::CALL_BATCH {
-                    return Err(Fault::denied(format!("at most {} calls at once", limits::CALL_BATCH)));
-                }
-                calls.iter().try_for_each(Call::check)
-            }
-            Self::Next(..) | Self::Close(_) | Self::StateGet(_) | Self::StateSet(..) | Self::Log(..) | Self::Now => {
-                Ok(())
-            }
+            Self::HttpFetch(call) | Self::SqlQuery(call) | Self::LdapSearch(call) => std::slice::from_ref(call),
+            Self::HttpSend(calls) | Self::SqlExecute(calls) | Self::LdapModify(calls) => calls,
+            Self::Next(..) | Self::Close(_) | Self::StateGet(_) | Self::StateSet(..) | Self::Log(..) | Self::Now => &[],
         }
     }
 }

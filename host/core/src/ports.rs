@@ -27,7 +27,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Everything that a guest may touch outside, for one step of one target.
 pub trait Broker: Send + Sync {
-    /// Answers one request.
+    /// Answers one request, which a guest or a worker put together: nothing of it is checked yet, not even its bounds
+    /// ([`Request::check`]).
     fn call(&self, request: Request) -> BoxFuture<'_, Reply>;
 }
 

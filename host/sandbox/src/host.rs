@@ -13,7 +13,7 @@ type Answer<T> = wasmtime::Result<Result<T, types::Fault>>;
 impl types::Host for State {}
 impl access::Host for State {}
 
-/// A guest's call as the broker takes it; its bounds are checked where the broker is asked.
+/// A guest's call as the broker takes it, which checks its bounds.
 fn call(call: types::Call) -> Call {
     let argument = |argument: types::Argument| Argument { name: argument.name, value: value(argument.value) };
     let arguments = call.arguments.into_iter().map(argument).collect();

@@ -46,11 +46,10 @@ impl State {
         Self { broker, table, wasi: crate::link::inert_wasi(), limiter: Limiter::default(), call_ticks: 0, ticks: 0 }
     }
 
-    /// Asks the broker what is within the bounds of a call; a fault that it answers is a fault for the guest.
+    /// Asks the broker, which checks what it is asked; a fault that it answers is a fault for the guest.
     pub(crate) fn ask(&self, request: Request) -> impl Future<Output = Result<Reply, Fault>> + Send + use<> {
         let broker = Arc::clone(&self.broker);
         async move {
-            request.check()?;
             match broker.call(request).await {
                 Reply::Fault(fault) => Err(fault),
                 reply => Ok(reply),

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use raito_core::call::{Reply, Request};
 use raito_core::digest::Digest;
 use raito_core::fault::{LimitHit, StepFault};
 use raito_core::limits;
@@ -214,7 +213,7 @@ impl Remote {
                         if self.requests > limits::WORKER_REQUESTS {
                             return Err(Ended::too_many_requests());
                         }
-                        let reply = serve(self.broker.as_ref(), request).await;
+                        let reply = self.broker.call(request).await;
                         process.send(&ToWorker::Reply(reply)).await?;
                     }
                     ToHost::Started(used) => return Ok((Ok(Said::Started), used)),
@@ -273,14 +272,6 @@ fn expected(ask: &Ask) -> fn(&Answer) -> bool {
         Ask::Next => |answer| matches!(answer, Answer::Page(_)),
         Ask::Coverage => |answer| matches!(answer, Answer::Coverage(_)),
         Ask::Apply(..) => |answer| matches!(answer, Answer::Applied(_)),
-    }
-}
-
-/// Carries out a worker's request, as the sandbox does for a guest in this process.
-async fn serve(broker: &dyn Broker, request: Request) -> Reply {
-    match request.check() {
-        Ok(()) => broker.call(request).await,
-        Err(fault) => Reply::Fault(fault),
     }
 }
 

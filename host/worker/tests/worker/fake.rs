@@ -12,7 +12,6 @@ const CODE: u8 = 1;
 const LOADED: &[u8] = &[2];
 const STARTED: &[u8] = &[4, 0, 0];
 const ANSWER: u8 = 5;
-const REQUEST: u8 = 7;
 /// An answer that a reader is open, and what the guest used.
 const OPENED: &[u8] = &[ANSWER, 1, 0, 0];
 
@@ -166,17 +165,6 @@ pub(crate) fn play(scenario: &str) -> ExitCode {
             loop {
                 send(OPENED);
             }
-        }
-        "call-beyond-bounds" => {
-            until_open();
-            // An http-fetch of slot and entry "x" with 65 arguments "a" of null.
-            let arguments = [1, b'a', 0].repeat(65);
-            send(&[vec![REQUEST, 0, 1, b'x', 1, b'x', 0, 65], arguments].concat());
-            let reply = hear();
-            // Reply, a fault, denied.
-            let denied = reply.starts_with(&[5, 12, 3]);
-            send(if denied { OPENED } else { LOADED });
-            wait();
         }
         other => panic!("no scenario {other}"),
     }

@@ -59,7 +59,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         .map(|(scenario, says)| trial(format!("hostile::{scenario}"), move || fails_to_read(scenario, says)));
     let mut trials: Vec<Trial> = starts.chain(reads).collect();
     trials.push(trial("hostile::what_is_right_is_taken_and_numbers_are_kept_within_what_can_be", what_is_right));
-    trials.push(trial("hostile::a_call_beyond_its_bounds_never_reaches_the_broker", beyond_bounds));
     trials.push(trial("hostile::no_process_outlives_its_connector", none_left));
     trials
 }
@@ -149,16 +148,6 @@ fn what_is_right() {
         let used = guest.expect("it was started").used();
         assert_eq!(used.memory_bytes, limits::GUEST_MEMORY_BYTES as u64);
         assert_eq!(used.calls, 3, "the host counts calls itself");
-    });
-}
-
-fn beyond_bounds() {
-    runtime().block_on(async {
-        let worker = prepare("call-beyond-bounds").await.expect("starts");
-        let broker = Arc::new(Counting::default());
-        let mut guest = worker.start(Step::IdentityStore, Arc::clone(&broker) as _).await.expect("starts");
-        guest.open(Opening::IdentityStore, Context::default()).await.expect("it was told that it may not");
-        assert_eq!(broker.0.load(Ordering::Relaxed), 0);
     });
 }
 
