@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what building needs: the pinned toolchain with its wasm target, and a C compiler for SQLite. With `connectors`, also
 # Python with virtual environments, which the connector in Python is built in. With `test`, also PostgreSQL with pgaudit, more
-# versions of it from npm, and openssl, which with Python checks the audit log without raito.
+# versions of it from npm, a keyring with a session bus, and openssl, which with Python checks the audit log without raito.
 # Packages are installed only as root on Debian; elsewhere this says what is missing. What is there is skipped.
 set -eu
 
@@ -31,6 +31,9 @@ if [ "$1" = test ]; then
     fi
     command -v psql >/dev/null 2>&1 || missing="$missing postgresql-client"
     command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
+    command -v dbus-run-session >/dev/null 2>&1 || missing="$missing dbus"
+    command -v gnome-keyring-daemon >/dev/null 2>&1 || missing="$missing gnome-keyring"
+    command -v secret-tool >/dev/null 2>&1 || missing="$missing libsecret-tools"
     command -v npm >/dev/null 2>&1 || missing="$missing npm"
 fi
 # shellcheck disable=SC2086

@@ -575,3 +575,30 @@ fn a_keyring_that_nobody_offers_is_said_to_be_missing() {
     ]);
     assert_eq!(server.connections(), 0);
 }
+
+/// A session bus of its own with GNOME Keyring on it, a secret in it, and a run.
+#[test]
+fn a_secret_is_fetched_from_a_keyring_of_the_session() {
+    let server = Server::plain(|_, out| json(out, "{}"));
+    let grants = plain(&server).replace("{ env: TOKEN }", "{ keyring: { service: raito, account: chaos } }");
+    let place = place("http-read", &grants);
+    let session = "printf password | gnome-keyring-daemon --unlock --components=secrets >/dev/null && \
+                   { [ -z \"$STORED\" ] || printf %s \"$STORED\" | secret-tool store --label raito service raito account chaos; } && \
+                   exec \"$0\" run";
+    let run = |stored: &str| {
+        let mut command = Command::new("dbus-run-session");
+        command.args(["--", "sh", "-c", session, env!("CARGO_BIN_EXE_raito")]).current_dir(place.path());
+        for variable in ["HOME", "XDG_RUNTIME_DIR", "XDG_DATA_HOME"] {
+            command.env(variable, place.path());
+        }
+        command.env("STORED", stored).env("NO_COLOR", "1").env_remove("DBUS_SESSION_BUS_ADDRESS");
+        let output = command.output().expect("dbus-run-session is installed: run `make setup`");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = run("");
+    assert!(code == Some(2) && said.contains("the keyring has no secret for account chaos"), "{said}");
+    assert!(server.seen().is_empty());
+    let (code, said) = run(TOKEN);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(server.seen()[0].field("authorization"), format!("Bearer {TOKEN}"));
+}
