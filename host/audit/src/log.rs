@@ -268,3 +268,34 @@ fn take_off_torn_line(file: &mut File) -> io::Result<Option<(u64, Digest)>> {
     file.sync_data()?;
     Ok(Some((torn.len() as u64, Digest::of(torn))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Noon;
+
+    impl Clock for Noon {
+        fn now_ms(&self) -> u64 {
+            1_767_268_800_000
+        }
+    }
+
+    #[test]
+    fn b11_a_run_that_wrote_too_much_goes_no_further() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let run = RunId::new("run").expect("an id");
+        let log = Log::open(folder.path(), run, Arc::new(Noon)).expect("opens");
+        let event = Event::RunEnd { outcome: "completed".into(), exit: 0 };
+        log.append(&event).expect("there is room");
+        let written = fs::metadata(folder.path().join(LOG_FILE)).expect("a file").len();
+        log.inner.lock().expect("sound").bytes = limits::AUDIT_RUN_BYTES - written / 2;
+        let refused = log.append(&event).expect_err("half of a line is left");
+        assert!(refused.to_string().contains(&limits::AUDIT_RUN_BYTES.to_string()), "{refused}");
+        // What cannot be on record does not happen, whatever room there might be later.
+        log.inner.lock().expect("sound").bytes = 0;
+        assert_eq!(log.append(&event), Err(refused.clone()));
+        assert_eq!(log.checkpoint().err(), Some(refused));
+        assert_eq!(fs::metadata(folder.path().join(LOG_FILE)).expect("a file").len(), written);
+    }
+}

@@ -153,14 +153,15 @@ impl Engine<'_> {
                 apply_first: self.asked.apply_first,
                 record: self.asked.record.clone(),
             };
-            running.push(async move {
-                let name = target.name.to_string();
-                let ended = tokio::spawn(async move { context.run(&target).await }).await;
-                ended.unwrap_or_else(|_| failed(name, Exit::Failed))
-            });
+            running.push(apart(target.name.to_string(), async move { context.run(&target).await }));
         }
         futures_util::stream::iter(running).buffer_unordered(usize::from(self.asked.parallel)).collect().await
     }
+}
+
+/// Runs the work of a target as a task of its own: a panic, which is a defect of the host, ends this target and no other.
+async fn apart(name: String, work: impl Future<Output = Ended> + Send + 'static) -> Ended {
+    tokio::spawn(work).await.unwrap_or_else(|_| failed(name, Exit::Failed))
 }
 
 /// What one target's task needs.
@@ -302,4 +303,18 @@ fn failed(name: String, exit: Exit) -> Ended {
 
 pub(crate) fn new_run_id() -> RunId {
     RunId::new(uuid::Uuid::now_v7().to_string()).expect("a UUID in its usual form is one")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_of_the_host_fails_its_target_and_no_other() {
+        let defect = apart("defect".into(), async { panic!("a defect of the host, on purpose") });
+        let sound = apart("sound".into(), async { failed("sound".into(), Exit::Done) });
+        let (defect, sound) = tokio::join!(defect, sound);
+        assert_eq!((defect.summary.name.as_str(), defect.exit), ("defect", Exit::Failed));
+        assert_eq!((sound.summary.name.as_str(), sound.exit), ("sound", Exit::Done));
+    }
 }

@@ -224,6 +224,21 @@ fn grants_are_explained() {
 }
 
 #[test]
+fn c16_a_variable_stays_a_value_whatever_stands_in_it() {
+    const HOSTILE: &str = "x\"\n    grants: { http.api: { write: true } }\n  - name: other # {{REGION}}";
+    let hostile = |name: &str| (name == "REGION").then(|| HOSTILE.to_owned());
+    let text = "targets:\n  - name: a\n    connector: { file: a.wasm }\n    settings: { region: \"{{REGION}}\" }\n    grants: {}\n";
+    let configuration = read_configuration(text, &hostile).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let [target] = configuration.targets.as_slice() else { panic!("one target: {:#?}", configuration.targets) };
+    assert_eq!(target.settings["region"], SettingValue::Text(HOSTILE.into()), "whole, and not looked into again");
+    assert!(target.grants.is_empty());
+    // Where a value has a form, what a variable brings must have it too.
+    let origin = with_grant("http.api", "{ origin: \"https://{{HOST}}\" }");
+    let elsewhere = |name: &str| (name == "HOST").then(|| "good.example@evil.example/path".to_owned());
+    assert!(read_configuration(&origin, &elsewhere).is_err(), "no part of an origin but scheme, host and port");
+}
+
+#[test]
 fn what_is_no_configuration_is_said() {
     assert!(mistakes("- a\n").join("").contains("does not hold keys and values"));
     assert!(mistakes("targets: [\n").join("").contains("not YAML"));
