@@ -22,7 +22,7 @@ fn other() -> String {
 }
 
 /// The workers of a program: processes that it started.
-fn workers(host: u32) -> Vec<u32> {
+pub(crate) fn workers(host: u32) -> Vec<u32> {
     let numbers = fs::read_dir("/proc").expect("Linux").flatten();
     let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     numbers.filter(|process| status(*process).get("PPid").is_some_and(|parent| *parent == host.to_string())).collect()
@@ -36,7 +36,7 @@ fn status(process: u32) -> BTreeMap<String, String> {
 }
 
 /// The most memory that a process had, in KiB.
-fn peak(process: u32) -> u64 {
+pub(crate) fn peak(process: u32) -> u64 {
     let peak = status(process).get("VmHWM").and_then(|text| text.split(' ').next()?.parse().ok());
     peak.unwrap_or_default()
 }

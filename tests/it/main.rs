@@ -16,6 +16,7 @@ mod drift;
 mod hostile;
 mod hostile_changes;
 mod hostile_egress;
+mod hostile_resources;
 mod isolation;
 mod kill;
 mod mistakes;

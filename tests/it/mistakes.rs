@@ -142,3 +142,20 @@ fn what_init_writes_can_be_validated() {
     place.raito(&["validate", "--config-file", "new.yml"]).exits(0);
     place.raito(&["init", "new.yml"]).exits(2).says(&["new.yml"]);
 }
+
+#[test]
+fn c6_a_token_of_the_cloud_is_kept_and_compared_as_a_digest() {
+    let place = Place::new("cloud: embedded\ntargets: []\n");
+    let token = place.raito(&["cloud", "token", "reader"]).exits(0).stdout;
+    let token = token.split_whitespace().find(|word| word.starts_with("raito_")).expect("a token").to_owned();
+    // 256 random bits as base64 without padding: 43 digits.
+    assert!(token.len() >= "raito_".len() + 43, "{token}");
+    let mut kept = 0;
+    for entry in std::fs::read_dir(place.path().join(".raito")).expect("a folder").flatten() {
+        let Ok(bytes) = std::fs::read(entry.path()) else { continue };
+        let holds = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+        assert!(!holds(token.as_bytes()), "the token stands in {}", entry.path().display());
+        kept += usize::from(holds(raito_core::digest::Digest::of(token.as_bytes()).as_bytes()));
+    }
+    assert!(kept > 0, "its digest is what the cloud knows");
+}

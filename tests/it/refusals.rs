@@ -71,3 +71,38 @@ fn a_file_that_is_no_component_is_refused() {
     place.write("no.wasm", "hello");
     place.raito(&["run"]).exits(5).says(&["E-connector-invalid", "no.wasm"]);
 }
+
+#[test]
+fn a1_a_read_route_with_another_method_than_get_needs_a_grant_by_name() {
+    let grants = "grants: { http.bulk: { origin: \"https://192.0.2.1\", addresses: [\"192.0.2.1/32\"] } }";
+    let text = format!(
+        "targets:\n  - name: t\n    connector: {{ file: \"{}\" }}\n    {grants}\n",
+        connector("chaos").display()
+    );
+    let place = Place::new(&text);
+    place.raito(&["run"]).exits(4).says(&["E-grant-missing", "upload", "methods"]);
+    compiled_nothing(&place);
+    place.write("ceiling.yml", "raw: false\n");
+    place.configure(&text.replace("\"] }", "\"], methods: [upload] }"));
+    place.raito(&["run", "--ceiling", "ceiling.yml"]).exits(4).says(&["E-ceiling", "upload"]);
+    compiled_nothing(&place);
+}
+
+/// A pipe gives each byte once: whoever looks a second time gets what was put there meanwhile.
+#[test]
+fn c10_a_connector_is_read_once_and_what_was_looked_into_is_what_runs() {
+    let place = Place::new("cloud: embedded\ntargets:\n  - { name: t, connector: { file: pipe.wasm }, grants: {} }\n");
+    let pipe = place.path().join("pipe.wasm");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("starts").success());
+    let bytes = std::fs::read(connector("chaos")).expect("readable");
+    let writing = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, bytes).expect("somebody reads")
+    });
+    place.raito(&["run"]).exits(0);
+    writing.join().expect("wrote");
+    let digest = raito_core::digest::Digest::of(&std::fs::read(connector("chaos")).expect("readable")).to_string();
+    let events = place.events();
+    let began = events.iter().find(|event| event["kind"] == "target-start").expect("it began");
+    assert!(began.to_string().contains(&digest), "{began:#}");
+}

@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn b11_a_run_that_wrote_too_much_goes_no_further() {
         let folder = tempfile::tempdir().expect("a folder");
-        let run = RunId::new("run").expect("an id");
+        let run = RunId::new("018f4d2a-0000-7000-8000-000000000000").expect("a UUID");
         let log = Log::open(folder.path(), run, Arc::new(Noon)).expect("opens");
         let event = Event::RunEnd { outcome: "completed".into(), exit: 0 };
         log.append(&event).expect("there is room");

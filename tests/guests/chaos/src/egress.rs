@@ -18,6 +18,19 @@ pub(crate) fn play(scenario: &str) -> Result<(), Fault> {
             let (_, body) = http::fetch(&people().build())?;
             while body.read(64 * 1024)?.is_some() {}
         }
+        "http-many" => {
+            let calls: Vec<_> =
+                (0..40).map(|limit| Call::new("http.api", "people").integer("limit", limit).build()).collect();
+            for done in http::send_all(&calls) {
+                done?;
+            }
+        }
+        "http-hold" => {
+            let mut held = Vec::new();
+            loop {
+                held.push(http::fetch(&people().build())?);
+            }
+        }
         "http-header" => {
             drop(Call::new("http.api", "traced").text("trace", "a\r\nHost: elsewhere\r\n\r\nGET /").get()?)
         }

@@ -4,6 +4,7 @@
 mod changes;
 mod egress;
 mod scenario;
+mod surroundings;
 
 use raito_sdk::access::{AccessControl, Action};
 use raito_sdk::data_source::{
@@ -37,6 +38,7 @@ impl Pages for OnePage<identity_store::Page> {
             "bad-record" => page.users[0].external_id.clear(),
             "escape" => page.users[0].display_name = "\u{1b}]0;owned\u{7}\u{1b}[31mred".into(),
             "huge-string" => page.users[0].display_name = "x".repeat(64 * 1024 * 1024),
+            "many-records" => page.users = vec![page.users[0].clone(); 1_000_000],
             "duplicate" => page.users.push(page.users[0].clone()),
             "empty-pages" => page.users.clear(),
             _ => {}

@@ -1,28 +1,39 @@
 //! The ways to misbehave that are the same in every step.
 
+use std::cell::Cell;
+
 use raito_sdk::types::Value;
 use raito_sdk::{Call, Context, Fault, FaultKind, Settings, fault, http, log, note, sql};
 
+use crate::surroundings;
+
 /// What is to go wrong in this step.
-pub(crate) struct Scenario(String);
+pub(crate) struct Scenario {
+    name: String,
+    step: String,
+    begun: Cell<bool>,
+}
 
 impl Scenario {
-    /// The scenario of a step: the one that the settings name, where they name this step, and else none.
+    /// The scenario of a step: the one that the settings name, where they name this step or every one, and else none.
     pub(crate) fn of(context: &Context, step: &str) -> Self {
         let settings = Settings::new(context);
-        Self(if settings.text("step") == step { settings.text("scenario").to_owned() } else { "quiet".into() })
+        let is_here = [step, "every"].contains(&settings.text("step"));
+        let name = if is_here { settings.text("scenario") } else { "quiet" };
+        Self { name: name.to_owned(), step: step.to_owned(), begun: Cell::new(false) }
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     pub(crate) fn is(&self, name: &str) -> bool {
-        self.0 == name
+        self.name == name
     }
 
     /// Does what the scenario says, as far as it is not about a record.
     pub(crate) fn play(&self) -> Result<(), Fault> {
+        let is_first = !self.begun.replace(true);
         match self.name() {
             "trap" => panic!("on purpose"),
             "spin" => spin(),
@@ -30,11 +41,23 @@ impl Scenario {
             "stack" => {
                 std::hint::black_box(recurse(1));
             }
+            "string" => drop(std::hint::black_box("x".repeat(1 << 30))),
+            "look-around" => return Err(fault(FaultKind::Internal, surroundings::told())),
+            "leave-a-mark" if is_first => surroundings::leave_a_mark(&self.step)?,
             "log-flood" => (0..5_000).for_each(|line| note(log::Level::Warn, &format!("line {line}"))),
             "log-escape" => note(log::Level::Warn, "\u{1b}[2Jgone\nE-forged: a line of its own"),
             "fault" => return Err(fault(FaultKind::Internal, "\u{1b}[31mred\u{1b}[0m")),
             "unknown-entry" => drop(Call::new("http.api", "everything").get()?),
             "unknown-slot" => drop(Call::new("http.other", "people").get()?),
+            "long-argument" => drop(Call::new("http.api", "person").text("id", "x".repeat(65 * 1024)).get()?),
+            "many-arguments" => {
+                let call = Call::new("http.api", "person");
+                drop((0..65).fold(call, |call, number| call.integer(&format!("a{number}"), number)).get()?);
+            }
+            "made-up-token" => {
+                let token = Value::Captured("captured-1".into());
+                drop(Call::new("http.api", "person").value("id", token).get()?);
+            }
             "argument" => drop(Call::new("http.api", "people").text("limit", "1&all=true").get()?),
             "http-read" => drop(Call::new("http.api", "people").integer("limit", 1).get()?),
             "http-write" => {
