@@ -7,7 +7,7 @@ use crate::support::postgres::{SYSTEM, Version};
 
 impl Managed {
     /// The regions of the orders that a login sees.
-    fn sees(&self, login: &str) -> Vec<String> {
+    pub(crate) fn sees(&self, login: &str) -> Vec<String> {
         let sql = format!("set role {login}; select region from sales.orders order by 1");
         self.server.rows("shop", &sql)
     }
@@ -80,6 +80,7 @@ fn policies_come_change_and_go(version: Version) {
     managed.delete(&id);
     managed.place.run(&[]);
     assert_eq!(managed.policies(), [everybody, theirs], "what is theirs stays");
+    managed.place.run(&[]);
     let found = managed.place.get("/sources/shop/access-controls?kind=row-policy").to_string();
     assert!(!found.contains("\"asia\""), "{found}");
 }

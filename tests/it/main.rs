@@ -5,6 +5,7 @@
 mod support;
 
 mod access;
+mod access_filters;
 mod access_size;
 mod changes;
 mod changes_policies;

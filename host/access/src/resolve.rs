@@ -129,7 +129,10 @@ impl<'c> Resolver<'c> {
         let usual = match purpose {
             Purpose::Grant => kinds.iter().find(|kind| kind.identity == Identity::Named && kind.can_create),
             Purpose::Mask(_) => kinds.iter().find(|kind| kind.name.as_str() == "mask"),
-            Purpose::Filter(..) => kinds.iter().find(|kind| kind.name.as_str() == "filter"),
+            Purpose::Filter(..) => {
+                let is_rule = |kind: &&ControlKind| kind.identity == Identity::NamedOnObject && kind.can_create;
+                kinds.iter().find(|kind| kind.name.as_str() == "filter").or_else(|| kinds.iter().find(is_rule))
+            }
         };
         let found = kind.map_or(usual, |name| kinds.iter().find(|kind| kind.name == *name));
         if found.is_none() {

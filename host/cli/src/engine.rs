@@ -5,6 +5,7 @@ pub(crate) mod isolation;
 pub(crate) mod prepare;
 mod record;
 
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use raito_cloud::Client;
 use raito_config::Configuration;
 use raito_conformance::Recorder;
 use raito_core::capability::Effective;
-use raito_core::digest::Digest;
+use raito_core::digest::{Digest, Hasher};
 use raito_core::event::Event;
 use raito_core::exchange::Outcome;
 use raito_core::grant::{Ceiling, Target};
@@ -272,12 +273,23 @@ impl Context {
     }
 }
 
+/// The digest of a file, which is read piece by piece: a program can have more than a hundred megabytes.
+fn digest_of(mut file: std::fs::File) -> std::io::Result<Digest> {
+    let (mut hasher, mut piece) = (Hasher::default(), vec![0; 64 << 10]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(&piece[..read]),
+        }
+    }
+}
+
 /// The event with which a run begins.
 pub(crate) fn run_start(configuration: Digest, ceiling: Option<Digest>, dry_run: bool) -> Event {
-    let program = std::env::current_exe().ok().and_then(|path| std::fs::read(path).ok());
+    let program = std::env::current_exe().and_then(std::fs::File::open);
     Event::RunStart {
         host: env!("CARGO_PKG_VERSION").to_owned(),
-        host_sha256: program.map(|bytes| Digest::of(&bytes)),
+        host_sha256: program.and_then(digest_of).ok(),
         configuration,
         ceiling,
         dry_run,

@@ -107,7 +107,7 @@ impl<'q> Work<'_, 'q> {
         let catalogue = self.question.catalogue;
         let is_named = |control: &&AccessControl| {
             let kind = catalogue.description.control_kind(&control.kind);
-            kind.is_some_and(|kind| kind.identity == Identity::Named && kind.can_create)
+            kind.is_some_and(|kind| !kind.identity.is_list() && kind.can_create)
         };
         let mut gone = Vec::new();
         for control in catalogue.controls.kept().filter(is_named) {
