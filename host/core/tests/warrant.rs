@@ -11,7 +11,7 @@ use serde_json::json;
 const MANIFEST: &str = include_str!("../../../connectors/postgresql/connector.toml");
 
 fn record<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
-    serde_json::from_value(value).expect("a record")
+    serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{error}: {value}"))
 }
 
 fn statements() -> Vec<(String, Statement)> {
@@ -335,7 +335,7 @@ fn policies() -> Warrants {
         }
     };
     let control = record(
-        json!({ "external-id": "new", "name": "eu", "actual-name": "eu", "kind": "row-policy", "action": "filter" }),
+        json!({ "external-id": "new", "name": "eu", "actual-name": "eu", "kind": "row-policy", "action": "filter", "description": "", "internalizable": true }),
     );
     let created = json!({ "text": "region = 'eu'", "check": "true", "commands": ["UPDATE"], "restrictive": true, "enabled": true });
     let shown = json!({ "text": "id > 0", "enabled": true });

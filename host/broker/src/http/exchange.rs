@@ -161,6 +161,11 @@ impl HttpSlot {
                 attempt.count += 1;
                 continue;
             }
+            // 101 ends HTTP on the connection, and nobody asked for that (RFC 9110, section 15.2.2).
+            if response.status().is_informational() {
+                let message = format!("{} answers with status {}", self.grant.origin, response.status().as_u16());
+                return Err(Failed::Final(Fault::new(FaultKind::Unavailable, message)));
+            }
             let asked = response.headers().get(RETRY_AFTER).and_then(retry_after);
             let answer = Answer {
                 status: response.status().as_u16(),
