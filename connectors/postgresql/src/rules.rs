@@ -50,12 +50,15 @@ pub(crate) fn calls<'n>(
     Ok(calls.into_iter().map(|call| (Some(database.clone()), call)).collect())
 }
 
-/// The statement for what a rule has, and its members; none for everybody.
+/// The names of members; none for everybody.
+type Names = Option<Vec<Vec<String>>>;
+
+/// The ending of the statement for what a rule has, and its members.
 fn form<'n>(
     policy: &Policy,
     set: &ChangeSet,
     named: impl Fn(&str) -> Result<&'n String, Fault>,
-) -> Result<(String, Option<Vec<Vec<String>>>), Fault> {
+) -> Result<(String, Names), Fault> {
     let parts = match (&policy.text, &policy.check) {
         (Some(_), None) => "",
         (Some(_), Some(_)) => "-checked",
@@ -74,7 +77,7 @@ fn form<'n>(
     }
 }
 
-fn to(call: Call, members: Option<Vec<Vec<String>>>) -> Call {
+fn to(call: Call, members: Names) -> Call {
     match members {
         Some(names) => call.value("m", Value::Names(names)),
         None => call,
