@@ -66,6 +66,8 @@ pub const FUNCTION_BODY_BYTES: usize = 512 * 1_024;
 pub const CORE_MODULES: usize = 64;
 /// Bytes of the manifest section.
 pub const MANIFEST_BYTES: usize = 256 * 1_024;
+/// A connector's version.
+pub const VERSION_BYTES: usize = 64;
 /// Entries (routes, statements, searches) of one manifest.
 pub const MANIFEST_ENTRIES: usize = 1_024;
 /// Slots of one manifest.

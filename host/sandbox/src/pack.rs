@@ -1,6 +1,7 @@
 //! Appending a manifest to a component.
 
 use raito_core::manifest::{Manifest, ManifestError, SECTION};
+use wasm_encoder::{ComponentSection as _, CustomSection};
 use wasmparser::{Parser, Payload};
 
 /// Why a manifest cannot be appended.
@@ -35,32 +36,15 @@ pub fn pack(component: &[u8], manifest: &str) -> Result<Vec<u8>, PackError> {
         }
     }
     Manifest::parse(manifest).map_err(PackError::Manifest)?;
-    let mut section = Vec::with_capacity(manifest.len() + 32);
-    push_leb128(SECTION.len(), &mut section);
-    section.extend_from_slice(SECTION.as_bytes());
-    section.extend_from_slice(manifest.as_bytes());
     let mut packed = component.to_vec();
-    packed.push(0);
-    push_leb128(section.len(), &mut packed);
-    packed.extend_from_slice(&section);
+    CustomSection { name: SECTION.into(), data: manifest.as_bytes().into() }.append_to_component(&mut packed);
     Ok(packed)
-}
-
-/// Writes a number as unsigned LEB128, as WebAssembly does.
-fn push_leb128(mut number: usize, out: &mut Vec<u8>) {
-    loop {
-        let low = u8::try_from(number & 0x7f).expect("seven bits fit into a byte");
-        number >>= 7;
-        if number == 0 {
-            out.push(low);
-            return;
-        }
-        out.push(low | 0x80);
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use wasm_encoder::Encode as _;
+
     use super::*;
 
     const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -84,8 +68,7 @@ mod tests {
         let mut nested = pack(EMPTY, MANIFEST).expect("packs");
         let inner = nested.clone();
         nested.push(4);
-        push_leb128(inner.len(), &mut nested);
-        nested.extend_from_slice(&inner);
+        inner.encode(&mut nested);
         assert_eq!(crate::inspect(nested).expect_err("nested").to_string(), "the component has more than one manifest");
     }
 

@@ -461,17 +461,5 @@ fn setting_value(kind: SettingType, value: toml::Value) -> Result<SettingValue, 
 
 /// Says whether a text is a version as semver.org describes it: three numbers, and words behind `-` or `+`.
 fn is_semver(text: &str) -> bool {
-    let core = text.split_once(['-', '+']).map_or(text, |(core, _)| core);
-    let rest = &text[core.len()..];
-    let is_number = |part: &str| {
-        !part.is_empty()
-            && part.len() < 10
-            && part.bytes().all(|byte| byte.is_ascii_digit())
-            && (part == "0" || !part.starts_with('0'))
-    };
-    let parts: Vec<_> = core.split('.').collect();
-    parts.len() == 3
-        && parts.into_iter().all(is_number)
-        && text.len() <= 64
-        && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'+'))
+    text.len() <= limits::VERSION_BYTES && semver::Version::parse(text).is_ok()
 }
