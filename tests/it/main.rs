@@ -28,6 +28,7 @@ mod reads;
 mod recover;
 mod refusals;
 mod tamper;
+mod untold;
 mod usage;
 mod who;
 mod who_tried;

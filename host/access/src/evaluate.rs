@@ -200,5 +200,15 @@ fn policy(purpose: &Purpose) -> Option<Policy> {
 
 /// What is to be, said for the first time: nothing is known of earlier runs.
 fn wanted(id: Name, external_id: Option<ExternalId>, control: AccessControl) -> Desired {
-    Desired { id, version: 0, external_id, control, creating: None, delete: false, hand_back: false, applied: None }
+    Desired {
+        id,
+        version: 0,
+        external_id,
+        control,
+        creating: None,
+        delete: false,
+        hand_back: false,
+        applied: None,
+        begun: Vec::new(),
+    }
 }

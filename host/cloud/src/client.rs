@@ -193,13 +193,34 @@ impl Cloud for Client {
 
     fn feedback(&self, run: RunId, feedback: Vec<Feedback>) -> BoxFuture<'_, Result<(), CloudError>> {
         Box::pin(async move {
-            self.send(self.with_body(Method::POST, &format!("/runs/{run}/feedback"), &feedback)?).await.map(|_| ())
+            for part in parts(feedback)? {
+                self.send(self.with_body(Method::POST, &format!("/runs/{run}/feedback"), &part)?).await?;
+            }
+            Ok(())
         })
     }
 
     fn close_run(&self, run: RunId, closing: RunClosing) -> BoxFuture<'_, Result<RunClosed, CloudError>> {
         Box::pin(async move { self.json(self.with_body(Method::POST, &format!("/runs/{run}/close"), &closing)?).await })
     }
+}
+
+/// Feedback in parts that fit into a request.
+fn parts(feedback: Vec<Feedback>) -> Result<Vec<Vec<Feedback>>, CloudError> {
+    let mut parts: Vec<Vec<Feedback>> = Vec::new();
+    let mut bytes = 0;
+    for one in feedback {
+        let size = serde_json::to_vec(&one).map_err(|error| CloudError::Failed(error.to_string()))?.len();
+        bytes += size;
+        match parts.last_mut() {
+            Some(part) if bytes <= limits::CLOUD_BODY_BYTES / 2 => part.push(one),
+            _ => {
+                bytes = size;
+                parts.push(vec![one]);
+            }
+        }
+    }
+    Ok(parts)
 }
 
 /// The request, to be carried out only where what it changes has this version (RFC 9110, section 13.1.1).
@@ -234,5 +255,26 @@ async fn refused(response: Response) -> CloudError {
         }
         (status, _) if status.is_client_error() => CloudError::Refused(Fault::new(FaultKind::Conflict, detail)),
         _ => CloudError::Failed(detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raito_core::text::{Name, Remark};
+
+    use super::*;
+
+    #[test]
+    fn feedback_goes_in_parts_that_fit_and_none_is_lost() {
+        let one = |number: usize| {
+            let error = Remark::new("x".repeat(4_000)).expect("a remark");
+            Feedback { errors: vec![error; 100], ..Feedback::of(Name::new(number.to_string()).expect("a name")) }
+        };
+        let all: Vec<Feedback> = (0..20).map(one).collect();
+        let parts = parts(all.clone()).expect("they fit");
+        assert!(parts.len() > 1);
+        let bytes = |part: &Vec<Feedback>| serde_json::to_vec(part).expect("JSON").len();
+        assert!(parts.iter().all(|part| !part.is_empty() && bytes(part) <= limits::CLOUD_BODY_BYTES));
+        assert_eq!(parts.concat(), all);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::difference::Unread;
 use crate::expansion::{BuildError, Builder, Snapshot};
+use crate::fact::Unread;
 use crate::fault::BadRecord;
 use crate::record::{
     AccessControl, AccessPage, DataObject, Description, Gap, Group, IdentityPage, Membership, ObjectPage, User,

@@ -13,8 +13,8 @@ mod rule;
 
 use std::collections::BTreeSet;
 
-use crate::difference::Unread;
 use crate::exchange::Desired;
+use crate::fact::Unread;
 use crate::grant::Drift;
 use crate::marker::Master;
 use crate::record::{AccessControl, Change, ChangeSet, Description, MemberKind};
@@ -81,6 +81,8 @@ pub struct Decision {
     pub owners: Vec<Vec<Name>>,
     /// Access controls that are as they are to be.
     pub in_sync: Vec<InSync>,
+    /// Access controls that nothing is to be done for, as far as was read: of each, something was not.
+    pub unknown: Vec<Name>,
     /// Access controls that were to go and are gone.
     pub gone: Vec<Name>,
     /// Access controls that nothing is done for, each with the reason.

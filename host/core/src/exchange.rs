@@ -52,6 +52,9 @@ pub struct RunOpened {
     /// The beginning of the newest statement that the cloud has, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage_since_ms: Option<u64>,
+    /// The instance of the target that the source is; none before the first one was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<ExternalId>,
     /// Whether the upload that the host asked after was taken in.
     #[serde(default)]
     pub unanswered_was_accepted: bool,
@@ -95,6 +98,18 @@ pub struct Desired {
     /// changed by somebody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<Box<AccessControl>>,
+    /// As runs were about to make it since then, oldest first, without anybody having heard what became of it: each of them may
+    /// have been carried out. At most `limits::BEGUN_STATES`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub begun: Vec<AccessControl>,
+}
+
+impl Desired {
+    /// Everything that a run of this master may have left at the target: as it was after the last change, and as runs were about
+    /// to make it since.
+    pub fn left(&self) -> impl Iterator<Item = &AccessControl> {
+        self.applied.as_deref().into_iter().chain(&self.begun)
+    }
 }
 
 /// What a source is to have.
@@ -105,6 +120,9 @@ pub struct DesiredState {
     pub master: Master,
     /// Whether anything was ever carried out at this source.
     pub was_applied: bool,
+    /// The instance of the target that the source is; none before the first one was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_id: Option<ExternalId>,
     /// The access controls.
     pub controls: Vec<Desired>,
 }
@@ -112,17 +130,17 @@ pub struct DesiredState {
 impl Default for DesiredState {
     /// Nothing, of a master that nobody is.
     fn default() -> Self {
-        Self { master: Master::nobody(), was_applied: false, controls: Vec::new() }
+        Self { master: Master::nobody(), was_applied: false, instance_id: None, controls: Vec::new() }
     }
 }
 
 impl DesiredState {
     /// The users among the members.
     pub fn members(&self) -> BTreeSet<ExternalId> {
-        let who = self.controls.iter().flat_map(|wanted| {
-            let last = wanted.applied.iter().flat_map(|applied| &applied.who);
-            wanted.control.who.iter().chain(last)
-        });
+        let who = self
+            .controls
+            .iter()
+            .flat_map(|wanted| wanted.control.who.iter().chain(wanted.left().flat_map(|control| &control.who)));
         who.filter(|member| member.kind == MemberKind::User).map(|member| member.id.clone()).collect()
     }
 }
@@ -145,6 +163,9 @@ pub struct Feedback {
     /// The name under which it is about to be created: said before, so that a run that breaks off leaves no orphan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creating: Option<Name>,
+    /// As it is about to be made: said before, so that what a run did that breaks off does not pass for somebody else's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begins: Option<Box<AccessControl>>,
     /// Whether the target now is as desired.
     pub synced: bool,
     /// Whether it was deleted.
@@ -159,7 +180,7 @@ pub struct Feedback {
     /// What somebody changed at the target by hand.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drift: Vec<DriftItem>,
-    /// As the target has it now, where something was carried out.
+    /// As the target has it now, where that was read whole: from here on, what differs from it was changed by somebody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<Box<AccessControl>>,
 }
@@ -173,6 +194,7 @@ impl Feedback {
             external_id: None,
             actual_name: None,
             creating: None,
+            begins: None,
             synced: false,
             deleted: false,
             errors: Vec::new(),

@@ -2,8 +2,7 @@
 //!
 //! This crate does no IO, reads no clock, prints nothing and knows no runtime. It holds the records that connectors report
 //! (`record`), the vocabulary that bounds what a connector can ask (`manifest`, `vocabulary`), the decision what of that a
-//! target grants (`grant`, `capability`), and the rules by which reads become differences (`unite`, `difference`,
-//! `threshold`). The ports (`ports`) are the traits that the crates around it implement.
+//! target grants (`grant`, `capability`), and the rules by which reads become decisions (`unite`, `fact`, `decide`, `threshold`). The ports (`ports`) are the traits that the crates around it implement.
 
 pub mod address;
 pub mod call;
@@ -12,11 +11,11 @@ pub mod catalogue;
 pub mod checkpoint;
 pub mod credential;
 pub mod decide;
-pub mod difference;
 pub mod digest;
 pub mod event;
 pub mod exchange;
 pub mod expansion;
+pub mod fact;
 pub mod fault;
 pub mod grant;
 pub mod leak;

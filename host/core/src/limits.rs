@@ -50,6 +50,11 @@ pub const STEP_PAGES: u64 = 1_000_000;
 pub const EMPTY_PAGES_IN_A_ROW: u32 = 64;
 /// Bytes of a resume token, which only lives within a run.
 pub const RESUME_BYTES: usize = 16 * 1_024;
+/// Bytes of what the host keeps of one step until it is over: names of access controls, and gaps. Hundreds of thousands of access controls with names of usual length; the host's memory is to stay below 200 MiB beside
+/// them.
+pub const STEP_KEPT_BYTES: usize = 64 * 1_024 * 1_024;
+/// Bytes of a read that is kept whole, as `raito access` needs it, and of the access controls that step 4 is to change: ten times 1,000,000 grants of a hundred bytes.
+pub const CATALOGUE_BYTES: u64 = 1_024 * 1_024 * 1_024;
 /// Gaps that one step may report before it counts as unreadable as a whole.
 pub const GAPS: usize = 10_000;
 /// Times that a reader is opened again within one run after it said that the target is unavailable.
@@ -64,6 +69,10 @@ pub const COMPONENT_BYTES: usize = 32 * 1_024 * 1_024;
 pub const FUNCTION_BODY_BYTES: usize = 512 * 1_024;
 /// Core modules nested in one component: one for code, a few adapters, and shims of the component linker.
 pub const CORE_MODULES: usize = 64;
+/// Interfaces that a component may import, and export. The contract has 12, and WASI 0.2 about 30.
+pub const INTERFACES: usize = 128;
+/// Bytes of the name of one: with all of them refused by name, the refusal still is one line of the audit log.
+pub const INTERFACE_NAME_BYTES: usize = 256;
 /// Bytes of the manifest section.
 pub const MANIFEST_BYTES: usize = 256 * 1_024;
 /// A connector's version.
@@ -220,6 +229,12 @@ pub const SECRET_COMMAND: Duration = Duration::from_secs(30);
 pub const UPLOAD_LINE_BYTES: usize = 8 * 1_024 * 1_024;
 /// Bytes of a JSON request body that is no upload.
 pub const CLOUD_BODY_BYTES: usize = 4 * 1_024 * 1_024;
+/// Bytes of a JSON request body with what became of access controls: one of 100,000 grants, as the target has it, has about 20 MiB.
+pub const CLOUD_FEEDBACK_BYTES: usize = 64 * 1_024 * 1_024;
+/// States of one access control that runs began and nobody heard of. Of more, the two oldest count as one that has what either has.
+pub const BEGUN_STATES: usize = 8;
+/// Remarks of one step that a report has; of more, it says how many there are.
+pub const STEP_REMARKS: usize = 1_000;
 /// Items of one page of a list.
 pub const CLOUD_PAGE: u32 = 1_000;
 /// Items of a page where the caller does not say how many.

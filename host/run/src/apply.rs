@@ -5,19 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use raito_core::decide::{Decision, Protected, Situation, decide};
-use raito_core::difference::Unread;
 use raito_core::exchange::{Desired, DesiredState, Feedback};
+use raito_core::fact::Unread;
 use raito_core::fault::{Fault, FaultKind, StepFault};
 use raito_core::grant::{Drift, Grant};
+use raito_core::marker;
 use raito_core::plan::{RecordedCall, without};
 use raito_core::ports::{StepBroker, Writes};
-use raito_core::record::{Applied, Change, ChangeSet, Description};
+use raito_core::record::{AccessControl, Applied, Change, ChangeSet, Description};
 use raito_core::step::Step;
 use raito_core::text::{ExternalId, Name};
 use raito_core::threshold::Removal;
 use raito_core::warrant::{Names, Warrants};
 
 use crate::event::RunEvent;
+use crate::kept::is_list;
 use crate::outcome::{Changed, outcomes, settled};
 use crate::read::Read;
 use crate::target::{Failure, TargetRun};
@@ -51,7 +53,10 @@ pub(crate) async fn apply_step(run: &TargetRun<'_>, basis: &Basis<'_>) -> Result
             return Err(Failure::FirstApply { calls: plan.calls.len() as u64 });
         }
         if !run.dry_run {
-            announce(run, basis.state, &plan.sets).await?;
+            if run.stop.is_asked() {
+                return Err(Failure::Step(StepFault::Interrupted));
+            }
+            announce(run, basis, &decision, &plan.sets).await?;
         }
         let applied = if run.dry_run { plan.unsent() } else { send(run, &names, plan, &mut changed).await? };
         let mut told = outcomes(&decision, &applied, &mut changed);
@@ -87,11 +92,7 @@ pub(crate) fn decided(
     drift: Drift,
     protected: &Protected,
 ) -> Decision {
-    let by_external_id = |id: &ExternalId| {
-        let wanted = desired.iter().find(|wanted| wanted.external_id.as_ref() == Some(id));
-        wanted.map(|wanted| wanted.id.clone())
-    };
-    let unread = Unread::from_gaps(&found.gaps, by_external_id);
+    let unread = unread(desired, found);
     decide(&Situation {
         desired,
         actual: &found.controls,
@@ -101,6 +102,15 @@ pub(crate) fn decided(
         master: &basis.state.master,
         protected,
     })
+}
+
+/// What a read left open of what is to be.
+pub(crate) fn unread(desired: &[Desired], found: &Read) -> Unread {
+    let by_external_id = |id: &ExternalId| {
+        let wanted = desired.iter().find(|wanted| wanted.external_id.as_ref() == Some(id));
+        wanted.map(|wanted| wanted.id.clone())
+    };
+    Unread::from_gaps(&found.gaps, by_external_id)
 }
 
 /// What is never touched: the logins of this target's grants, and what its configuration keeps for emergencies.
@@ -202,14 +212,40 @@ fn show(run: &TargetRun<'_>, plan: &[RecordedCall]) {
     }
 }
 
-/// Tells the cloud what is about to be created. Should the run break off before it can tell what became of it, the next one
-/// knows the entity for its own.
-async fn announce(run: &TargetRun<'_>, state: &DesiredState, sets: &[ChangeSet]) -> Result<(), Failure> {
+/// Tells the cloud what each access control is about to be. Should the run break off before it can tell what became of it, the
+/// next one knows for its own what it finds: an entity by its name, and what it holds by this.
+async fn announce(
+    run: &TargetRun<'_>,
+    basis: &Basis<'_>,
+    decision: &Decision,
+    sets: &[ChangeSet],
+) -> Result<(), Failure> {
     let is_create = |change: &Change| matches!(change, Change::Create(_));
-    let new = sets.iter().filter(|set| set.changes.iter().any(is_create));
-    let feedback: Vec<Feedback> =
-        new.map(|set| Feedback { creating: Some(set.actual_name.clone()), ..Feedback::of(set.id.clone()) }).collect();
-    if feedback.is_empty() { Ok(()) } else { tell(run, state, feedback).await }
+    let planned: BTreeSet<&Name> = sets.iter().map(|set| &set.id).collect();
+    let sets = decision.sets.iter().zip(&decision.owners).filter(|(set, _)| planned.contains(&set.id));
+    let mut told: BTreeMap<&Name, Feedback> = BTreeMap::new();
+    for (set, owners) in sets {
+        for id in owners {
+            let Some(wanted) = basis.state.controls.iter().find(|wanted| wanted.id == *id) else { continue };
+            let feedback = told.entry(id).or_insert_with(|| Feedback::of(id.clone()));
+            feedback.begins = Some(Box::new(begins(basis, wanted)));
+            if set.changes.iter().any(is_create) {
+                feedback.creating = Some(set.actual_name.clone());
+            }
+        }
+    }
+    if told.is_empty() { Ok(()) } else { tell(run, basis.state, told.into_values().collect()).await }
+}
+
+/// As an access control is about to be at the target.
+fn begins(basis: &Basis<'_>, wanted: &Desired) -> AccessControl {
+    let control = &wanted.control;
+    if is_list(basis.description, control) {
+        let nothing = AccessControl { who: Vec::new(), what: Vec::new(), ..control.clone() };
+        return if wanted.delete { nothing } else { control.clone() };
+    }
+    let description = marker::marked(&control.description, &basis.state.master, wanted.id.as_str());
+    AccessControl { description, ..control.clone() }
 }
 
 /// Sends the calls of the plan. The connector is given the same changes again, and each of its calls must be the planned one.

@@ -23,8 +23,8 @@ impl Kept {
     pub(crate) fn of(desired: &[Desired], description: &Description) -> Self {
         let of_lists = desired.iter().filter(|wanted| is_list(description, &wanted.control));
         let objects = of_lists.flat_map(|wanted| {
-            let last = wanted.applied.iter().flat_map(|applied| &applied.what);
-            wanted.control.what.iter().chain(last).map(|what| what.object.clone())
+            let left = wanted.left().flat_map(|control| &control.what);
+            wanted.control.what.iter().chain(left).map(|what| what.object.clone())
         });
         Self {
             ids: desired.iter().filter_map(|wanted| wanted.external_id.clone()).collect(),

@@ -10,6 +10,7 @@ use raito_core::event::{ConnectorIdentity, Event, Place};
 use raito_core::exchange::{CloudError, DesiredState, Outcome, RunClosing, RunOpening, StepReport};
 use raito_core::fault::{Fault, FaultKind, StepFault};
 use raito_core::grant::Target;
+use raito_core::limits;
 use raito_core::ports::{Cloud, Connector, Context, Ledger, LedgerError, Opening, TargetBroker};
 use raito_core::record::{AccessControl, Description, User};
 use raito_core::step::Step;
@@ -103,6 +104,8 @@ impl TargetReport {
 #[derive(Default)]
 struct Known {
     usage_since_ms: Option<u64>,
+    /// The instance that the source is, as the cloud knows it.
+    instance_id: Option<ExternalId>,
     desired: DesiredState,
     /// Names of users that step 4 needs; none where step 1 did not run.
     users: Option<BTreeMap<ExternalId, Name>>,
@@ -185,12 +188,14 @@ async fn begin(run: &TargetRun<'_>) -> Result<Known, Failure> {
         };
         let opened = run.cloud.open_run(opening).await?;
         known.usage_since_ms = opened.usage_since_ms;
+        known.instance_id = opened.instance_id;
         if unanswered.is_some() {
             run.broker.settle_state(opened.unanswered_was_accepted).map_err(StepFault::Host)?;
         }
     }
     if run.effective.steps.get(&Step::AccessToTarget) == Some(&StepState::Runs) {
         known.desired = run.cloud.desired(run.target.name.clone()).await?;
+        known.instance_id = known.instance_id.take().or_else(|| known.desired.instance_id.clone());
     }
     Ok(known)
 }
@@ -317,6 +322,7 @@ async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result
         }
         Step::AccessFromTarget => {
             describe(run, known).await?;
+            check_instance(run, known)?;
             let kept = known.description.as_ref().map(|description| Kept::of(&known.desired.controls, description));
             let keep = |control: &AccessControl| kept.as_ref().is_some_and(|kept| kept.takes(control));
             let keep = Keeping { controls: &keep, ..Keeping::NONE };
@@ -350,6 +356,13 @@ fn read_report(step: Step, read: &Read) -> StepReport {
     }
 }
 
+/// The remarks of a report; of too many, the first and how many there are.
+fn remarks(all: &[String]) -> Vec<raito_core::text::Remark> {
+    let shown = all.iter().take(limits::STEP_REMARKS).map(|one| remark(one));
+    let more = all.len().saturating_sub(limits::STEP_REMARKS);
+    shown.chain((more > 0).then(|| remark(&format!("and {more} more")))).collect()
+}
+
 /// Has the target described, where step 2 was left out.
 async fn describe(run: &TargetRun<'_>, known: &mut Known) -> Result<(), Failure> {
     if known.description.is_some() {
@@ -369,6 +382,22 @@ async fn describe(run: &TargetRun<'_>, known: &mut Known) -> Result<(), Failure>
     }
     known.description = Some(description?);
     Ok(())
+}
+
+/// Refuses to take the access of another instance for that of the source: ids of its access controls may be the same.
+fn check_instance(run: &TargetRun<'_>, known: &Known) -> Result<(), Failure> {
+    let given = known.description.as_ref().map(|description| &description.instance_id);
+    match (&known.instance_id, given) {
+        (Some(known), Some(given)) if known != given => {
+            let message = format!(
+                "source {} was instance {known} and now says that it is {given}: another instance is another source, so give \
+                 the target another name",
+                run.target.name
+            );
+            Err(Failure::Step(StepFault::Fault(Fault::new(FaultKind::Conflict, message))))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reasons that a failed step 4 is told with; each access control has its own in the cloud.
@@ -401,7 +430,7 @@ async fn change(run: &TargetRun<'_>, known: &Known) -> Result<StepReport, Failur
         records: changed.changes,
         calls: changed.calls,
         guest_memory_bytes: changed.memory_bytes,
-        warnings: changed.warnings.iter().map(|warning| remark(warning)).collect(),
+        warnings: remarks(&changed.warnings),
         ..blank(step, if failed.is_some() { Outcome::Failed } else { Outcome::Completed }, failed.as_deref())
     })
 }

@@ -9,7 +9,7 @@ use raito_core::ports::Opening;
 use raito_core::record::{AccessControl, Change, ChangeSet, Description};
 use raito_core::text::Name;
 
-use crate::apply::{Basis, decided, protected};
+use crate::apply::{Basis, decided, protected, unread};
 use crate::kept::{Kept, is_list};
 use crate::outcome::{Changed, remark};
 use crate::read::{Keeping, Read, Task, read_step};
@@ -37,9 +37,18 @@ pub(crate) async fn verify(
         (feedback.synced, feedback.deleted) = (false, false);
         changed.fail(&id, &reason);
     }
+    let unread = |found: &Read, id: &Name| unread(&basis.state.controls, found).of(id);
     for wanted in &now {
         if let Some(feedback) = told.get_mut(&wanted.id) {
             settle(basis, wanted, &again, feedback);
+            // What was not read whole cannot stand for what is there: until it can, what was begun stands beside what was told.
+            let is_whole = |held: &AccessControl| !held.incomplete;
+            if unread(basis.found, &wanted.id)
+                || unread(&again, &wanted.id)
+                || !feedback.applied.as_deref().is_none_or(is_whole)
+            {
+                feedback.applied = None;
+            }
         }
     }
     Ok(())

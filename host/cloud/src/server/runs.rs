@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::Body as HttpBody;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use bytes::BytesMut;
@@ -60,7 +60,14 @@ fn of_steps() -> Vec<Route> {
             ..route(upload_at, "Take in what a step read", Scope::Sync, lines, receipt, put(upload))
         },
         route(desired_at, "What the source is to have", Scope::Sync, Body::None, wanted, get(desired)),
-        route(feedback_at, "Say what became of it", Scope::Sync, became, Body::None, post(feedback)),
+        route(
+            feedback_at,
+            "Say what became of it",
+            Scope::Sync,
+            became,
+            Body::None,
+            post(feedback).layer(DefaultBodyLimit::max(limits::CLOUD_FEEDBACK_BYTES)),
+        ),
     ]
 }
 

@@ -263,6 +263,8 @@ create table internal_controls (
     feedback text,
     -- As the target had it after the last change that was carried out.
     applied text,
+    -- As runs were about to make it since, of which nobody heard what became: a list.
+    begun text,
     -- What somebody changed at the target by hand.
     drift text,
     -- Whether it is to be external again, and stays at the target as it is.

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use raito_core::decide::DriftItem;
 use raito_core::exchange::{Desired, DesiredState, Feedback};
+use raito_core::limits;
 use raito_core::marker::{Master, NotAMaster};
 use raito_core::record::AccessControl;
 use raito_core::text::{ExternalId, Name};
 use schemars::JsonSchema;
 use serde::Serialize;
+use sqlx::SqliteConnection;
 
 use super::{Store, StoreError, integer, number};
 
@@ -215,17 +217,19 @@ impl Store {
 
     /// What the source of a run is to have.
     pub(crate) async fn desired(&self, source: i64) -> Result<DesiredState, StoreError> {
-        let was_applied: bool = sqlx::query_scalar("select was_applied from sources where id = ?1")
-            .bind(source)
-            .fetch_one(&self.pool)
-            .await?;
-        let sql = "select id, applied from internal_controls where source = ?1 and applied is not null";
-        let rows: Vec<(String, String)> = sqlx::query_as(sql).bind(source).fetch_all(&self.pool).await?;
-        let mut applied: BTreeMap<String, String> = rows.into_iter().collect();
+        let (was_applied, instance_id): (bool, Option<String>) =
+            sqlx::query_as("select was_applied, instance_id from sources where id = ?1")
+                .bind(source)
+                .fetch_one(&self.pool)
+                .await?;
+        let sql = "select id, applied, begun from internal_controls where source = ?1";
+        let rows: Vec<(String, Option<String>, Option<String>)> =
+            sqlx::query_as(sql).bind(source).fetch_all(&self.pool).await?;
+        let mut left: BTreeMap<_, _> = rows.into_iter().map(|(id, applied, begun)| (id, (applied, begun))).collect();
         let unreadable = |_| StoreError::Conflict("an internal access control has an id that is none".into());
         let mut controls = Vec::new();
         for internal in self.internal_controls(source).await? {
-            let last = applied.remove(&internal.id).map(|text| serde_json::from_str(&text)).transpose()?;
+            let (applied, begun) = left.remove(&internal.id).unwrap_or_default();
             controls.push(Desired {
                 id: Name::new(internal.id).map_err(unreadable)?,
                 version: internal.version,
@@ -234,10 +238,12 @@ impl Store {
                 creating: internal.creating.map(Name::new).transpose().map_err(unreadable)?,
                 delete: internal.delete_wanted,
                 hand_back: internal.hand_back,
-                applied: last,
+                applied: applied.map(|text| serde_json::from_str(&text)).transpose()?,
+                begun: begun.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default(),
             });
         }
-        Ok(DesiredState { master: self.master().await?, was_applied, controls })
+        let instance_id = instance_id.map(ExternalId::new).transpose().map_err(unreadable)?;
+        Ok(DesiredState { master: self.master().await?, was_applied, instance_id, controls })
     }
 
     /// Who this cloud is: a name that it gives itself once.
@@ -255,6 +261,10 @@ impl Store {
     pub(crate) async fn take_feedback(&self, source: i64, all: &[Feedback]) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin_with("begin immediate").await?;
         for feedback in all {
+            if let Some(begins) = &feedback.begins {
+                begin(&mut transaction, source, feedback, begins).await?;
+                continue;
+            }
             let query = if feedback.deleted {
                 sqlx::query(
                     "delete from internal_controls where source = ?1 and id = ?2 and (delete_wanted or hand_back)",
@@ -265,7 +275,8 @@ impl Store {
                 let summary = Feedback { applied: None, drift: Vec::new(), ..feedback.clone() };
                 sqlx::query(
                     "update internal_controls set external_id = coalesce(?3, external_id), \
-                     status = iif(version = ?9, ?4, 'out-of-date'), feedback = ?5, creating = ?6, applied = coalesce(?7, applied), drift = ?8 where source = ?1 and id = ?2",
+                     status = iif(version = ?9, ?4, 'out-of-date'), feedback = ?5, creating = ?6, applied = coalesce(?7, applied), \
+                     begun = iif(?7 is null, begun, null), drift = ?8 where source = ?1 and id = ?2",
                 )
                 .bind(source)
                 .bind(feedback.id.as_str())
@@ -290,13 +301,43 @@ impl Store {
     }
 }
 
+/// Writes down what a run is about to make of an access control, beside what others were about to.
+async fn begin(
+    connection: &mut SqliteConnection,
+    source: i64,
+    feedback: &Feedback,
+    begins: &AccessControl,
+) -> Result<(), StoreError> {
+    let known: Option<Option<String>> =
+        sqlx::query_scalar("select begun from internal_controls where source = ?1 and id = ?2")
+            .bind(source)
+            .bind(feedback.id.as_str())
+            .fetch_optional(&mut *connection)
+            .await?;
+    let mut begun: Vec<AccessControl> =
+        known.flatten().map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default();
+    begun.retain(|state| state != begins);
+    begun.push(begins.clone());
+    if begun.len() > limits::BEGUN_STATES {
+        let oldest = begun.remove(0);
+        begun[0] = oldest.with(&begun[0]);
+    }
+    sqlx::query("update internal_controls set status = 'in-progress', creating = coalesce(?3, creating), begun = ?4 where source = ?1 and id = ?2")
+        .bind(source)
+        .bind(feedback.id.as_str())
+        .bind(feedback.creating.as_ref().map(|name| name.as_str().to_owned()))
+        .bind(serde_json::to_string(&begun)?)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// How an access control stands, in a word.
 fn status(feedback: &Feedback) -> &'static str {
     let drifted = feedback.drift.iter().any(|item| !item.reverted);
-    match (&feedback.creating, feedback.errors.is_empty()) {
-        (Some(_), _) => "in-progress",
-        (None, false) => "failed",
-        (None, true) if drifted => "out-of-sync",
-        (None, true) => "synced",
+    match feedback.errors.is_empty() {
+        false => "failed",
+        true if drifted => "out-of-sync",
+        true => "synced",
     }
 }

@@ -2,7 +2,7 @@
 
 use raito_core::exchange::{Outcome, RunClosed, RunClosing, RunOpened, RunOpening, StepReport};
 use raito_core::step::Step;
-use raito_core::text::RunId;
+use raito_core::text::{ExternalId, RunId};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -86,6 +86,11 @@ impl Store {
             .bind(source)
             .fetch_one(&mut *transaction)
             .await?;
+        let instance_id: Option<String> = sqlx::query_scalar("select instance_id from sources where id = ?1")
+            .bind(source)
+            .fetch_one(&mut *transaction)
+            .await?;
+        let instance_id = instance_id.and_then(|id| ExternalId::new(id).ok());
         let mut accepted = false;
         if let Some(upload) = &opening.unanswered {
             let found: Option<i64> = sqlx::query_scalar("select 1 from uploads where run = ?1 and step = ?2")
@@ -96,7 +101,7 @@ impl Store {
             accepted = found.is_some();
         }
         transaction.commit().await?;
-        Ok(RunOpened { usage_since_ms: newest.map(number), unanswered_was_accepted: accepted })
+        Ok(RunOpened { usage_since_ms: newest.map(number), instance_id, unanswered_was_accepted: accepted })
     }
 
     /// Ends a run, and gives what is kept of the host's record.

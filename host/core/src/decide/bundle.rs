@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::drift::Compared;
-use crate::difference::{Fact, FactSet, Options};
+use crate::fact::{Fact, FactSet, Options};
 use crate::record::{AccessControl, Change, Member, ObjectRef, PermissionUse, Standing, What};
 use crate::text::{ExternalId, Kind, PermissionName, PolicyText};
 

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bundle::Grantors;
-use crate::difference::{Fact, FactSet, Options};
-use crate::record::Description;
+use crate::exchange::Desired;
+use crate::fact::{Fact, FactSet, Options};
+use crate::record::{AccessControl, Description};
 use crate::text::Remark;
 
 /// What was changed by hand.
@@ -110,12 +111,50 @@ pub(super) struct Compared {
     pub(super) drift: Vec<DriftItem>,
 }
 
-/// Compares what is to be, what is, and what was after the last change. Without a last state, every difference is to be
-/// carried out.
+/// What this master may have left at the target: the state after the last change that was told of, and those that runs were
+/// about to make since, of which nobody knows how far they came. A difference counts as made by hand only where none of them
+/// explains it.
+#[derive(Debug)]
+pub(super) struct Left {
+    told: FactSet,
+    begun: Vec<FactSet>,
+}
+
+impl Left {
+    /// None where no state was ever told of: then there is nothing that somebody else could have changed.
+    pub(super) fn of(wanted: &Desired, facts: impl Fn(&AccessControl) -> FactSet) -> Option<Self> {
+        let told = facts(wanted.applied.as_deref()?);
+        Some(Self { told, begun: wanted.begun.iter().map(facts).collect() })
+    }
+
+    /// What several leave in one place.
+    pub(super) fn of_all(told: FactSet, begun: Vec<FactSet>) -> Self {
+        Self { told, begun }
+    }
+
+    /// Whether it may have been left there: one of the states has it.
+    pub(super) fn may_have(&self, fact: &Fact) -> bool {
+        self.told.contains_key(fact) || self.begun.iter().any(|begun| begun.contains_key(fact))
+    }
+
+    /// Whether it was left there for certain: every state has it.
+    fn has(&self, fact: &Fact) -> bool {
+        self.told.contains_key(fact) && self.begun.iter().all(|begun| begun.contains_key(fact))
+    }
+
+    /// Whether it was left there, and in another way in every state that has it.
+    fn has_otherwise(&self, fact: &Fact, held: Options) -> bool {
+        let mut known = std::iter::once(&self.told).chain(&self.begun).filter_map(|state| state.get(fact)).peekable();
+        known.peek().is_some() && known.all(|options| *options != held)
+    }
+}
+
+/// Compares what is to be, what is, and what was left by the last changes. Without these, every difference is to be carried
+/// out.
 pub(super) fn compare(
     desired: &FactSet,
     actual: &FactSet,
-    last: Option<&FactSet>,
+    left: Option<&Left>,
     revert: bool,
     description: &Description,
 ) -> Compared {
@@ -129,10 +168,9 @@ pub(super) fn compare(
         Fact::Permission { .. } | Fact::Standing { .. } => DriftKind::Granted,
     };
     for (fact, wanted) in desired {
-        let before = last.and_then(|last| last.get(fact));
         match actual.get(fact) {
             None => {
-                let by_hand = before.is_some();
+                let by_hand = left.is_some_and(|left| left.has(fact));
                 if by_hand {
                     compared.drift.push(DriftItem::new(removed(fact), shown(fact), revert));
                 }
@@ -141,7 +179,7 @@ pub(super) fn compare(
                 }
             }
             Some(held) if held != wanted => {
-                let by_hand = before.is_some_and(|before| before != held);
+                let by_hand = left.is_some_and(|left| left.has_otherwise(fact, *held));
                 if by_hand {
                     let kind = match fact {
                         Fact::Member { .. } => DriftKind::MemberOptions,
@@ -157,7 +195,7 @@ pub(super) fn compare(
         }
     }
     for (fact, held) in actual.iter().filter(|(fact, _)| !desired.contains_key(*fact)) {
-        let by_hand = last.is_some_and(|last| !last.contains_key(fact));
+        let by_hand = left.is_some_and(|left| !left.may_have(fact));
         if is_sibling(fact, desired, description) {
             continue;
         }

@@ -1,17 +1,18 @@
 //! Access lists of objects: several access controls may want lines of one list, and others on it are nobody's business.
 //!
-//! A list is one entity. What any access control wants is on it, what one of them put there and none wants any more goes, and
-//! every other line stays as it is. So two access controls can want the same line, and it goes with the last of them.
+//! A list is one entity. What any access control wants is on it, what one of them wanted and none wants any more goes, and
+//! every other line stays as it is. So two access controls can want the same line, and it goes with the last of them. A line
+//! cannot stand there twice: one that stood there before an access control wanted it is taken over by being wanted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::drift::{DriftItem, compare};
+use super::drift::{DriftItem, Left, compare, shown};
 use super::{Decision, InSync, Situation};
-use crate::difference::{Fact, FactSet, Options, Principal, insert_control};
 use crate::exchange::Desired;
+use crate::fact::{Fact, FactSet, Options, Principal, insert_control};
 use crate::grant::Drift;
 use crate::record::{
-    AccessControl, AccessEntry, Action, Change, ChangeSet, ControlKind, Member, ObjectRef, PermissionUse,
+    AccessControl, AccessEntry, Action, Change, ChangeSet, ControlKind, Member, MemberKind, ObjectRef, PermissionUse,
 };
 use crate::text::{ExternalId, Kind, Name, PolicyText};
 
@@ -26,8 +27,7 @@ pub(super) fn decide(situation: &Situation<'_>, all: &[&Desired], decision: &mut
             decision.gone.push(wanted.id.clone());
             continue;
         }
-        let objects: BTreeSet<&ObjectRef> =
-            objects(&wanted.control).chain(wanted.applied.iter().flat_map(|applied| objects(applied))).collect();
+        let objects: BTreeSet<&ObjectRef> = objects(&wanted.control).chain(wanted.left().flat_map(objects)).collect();
         if objects.is_empty() && wanted.delete {
             decision.gone.push(wanted.id.clone());
         }
@@ -58,7 +58,7 @@ pub(super) fn decide(situation: &Situation<'_>, all: &[&Desired], decision: &mut
                 decision.gone.push(wanted.id.clone());
             }
         } else {
-            let is_known = wanted.applied.as_deref() == Some(&wanted.control);
+            let is_known = wanted.applied.as_deref() == Some(&wanted.control) && wanted.begun.is_empty();
             let drifted = decision.drift.iter().any(|(id, _)| *id == wanted.id);
             let applied = (!is_known && !drifted).then(|| Box::new(wanted.control.clone()));
             decision.in_sync.push(InSync { id: wanted.id.clone(), external_id: None, applied });
@@ -98,15 +98,17 @@ impl List<'_> {
         }
         let actual = self.union(found.iter().copied());
         let desired = self.union(self.owners.iter().filter(|wanted| !wanted.delete).map(|wanted| &wanted.control));
-        let last = self.union(self.owners.iter().filter_map(|wanted| wanted.applied.as_deref()));
-        // Of what is on the list, only what was once put there is ours.
+        self.check_protected(&actual, &desired)?;
+        let left = self.left();
+        // Of what is on the list, only what was once wanted there is ours.
         let ours: FactSet = actual
             .iter()
-            .filter(|(fact, _)| desired.contains_key(*fact) || last.contains_key(*fact))
+            .filter(|(fact, _)| desired.contains_key(*fact) || left.may_have(fact))
+            .filter(|(fact, _)| desired.contains_key(*fact) || !self.is_protected(fact))
             .map(|(fact, options)| (fact.clone(), *options))
             .collect();
         let revert = self.situation.drift == Drift::Revert;
-        let known = self.owners.iter().any(|wanted| wanted.applied.is_some()).then_some(&last);
+        let known = self.owners.iter().any(|wanted| wanted.applied.is_some()).then_some(&left);
         let compared = compare(&desired, &ours, known, revert, self.situation.description);
         decision.held += ours.len() as u64;
         decision.removes += compared.remove.len() as u64;
@@ -129,6 +131,37 @@ impl List<'_> {
         let entries = self.kind.replaced_whole.then(|| entries(&whole));
         self.push(&found, entries, changes, decision, settled);
         Ok(())
+    }
+
+    /// What the access controls of this list may have left on it.
+    fn left(&self) -> Left {
+        let told = self.union(self.owners.iter().filter_map(|wanted| wanted.applied.as_deref()));
+        let states = self.owners.iter().map(|wanted| wanted.begun.len()).max().unwrap_or_default();
+        // One of which nothing more was begun is in every later state as it was.
+        let at = |state: usize| {
+            self.union(
+                self.owners
+                    .iter()
+                    .copied()
+                    .filter_map(|wanted| wanted.begun.get(state).or(wanted.begun.last()).or(wanted.applied.as_deref())),
+            )
+        };
+        Left::of_all(told, (0..states).map(at).collect())
+    }
+
+    fn is_protected(&self, fact: &Fact) -> bool {
+        match fact {
+            Fact::Permission { principal: Principal::Member(kind, id), .. } => self.situation.protected.has(*kind, id),
+            _ => false,
+        }
+    }
+
+    /// Refuses to give something to those who are kept from changes, unless they have it.
+    fn check_protected(&self, actual: &FactSet, desired: &FactSet) -> Result<(), String> {
+        match desired.keys().find(|fact| self.is_protected(fact) && !actual.contains_key(*fact)) {
+            Some(fact) => Err(format!("{} cannot be given: that member is kept from changes", shown(fact))),
+            None => Ok(()),
+        }
     }
 
     /// The access controls of a whole read that are about this list.
@@ -193,6 +226,7 @@ impl List<'_> {
                         return Ok(());
                     }
                 }
+                self.check_members(held.map_or(&[], |held| &held.who), &control.who)?;
                 let line =
                     |member: &Member| AccessEntry { member: member.clone(), permissions: vec![], condition: None };
                 let entries = Some(control.who.iter().map(line).collect());
@@ -204,6 +238,17 @@ impl List<'_> {
                 let names: Vec<String> = several.iter().map(|wanted| wanted.control.name.to_string()).collect();
                 Err(format!("{} can have one rule, and several want one: {}", self.object, names.join(", ")))
             }
+        }
+    }
+
+    /// Refuses to treat somebody otherwise who is kept from changes.
+    fn check_members(&self, before: &[Member], after: &[Member]) -> Result<(), String> {
+        let kept = |(kind, id): &&(MemberKind, &ExternalId)| self.situation.protected.has(*kind, id);
+        match members(before).symmetric_difference(&members(after)).find(kept) {
+            Some((kind, id)) => {
+                Err(format!("{} {id} is kept from changes, and the rule would treat it otherwise", kind.word()))
+            }
+            None => Ok(()),
         }
     }
 
@@ -245,7 +290,7 @@ impl List<'_> {
 }
 
 /// Members as a set.
-fn members(list: &[Member]) -> BTreeSet<(crate::record::MemberKind, &ExternalId)> {
+fn members(list: &[Member]) -> BTreeSet<(MemberKind, &ExternalId)> {
     list.iter().map(|member| (member.kind, &member.id)).collect()
 }
 
@@ -259,7 +304,7 @@ fn entries(facts: &FactSet) -> Vec<AccessEntry> {
         let line = lines.entry((*kind, id.clone(), condition.clone())).or_insert_with(|| (Vec::new(), *options));
         line.0.push(PermissionUse { name: permission.clone(), may_pass_on: options.may_pass_on, granted_by: None });
     }
-    type Key = (crate::record::MemberKind, ExternalId, Option<PolicyText>);
+    type Key = (MemberKind, ExternalId, Option<PolicyText>);
     let line = |((kind, id, condition), (permissions, options)): (Key, (Vec<PermissionUse>, Options))| AccessEntry {
         member: Member {
             kind,

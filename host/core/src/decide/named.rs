@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::bundle::{Grantors, changes, grantors};
-use super::drift::{Compared, DriftItem, DriftKind, compare, shown};
+use super::drift::{Compared, DriftItem, DriftKind, Left, compare, shown};
 use super::{Decision, InSync, Situation, bare, rule};
-use crate::difference::{Fact, FactSet, insert_control};
 use crate::exchange::Desired;
+use crate::fact::{Fact, FactSet, Options, insert_control};
 use crate::grant::Drift;
 use crate::marker::{is_of, marked, marker, unmarked};
 use crate::record::{AccessControl, Change, ChangeSet, ControlKind, Facet, Identity, MemberKind};
@@ -33,7 +33,7 @@ impl One<'_> {
         if wanted.hand_back {
             return self.hand_back(decision);
         }
-        let unread = self.situation.unread.anything || self.situation.unread.controls.contains(&wanted.id);
+        let unread = self.situation.unread.of(&wanted.id);
         match (&wanted.external_id, self.held()?) {
             (_, _) if wanted.delete && unread => {
                 Err("it is to go, and not everything was read that may depend on it".into())
@@ -155,6 +155,9 @@ impl One<'_> {
             Some(held) if marker(&held.description).is_some() => {
                 let changes = vec![Change::Describe(unmarked(&held.description))];
                 decision.push(self.set(Some(held), changes), vec![self.wanted.id.clone()]);
+            }
+            None if self.situation.unread.of(&self.wanted.id) => {
+                return Err("it is to be handed back, and was not read, so its marker may still be there".into());
             }
             _ => decision.gone.push(self.wanted.id.clone()),
         }
@@ -291,24 +294,35 @@ impl One<'_> {
         let actual = self.actual(held, &by_whom, &desired);
         decision.held += actual.len() as u64;
         self.check_wanted(Some(held))?;
-        let last = self.wanted.applied.as_deref();
-        let before = last.map(|last| self.facts(last));
-        let mut compared = compare(&desired, &actual, before.as_ref(), revert, self.situation.description);
-        if let Some(last) = last {
+        let left = Left::of(self.wanted, |state| self.facts(state));
+        let mut compared = compare(&desired, &actual, left.as_ref(), revert, self.situation.description);
+        if let Some(last) = self.wanted.applied.as_deref() {
             self.other_grantors(&mut compared, last, &by_whom, revert);
         }
-        self.leave_unread(&mut compared, before.as_ref(), held);
+        self.leave_unread(&mut compared, left.as_ref(), held);
         self.leave_locked(&mut compared, held);
-        self.grant_parts_again(&mut compared, &desired, &actual);
+        self.grant_parts_again(&mut compared, &actual, &by_whom);
         let mut list = self.own_changes(held, &mut compared.drift)?;
         list.extend(changes(&compared, &by_whom, self.takes_from_parts(&compared)));
-        decision.removes += compared.remove.len() as u64;
+        decision.removes += self.taken(&compared);
         let drift = compared.drift;
         self.settle(held, self.set(Some(held), list), drift, decision);
         Ok(())
     }
 
-    /// What was decided about one that is there: in sync, or changes.
+    /// How much is taken from somebody: facts, grants of others, and the right to pass something on or to have it at all times.
+    fn taken(&self, compared: &Compared) -> u64 {
+        let narrowed = |(_, from, to): &&(Fact, Options, Options)| {
+            (from.may_pass_on && !to.may_pass_on)
+                || (from.inherits && !to.inherits)
+                || (from.assumable && !to.assumable)
+        };
+        let strangers: usize = compared.strangers.values().map(BTreeSet::len).sum();
+        (compared.remove.len() + strangers + compared.change.iter().filter(narrowed).count()) as u64
+    }
+
+    /// What was decided about one that is there: in sync, or changes. Of one that was not read whole nobody knows whether it is
+    /// in sync, and what is known of it stays what it was.
     pub(super) fn settle(
         &self,
         held: &AccessControl,
@@ -322,9 +336,12 @@ impl One<'_> {
         let (id, external_id) = (self.wanted.id.clone(), Some(held.external_id.clone()));
         let drifted = !drift.is_empty();
         decision.drift.extend(drift.into_iter().map(|item| (id.clone(), item)));
-        if set.changes.is_empty() {
+        if set.changes.is_empty() && self.is_unread(held) {
+            decision.unknown.push(id);
+        } else if set.changes.is_empty() {
             let now = held.within(&self.wanted.control);
-            let applied = (!drifted && self.wanted.applied.as_deref() != Some(&now)).then(|| Box::new(now));
+            let is_known = self.wanted.applied.as_deref() == Some(&now) && self.wanted.begun.is_empty();
+            let applied = (!drifted && !is_known).then(|| Box::new(now));
             decision.in_sync.push(InSync { id, external_id, applied });
         } else {
             decision.push(set, vec![id]);
@@ -346,29 +363,34 @@ impl One<'_> {
         compared.remove.keys().chain(compared.strangers.keys()).chain(narrowed.map(|(fact, _, _)| fact)).any(clears)
     }
 
-    /// A revoke on a table takes what was granted on its columns along: what is to stay there is granted again, behind it.
-    fn grant_parts_again(&self, compared: &mut Compared, desired: &FactSet, actual: &FactSet) {
-        let taken: Vec<(Vec<PathPart>, PermissionName)> = compared
+    /// A revoke on a table takes what the same grantor granted on its columns along: what is to stay there, wanted or left to
+    /// somebody else, is granted again, behind it.
+    fn grant_parts_again(&self, compared: &mut Compared, actual: &FactSet, by_whom: &Grantors) {
+        let taken: Vec<(Vec<PathPart>, PermissionName, Option<&BTreeSet<ExternalId>>)> = compared
             .remove
             .keys()
             .chain(compared.strangers.keys())
             .chain(compared.change.iter().map(|(fact, _, _)| fact))
             .filter_map(|fact| match fact {
                 Fact::Permission { object, permission, .. } if self.clears_parts(object) => {
-                    Some((object.path.clone(), permission.clone()))
+                    Some((object.path.clone(), permission.clone(), by_whom.get(fact)))
                 }
                 _ => None,
             })
             .collect();
-        for (fact, options) in desired.iter().filter(|(fact, _)| actual.contains_key(*fact)) {
+        let mut again = FactSet::new();
+        for (fact, options) in actual.iter().filter(|(fact, _)| !compared.remove.contains_key(*fact)) {
             let Fact::Permission { object, permission, .. } = fact else { continue };
-            let is_part = |(path, name): &(Vec<PathPart>, PermissionName)| {
-                name == permission && object.path.len() > path.len() && object.path.starts_with(path)
+            let takes = |(path, name, by): &(Vec<PathPart>, PermissionName, Option<&BTreeSet<ExternalId>>)| {
+                let is_part = name == permission && object.path.len() > path.len() && object.path.starts_with(path);
+                is_part && by.zip(by_whom.get(fact)).is_none_or(|(table, column)| !table.is_disjoint(column))
             };
-            if taken.iter().any(is_part) {
-                compared.add.insert(fact.clone(), *options);
+            if taken.iter().any(takes) {
+                let changed = compared.change.iter().find(|(changed, _, _)| changed == fact);
+                again.insert(fact.clone(), changed.map_or(*options, |(_, _, to)| *to));
             }
         }
+        compared.add.extend(again);
     }
 
     fn clears_parts(&self, object: &crate::record::ObjectRef) -> bool {
@@ -391,14 +413,18 @@ impl One<'_> {
     }
 
     /// What a read left open takes nothing away, and is no drift. Only what was never there before is given.
-    pub(super) fn leave_unread(&self, compared: &mut Compared, before: Option<&FactSet>, held: &AccessControl) {
-        let unread = self.situation.unread;
-        if unread.anything || held.incomplete || unread.controls.contains(&self.wanted.id) {
+    pub(super) fn leave_unread(&self, compared: &mut Compared, left: Option<&Left>, held: &AccessControl) {
+        if self.is_unread(held) {
             let add = std::mem::take(&mut compared.add);
             *compared = Compared::default();
             compared.add = add;
-            compared.add.retain(|fact, _| before.is_none_or(|before| !before.contains_key(fact)));
+            compared.add.retain(|fact, _| left.is_none_or(|left| !left.may_have(fact)));
         }
+    }
+
+    /// Whether the read may have left out something of it.
+    fn is_unread(&self, held: &AccessControl) -> bool {
+        self.situation.unread.of(&self.wanted.id) || held.incomplete
     }
 
     /// Grants of somebody else of what was granted already: as long as they are there, a revoke would not take it.
@@ -420,7 +446,10 @@ impl One<'_> {
 
     /// Name and description.
     pub(super) fn own_changes(&self, held: &AccessControl, drift: &mut Vec<DriftItem>) -> Result<Vec<Change>, String> {
-        let (control, last) = (&self.wanted.control, self.wanted.applied.as_deref());
+        let control = &self.wanted.control;
+        let differs = |same: fn(&AccessControl, &AccessControl) -> bool| {
+            self.wanted.applied.is_some() && !self.wanted.left().any(|left| same(left, held))
+        };
         let revert = self.situation.drift == Drift::Revert;
         let mut list = Vec::new();
         // What is not as it was last is somebody's change; it stays unless it is to be reverted.
@@ -430,7 +459,7 @@ impl One<'_> {
             }
             !by_hand || revert
         };
-        let renamed = last.is_some_and(|last| last.actual_name != held.actual_name);
+        let renamed = differs(|left, held| left.actual_name == held.actual_name);
         let wants_name = self.kind.can_rename && !self.is_locked(Facet::Name, Some(held));
         if held.actual_name != control.actual_name
             && ours(DriftKind::Renamed, renamed, held.actual_name.as_str())
@@ -440,7 +469,7 @@ impl One<'_> {
             list.push(Change::Rename(control.actual_name.clone()));
         }
         let description = self.description();
-        let described = last.is_some_and(|last| last.description != held.description);
+        let described = differs(|left, held| left.description == held.description);
         if held.description != description && ours(DriftKind::Described, described, held.description.as_str()) {
             list.push(Change::Describe(description));
         }

@@ -8,10 +8,10 @@ mod expression;
 use std::collections::BTreeSet;
 
 use self::expression::is_same_text;
-use super::drift::{Compared, DriftItem, DriftKind, compare};
+use super::drift::{Compared, DriftItem, DriftKind, Left, compare};
 use super::named::One;
 use super::{Decision, bare};
-use crate::difference::{Fact, FactSet, insert_control};
+use crate::fact::{Fact, FactSet, insert_control};
 use crate::grant::Drift;
 use crate::record::{AccessControl, AccessEntry, Change, ChangeSet, Facet, Identity, Member, ObjectRef, Policy};
 use crate::text::PolicyText;
@@ -38,20 +38,21 @@ pub(super) fn create(one: &One<'_>, decision: &mut Decision) -> Result<(), Strin
 
 /// The changes that make it what it is to be.
 pub(super) fn keep(one: &One<'_>, held: &AccessControl, decision: &mut Decision) -> Result<(), String> {
-    let (control, last) = (&one.wanted.control, one.wanted.applied.as_deref());
+    let control = &one.wanted.control;
     let (wanted, now) = (policy_of(control)?, policy_of(held)?);
     check_form(control, held)?;
     let revert = one.situation.drift == Drift::Revert;
     let (desired, actual) = (facts(one, control), facts(one, held));
     decision.held += actual.len() as u64;
-    let before = last.map(|last| facts(one, last));
-    let mut compared = compare(&desired, &actual, before.as_ref(), revert, one.situation.description);
-    one.leave_unread(&mut compared, before.as_ref(), held);
+    let left = Left::of(one.wanted, |state| facts(one, state));
+    let mut compared = compare(&desired, &actual, left.as_ref(), revert, one.situation.description);
+    one.leave_unread(&mut compared, left.as_ref(), held);
     one.leave_locked(&mut compared, held);
     let Compared { add, remove, mut drift, .. } = compared;
     let mut list = one.own_changes(held, &mut drift)?;
     let differs = !says_the_same(wanted, now);
-    let by_hand = differs && last.is_some_and(|last| last.policy.as_ref() != Some(now));
+    let was_left = one.wanted.left().any(|left| left.policy.as_ref() == Some(now));
+    let by_hand = differs && one.wanted.applied.is_some() && !was_left;
     if by_hand {
         drift.push(DriftItem::new(DriftKind::Policy, &held.actual_name, revert));
     }

@@ -1,4 +1,4 @@
-//! The difference between what is and what is to be, over facts.
+//! Facts, and sets of them.
 //!
 //! A fact is the smallest thing that can be granted: this principal has this permission on this object, this principal
 //! belongs to this access control. Access controls are bundles of facts, and two of them may want the same one; so the
@@ -180,63 +180,8 @@ impl Unread {
         unread
     }
 
-    fn covers(&self, fact: &Fact) -> bool {
-        let principal = match fact {
-            Fact::Member { control, .. } => return self.anything || self.controls.contains(control),
-            Fact::Permission { principal, .. } | Fact::Standing { principal, .. } => principal,
-        };
-        self.anything || matches!(principal, Principal::Control(id) if self.controls.contains(id))
+    /// Whether anything of this access control may be missing.
+    pub fn of(&self, id: &Name) -> bool {
+        self.anything || self.controls.contains(id)
     }
-}
-
-/// The difference between two sets of facts.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Difference {
-    /// Facts to add.
-    pub add: Vec<(Fact, Options)>,
-    /// Facts that are held in another way: from, to.
-    pub change: Vec<(Fact, Options, Options)>,
-    /// Facts to remove.
-    pub remove: Vec<(Fact, Options)>,
-    /// Facts that nobody wants and that stay all the same, because the read was not whole there.
-    pub keep: Vec<(Fact, Options)>,
-}
-
-impl Difference {
-    /// Whether nothing has to be done.
-    pub fn is_empty(&self) -> bool {
-        self.add.is_empty() && self.change.is_empty() && self.remove.is_empty()
-    }
-
-    /// The facts after the difference was carried out on `actual`.
-    pub fn apply(&self, actual: &FactSet) -> FactSet {
-        let mut facts = actual.clone();
-        for (fact, _) in &self.remove {
-            facts.remove(fact);
-        }
-        for (fact, options) in &self.add {
-            facts.insert(fact.clone(), *options);
-        }
-        for (fact, _, to) in &self.change {
-            facts.insert(fact.clone(), *to);
-        }
-        facts
-    }
-}
-
-/// Compares what is with what is to be.
-pub fn difference(actual: &FactSet, desired: &FactSet, unread: &Unread) -> Difference {
-    let mut difference = Difference::default();
-    for (fact, options) in desired {
-        match actual.get(fact) {
-            None => difference.add.push((fact.clone(), *options)),
-            Some(held) if held != options => difference.change.push((fact.clone(), *held, *options)),
-            Some(_) => {}
-        }
-    }
-    for (fact, options) in actual.iter().filter(|(fact, _)| !desired.contains_key(*fact)) {
-        let list = if unread.covers(fact) { &mut difference.keep } else { &mut difference.remove };
-        list.push((fact.clone(), *options));
-    }
-    difference
 }

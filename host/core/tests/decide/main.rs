@@ -1,107 +1,16 @@
 //! Decisions of step 4: what is changed, what is left, and what is refused.
 
-use raito_core::decide::{Decision, DriftKind, Protected, Situation, decide};
-use raito_core::difference::Unread;
+mod case;
+mod property;
+
+use raito_core::decide::{Decision, DriftKind};
 use raito_core::exchange::Desired;
 use raito_core::grant::Drift;
-use raito_core::marker::{Master, marked};
-use raito_core::record::{AccessControl, AccessPage, Change, Description};
-use raito_core::text::{ExternalId, Remark};
-use raito_core::unite::{AccessControls, AccessReading, Reading};
+use raito_core::record::Change;
+use raito_core::text::ExternalId;
 use serde_json::{Value, json};
 
-fn record<T: serde::de::DeserializeOwned>(value: Value) -> T {
-    serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{error}: {value}"))
-}
-
-fn description() -> Description {
-    let permission = |name: &str, grantable: bool| {
-        json!({ "name": name, "description": "", "counts-as": [], "implies": [], "reaches": [], "needs": [], "shorthand": "none",
-                "can-be-granted": grantable, "can-be-passed-on": true })
-    };
-    let kind = |name: &str, permissions: &[&str], children: &[&str]| {
-        let mut all: Vec<Value> = permissions.iter().map(|name| permission(name, true)).collect();
-        all.push(permission("OWNERSHIP", false));
-        json!({ "name": name, "label": name, "permissions": all, "children": children, "revoke-clears-parts": name == "table" })
-    };
-    let control = |name: &str, identity: &str| {
-        json!({ "name": name, "label": name, "identity": identity, "can-create": true, "can-rename": true, "assumable": true,
-                "members": ["user", "access-control"], "admits": ["user", "access-control"], "common-parent": null,
-                "replaced-whole": identity == "per-object-permission" })
-    };
-    record(json!({
-        "name": "t", "instance-id": "i", "inheritance": true, "masks": [], "filters-apply-to": [], "mask-overrides": [],
-        "filter-overrides": [], "name-pattern": "[a-z_]+", "name-bytes-max": 63, "reserved-prefixes": ["pg_"], "sql-dialect": null,
-        "specials": [],
-        "kinds": [kind("schema", &["USAGE"], &["table"]), kind("table", &["SELECT", "INSERT"], &["column"]),
-                  kind("view", &["SELECT", "INSERT"], &[]), kind("sequence", &["SELECT"], &[]), kind("column", &["SELECT"], &[])],
-        "controls": [control("role", "named"), control("list", "per-object-permission"), control("mask", "per-object"),
-                     control("policy", "named-on-object")],
-    }))
-}
-
-fn master() -> Master {
-    "cloud:here".parse().expect("a master")
-}
-
-/// A control as the target has it, marked as ours.
-fn held(id: &str, name: &str, more: Value) -> Value {
-    let mut control = json!({ "external-id": id, "name": name, "actual-name": name, "kind": "role", "action": "grant",
-        "description": marked(&Remark::new("").expect("empty"), &master(), name).as_str(), "internalizable": true });
-    more.as_object().expect("fields").iter().for_each(|(key, value)| control[key] = value.clone());
-    control
-}
-
-/// What is wanted of the control with that id, which is at first as the target has it.
-fn wanted(held: &Value, last: Option<&Value>, change: Value) -> Desired {
-    let mut control = held.clone();
-    control["description"] = "".into();
-    change.as_object().expect("fields").iter().for_each(|(key, value)| control[key] = value.clone());
-    record(json!({ "id": held["name"], "external-id": held["external-id"], "control": control, "applied": last }))
-}
-
-fn on(kind: &str, path: &[&str], names: &[&str]) -> Value {
-    let used: Vec<Value> = names.iter().map(|name| json!({ "name": name })).collect();
-    json!({ "object": { "kind": kind, "path": path }, "permissions": used })
-}
-
-struct Case {
-    desired: Vec<Desired>,
-    actual: Vec<Value>,
-    unread: Unread,
-    drift: Drift,
-    protected: Protected,
-}
-
-impl Case {
-    fn new(desired: Vec<Desired>, actual: &[&Value]) -> Self {
-        let actual = actual.iter().map(|control| (*control).clone()).collect();
-        Self { desired, actual, unread: Unread::nothing(), drift: Drift::Report, protected: Protected::default() }
-    }
-
-    fn decide(&self) -> Decision {
-        let description = description();
-        let controls: Vec<AccessControl> = self.actual.iter().cloned().map(record).collect();
-        let page = AccessPage { access_controls: controls, parts: Vec::new() };
-        let (mut reading, mut access) = (Reading::default(), AccessReading::default());
-        access.take(&mut reading, &page, &description, |_| true).expect("fits the description");
-        let actual: AccessControls = access.finish();
-        decide(&Situation {
-            desired: &self.desired,
-            actual: &actual,
-            description: &description,
-            unread: &self.unread,
-            drift: self.drift,
-            master: &master(),
-            protected: &self.protected,
-        })
-    }
-
-    /// What is to be done, a line for each fact.
-    fn lines(&self) -> Vec<String> {
-        self.decide().sets.iter().flat_map(|set| set.changes.iter().flat_map(Change::lines)).collect()
-    }
-}
+use case::{Case, held, on, record, wanted};
 
 #[test]
 fn what_is_wanted_newly_is_carried_out_and_what_somebody_else_did_is_left() {
@@ -289,4 +198,77 @@ fn a_rule_that_its_object_does_not_apply_is_said_and_nothing_switches_that_on() 
     let gone = Desired { delete: true, ..wanted(&now, Some(&now), json!({})) };
     let decision = Case::new(vec![gone], &[&now]).decide();
     assert_eq!(decision.sets[0].changes, [Change::Delete], "it goes with all that it is");
+}
+
+#[test]
+fn what_an_untold_run_was_about_to_do_is_not_taken_for_somebody_elses() {
+    let table = |names: &[&str]| json!({ "what": [on("table", &["s", "a"], names)] });
+    let state = |names: &[&str]| held("1", "readers", table(names));
+    let decide = |told: &[&str], begun: &[&[&str]], now: &[&str], wish: &[&str]| {
+        let mut desired = wanted(&state(now), Some(&state(told)), table(wish));
+        desired.begun = begun.iter().map(|names| record(state(names))).collect();
+        let case = Case::new(vec![desired], &[&state(now)]);
+        (case.lines(), case.decide().drift.len())
+    };
+    let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+    // It granted INSERT, and that is no longer wanted.
+    let both: &[&str] = &["SELECT", "INSERT"];
+    assert_eq!(decide(&["SELECT"], &[both], both, &["SELECT"]), (lines(&["revoke INSERT on table s.a"]), 0));
+    // Without that knowledge it would be left as somebody's.
+    assert_eq!(decide(&["SELECT"], &[], both, &["SELECT"]), (vec![], 1));
+    // It revoked INSERT, and that is wanted again.
+    assert_eq!(decide(both, &[&["SELECT"]], &["SELECT"], both), (lines(&["grant INSERT on table s.a"]), 0));
+    // What none of the states explains is somebody's all the same.
+    assert_eq!(decide(both, &[both], &["SELECT"], both), (vec![], 1));
+    assert_eq!(decide(&["SELECT"], &[&["SELECT"]], both, &["SELECT"]), (vec![], 1));
+}
+
+#[test]
+fn of_what_was_not_read_whole_nobody_says_that_it_is_in_sync() {
+    let now = held("1", "readers", json!({ "what": [on("schema", &["s"], &["USAGE"])] }));
+    let mut last = now.clone();
+    last["what"] = json!([on("schema", &["s"], &["USAGE"]), on("table", &["far", "b"], &["SELECT"])]);
+    // What was granted where nothing can be read now is neither granted again nor forgotten.
+    let mut case = Case::new(vec![wanted(&now, Some(&last), json!({ "what": last["what"] }))], &[&now]);
+    case.unread.anything = true;
+    let decision = case.decide();
+    assert_eq!((decision.sets.len(), decision.in_sync.len(), decision.unknown.len()), (0, 0, 1), "{decision:?}");
+    let mut back = wanted(&now, Some(&now), json!({}));
+    back.hand_back = true;
+    let mut case = Case::new(vec![back], &[]);
+    assert_eq!(case.decide().gone.len(), 1);
+    case.unread.anything = true;
+    assert!(case.decide().refused[0].1.contains("may still be there"), "its marker would stay");
+}
+
+#[test]
+fn nobody_takes_from_the_protected_and_nobody_gives_them() {
+    let line = |id: &str| json!([{ "kind": "user", "id": id, "inherits": true }]);
+    let list = |id: &str, member: &str| {
+        held(
+            id,
+            "list",
+            json!({ "kind": "list", "who": line(member), "what": [on("table", &["s", "a"], &["SELECT"])] }),
+        )
+    };
+    let ours = list("l1", "alice");
+    let mut gone: Desired = record(json!({ "id": "d", "control": list("d", "alice"), "applied": ours }));
+    gone.delete = true;
+    let mut case = Case::new(vec![gone], &[&ours]);
+    assert_eq!(case.lines(), ["remove SELECT of user alice"]);
+    case.protected.users.insert(ExternalId::new("alice").expect("an id"));
+    assert_eq!(case.lines(), Vec::<String>::new());
+    let draft: Desired = record(json!({ "id": "d", "control": list("d", "alice") }));
+    let mut case = Case::new(vec![draft], &[&list("l1", "bob")]);
+    case.protected.users.insert(ExternalId::new("alice").expect("an id"));
+    let decision = case.decide();
+    assert!(decision.sets.is_empty() && decision.refused[0].1.contains("kept from changes"), "{decision:?}");
+}
+
+#[test]
+fn what_is_narrowed_counts_as_taken() {
+    let member = |inherits: bool| json!([{ "kind": "user", "id": "a", "inherits": inherits, "assumable": true }]);
+    let now = held("1", "readers", json!({ "who": member(true) }));
+    let decision = Case::new(vec![wanted(&now, Some(&now), json!({ "who": member(false) }))], &[&now]).decide();
+    assert_eq!((decision.removes, decision.held), (1, 1), "{decision:?}");
 }

@@ -1,0 +1,100 @@
+//! Runs of which the cloud did not hear everything: what they did still counts as raito's own, and never as somebody else's.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::changes::{Managed, managed, managed_on, on};
+use crate::support::postgres::Version;
+use crate::support::raito::postgresql_target;
+
+const STATUS: &str = "/sources/shop/internal-access-controls";
+
+/// A role that reads something in both databases.
+fn both(extra: &[Value]) -> Value {
+    let mut what = vec![
+        on("table", &["shop", "sales", "orders"], &["SELECT"]),
+        on("table", &["crm", "sales", "orders"], &["SELECT"]),
+    ];
+    what.extend(extra.iter().cloned());
+    json!({ "name": "readers", "kind": "role", "what": what })
+}
+
+fn drift(managed: &Managed) -> Value {
+    managed.place.get("/sources/shop/drift")["items"].clone()
+}
+
+fn status(managed: &Managed, id: &str) -> String {
+    managed.place.get(&format!("{STATUS}/{id}"))["status"].as_str().expect("a word").to_owned()
+}
+
+#[test]
+fn what_stood_in_a_database_that_was_closed_for_a_run_is_still_ours() {
+    let managed = managed("superuser");
+    let id = managed.want(&both(&[]));
+    managed.place.run(&["--apply-first"]);
+    assert_eq!(managed.holds("readers").len(), 2);
+
+    // One run that has nothing to do, and one that changes something elsewhere, while a database does not answer.
+    managed.server.close("crm", true);
+    managed.place.raito(&["run", "--quiet"]);
+    assert_eq!(status(&managed, &id), "synced", "what was known of it stays known");
+    managed.change(&id, &both(&[on("table", &["shop", "sales", "customers"], &["SELECT"])]));
+    managed.place.raito(&["run", "--quiet"]);
+    managed.server.close("crm", false);
+
+    managed.change(
+        &id,
+        &json!({ "name": "readers", "kind": "role", "what": [on("table", &["shop", "sales", "orders"], &["SELECT"])] }),
+    );
+    managed.place.run(&[]);
+    assert_eq!(managed.holds("readers"), ["shop sales.orders SELECT"]);
+    assert_eq!((drift(&managed), status(&managed, &id).as_str()), (json!([]), "synced"));
+}
+
+#[test]
+fn what_a_killed_run_had_committed_goes_when_it_is_no_longer_wanted() {
+    let managed = managed("superuser");
+    let id = managed.want(&both(&[]));
+    managed.place.run(&["--apply-first"]);
+    let more = both(&[on("table", &["shop", "sales", "customers"], &["SELECT"])]);
+    for _ in 0..5 {
+        managed.change(&id, &more);
+        let before = managed.committed().len();
+        let mut child = managed.place.spawn(&["run", "--quiet"]);
+        let began = Instant::now();
+        while managed.committed().len() == before && began.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().expect("ours");
+        child.wait().expect("ours");
+        assert_eq!(managed.holds("readers").len(), 3, "it was committed");
+        let untold = status(&managed, &id) == "in-progress";
+        managed.change(&id, &both(&[]));
+        managed.place.run(&[]);
+        assert_eq!(managed.holds("readers"), ["shop sales.orders SELECT", "crm sales.orders SELECT"]);
+        assert_eq!(drift(&managed), json!([]));
+        if untold {
+            return;
+        }
+    }
+    panic!("five runs told the cloud before they were killed");
+}
+
+#[test]
+fn another_instance_is_not_taken_for_the_source_where_step_2_is_left_out() {
+    // Clusters of one release are copies of one here, and share what tells instances apart.
+    let (one, other) = (managed("superuser"), managed_on(Version(18), "superuser"));
+    one.want(&both(&[]));
+    one.place.run(&["--apply-first"]);
+    let sent = other.written().len();
+    let known = one.place.get("/sources/shop/access-controls");
+    let write = "write: { user: raito_write, password: { env: PG_PASSWORD } }";
+    one.place.configure(&postgresql_target(&other.server, "shop, crm", write));
+    for more in [&["--dry-run"][..], &[]] {
+        let arguments = [&["run", "--quiet", "--skip-data-source-sync"], more].concat();
+        one.place.raito(&arguments).exits(1).says(&["another instance is another source"]);
+    }
+    assert_eq!(other.written().len(), sent);
+    assert_eq!(one.place.get("/sources/shop/access-controls"), known);
+}
