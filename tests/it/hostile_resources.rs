@@ -100,6 +100,7 @@ fn each_target_that_takes_too_much_fails_alone_and_host_and_workers_stay_small()
     });
     let sound = Server::plain(|_, out| json(out, "{}"));
     let cases = [
+        ("spin", String::new(), "E-connector-limit", "processor time"),
         ("memory", String::new(), "E-connector-limit", "memory"),
         ("string", String::new(), "E-connector-limit", "memory"),
         ("huge-string", String::new(), "E-connector-limit", "data in one call"),
@@ -130,6 +131,37 @@ fn each_target_that_takes_too_much_fails_alone_and_host_and_workers_stay_small()
     assert!(seen.host_kib > 10 << 10 && seen.host_kib < HOST_KIB, "host: {} KiB", seen.host_kib);
     assert!(seen.worker_kib > 64 << 10 && seen.worker_kib < WORKER_KIB, "worker: {} KiB", seen.worker_kib);
     seen.place.raito(&["audit", "verify"]).exits(0);
+}
+
+#[test]
+fn what_the_host_keeps_of_a_read_is_bounded() {
+    let targets = [
+        target("endless-names", "access-from-target", ""),
+        target("long-gaps", "identity-store", ""),
+        target("quiet", "none", ""),
+    ];
+    let seen = run(&targets, &[]);
+    assert_eq!(seen.code, Some(5), "{:#?}", seen.lines);
+    for scenario in ["endless-names", "long-gaps"] {
+        let fault = seen.fault(scenario);
+        assert!(fault.contains("more than 67108864 bytes to be kept of one step"), "{scenario}: {fault}");
+    }
+    assert_eq!(seen.outcome("quiet"), "completed");
+    assert!(seen.host_kib < HOST_KIB, "host: {} KiB", seen.host_kib);
+}
+
+#[test]
+fn a_step_that_failed_asks_for_nothing_more() {
+    let server = Server::plain(|_, out| json(out, "{}"));
+    let targets = [target("bad-record-then-calls", "identity-store", &http(&server)), target("quiet", "none", "")];
+    let seen = run(&targets, &[]);
+    assert_eq!(seen.code, Some(5), "{:#?}", seen.lines);
+    assert!(seen.fault("bad-record-then-calls").contains("users[0].external-id"));
+    let events = seen.place.events();
+    let of = |event: &&Value| event["target"] == "bad-record-then-calls";
+    let kinds: Vec<&str> = events.iter().filter(of).filter_map(|event| event["kind"].as_str()).collect();
+    let end = kinds.iter().position(|kind| *kind == "step-end").expect("the step ended");
+    assert!(!kinds[end..].contains(&"call"), "{kinds:?}");
 }
 
 #[test]

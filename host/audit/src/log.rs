@@ -147,7 +147,7 @@ impl Log {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).end.prev
     }
 
-    fn write(&self, inner: &mut Inner, event: &Event) -> Result<(), String> {
+    fn write(&self, inner: &mut Inner, event: &Event) -> Result<(), Failed> {
         let line = Written {
             v: VERSION,
             seq: inner.end.tree.size() + 1,
@@ -156,20 +156,18 @@ impl Log {
             prev: inner.end.prev,
             event,
         };
-        let mut bytes = serde_json::to_vec(&line).map_err(|error| error.to_string())?;
+        let mut bytes = serde_json::to_vec(&line).map_err(|error| Failed::from(error.to_string()))?;
         if bytes.len() >= limits::AUDIT_LINE_BYTES {
-            return Err(format!(
-                "a line has {} bytes, and at most {} are allowed",
-                bytes.len(),
-                limits::AUDIT_LINE_BYTES
-            ));
+            let reason =
+                format!("a line has {} bytes, and at most {} are allowed", bytes.len(), limits::AUDIT_LINE_BYTES);
+            return Err(Failed { reason, lasting: false });
         }
         if inner.bytes + bytes.len() as u64 > limits::AUDIT_RUN_BYTES {
-            return Err(format!("one run wrote more than {} bytes", limits::AUDIT_RUN_BYTES));
+            return Err(format!("one run wrote more than {} bytes", limits::AUDIT_RUN_BYTES).into());
         }
         let (digest, leaf) = (Digest::of(&bytes), leaf(&bytes));
         bytes.push(b'\n');
-        inner.file.write_all(&bytes).map_err(|error| error.to_string())?;
+        inner.file.write_all(&bytes).map_err(|error| Failed::from(error.to_string()))?;
         inner.end.tree.push(leaf);
         inner.end.prev = digest;
         inner.end.bytes += bytes.len() as u64;
@@ -197,15 +195,31 @@ impl Log {
         Ok(checkpoint)
     }
 
-    fn locked<T>(&self, act: impl FnOnce(&mut Inner) -> Result<T, String>) -> Result<T, LedgerError> {
+    /// Acts on the log, which is given up for good when that fails: a line that may be missing must not be followed by others. An
+    /// event that cannot be a line at all fails alone, with whatever it was to be on record for.
+    fn locked<T>(&self, act: impl FnOnce(&mut Inner) -> Result<T, Failed>) -> Result<T, LedgerError> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(reason) = &inner.failed {
             return Err(LedgerError(reason.clone()));
         }
-        act(&mut inner).map_err(|reason| {
-            inner.failed = Some(reason.clone());
+        act(&mut inner).map_err(|Failed { reason, lasting }| {
+            if lasting {
+                inner.failed = Some(reason.clone());
+            }
             LedgerError(reason)
         })
+    }
+}
+
+/// Why something is not on record, and whether nothing more can be.
+struct Failed {
+    reason: String,
+    lasting: bool,
+}
+
+impl From<String> for Failed {
+    fn from(reason: String) -> Self {
+        Self { reason, lasting: true }
     }
 }
 
@@ -215,11 +229,11 @@ impl Ledger for Log {
     }
 
     fn sync(&self) -> Result<(), LedgerError> {
-        self.locked(|inner| self.sync_all(inner))
+        self.locked(|inner| self.sync_all(inner).map_err(Failed::from))
     }
 
     fn checkpoint(&self) -> Result<SignedCheckpoint, LedgerError> {
-        self.locked(|inner| self.sign(inner))
+        self.locked(|inner| self.sign(inner).map_err(Failed::from))
     }
 
     fn pseudonym(&self, value: &[u8]) -> String {
@@ -297,5 +311,17 @@ mod tests {
         assert_eq!(log.append(&event), Err(refused.clone()));
         assert_eq!(log.checkpoint().err(), Some(refused));
         assert_eq!(fs::metadata(folder.path().join(LOG_FILE)).expect("a file").len(), written);
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_line_is_refused_and_nothing_else_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let run = RunId::new("018f4d2a-0000-7000-8000-000000000000").expect("a UUID");
+        let log = Log::open(folder.path(), run, Arc::new(Noon)).expect("opens");
+        let refused = |reasons| Event::TargetRefused { target: "t".into(), sha256: None, reasons };
+        let error = log.append(&refused(vec!["x".repeat(limits::AUDIT_LINE_BYTES)])).expect_err("too long");
+        assert!(error.to_string().contains(&limits::AUDIT_LINE_BYTES.to_string()), "{error}");
+        log.append(&refused(vec!["x".into()])).expect("another target's line");
+        log.checkpoint().expect("the log goes on");
     }
 }

@@ -81,7 +81,9 @@ impl Following {
             }
             other => {
                 let number = self.next + 1;
-                let planned = other.map_or("nothing more", |(_, planned)| planned.shown.as_str());
+                // Without values: this goes on record.
+                let planned = other.map(|(_, planned)| format!("entry {} of {}", planned.entry, planned.slot));
+                let planned = planned.unwrap_or_else(|| "nothing more".to_owned());
                 Err(format!("write call {number} is not the planned one, which is {planned}"))
             }
         }

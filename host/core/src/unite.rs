@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use crate::fault::BadRecord;
 use crate::limits;
 use crate::record::{
-    AccessControl, AccessPage, Description, Gap, IdentityPage, MemberKind, ObjectPage, ObjectRef, PermissionUse,
-    Standing, What,
+    AccessControl, AccessPage, Description, Gap, IdentityPage, Member, MemberKind, ObjectPage, ObjectRef,
+    PermissionUse, Standing, What,
 };
 use crate::seen::Seen;
 use crate::text::{ExternalId, Kind, Name};
@@ -23,6 +23,8 @@ pub struct Reading {
     pages: u64,
     empty_in_a_row: u32,
     gaps: Vec<Gap>,
+    /// Bytes of names and gaps, which are kept until the read is over.
+    kept_bytes: usize,
 }
 
 impl Reading {
@@ -34,6 +36,9 @@ impl Reading {
         self.pages += 1;
         self.records += records as u64;
         self.empty_in_a_row = if records == 0 { self.empty_in_a_row + 1 } else { 0 };
+        let bytes =
+            gaps.iter().map(|gap| gap.reason.as_str().len() + gap.scope.as_ref().map_or(0, |id| id.as_str().len()));
+        self.keep(bytes.sum())?;
         self.gaps.extend(gaps);
         let over = |what: &str, max: String| Err(BadRecord::new("page", format!("more than {max} {what} in one step")));
         if self.records > limits::STEP_RECORDS {
@@ -47,6 +52,16 @@ impl Reading {
         }
         if self.gaps.len() > limits::GAPS {
             return over("gaps", limits::GAPS.to_string());
+        }
+        Ok(())
+    }
+
+    /// Counts what is kept until the read is over.
+    fn keep(&mut self, bytes: usize) -> Result<(), BadRecord> {
+        self.kept_bytes += bytes;
+        if self.kept_bytes > limits::STEP_KEPT_BYTES {
+            let reason = format!("more than {} bytes to be kept of one step: names and gaps", limits::STEP_KEPT_BYTES);
+            return Err(BadRecord::new("page", reason));
         }
         Ok(())
     }
@@ -117,6 +132,9 @@ impl Reading {
     }
 }
 
+/// What an entry of a map of names takes beside the texts: their headers, and its share of a node.
+const NAME_OVERHEAD_BYTES: usize = 128;
+
 /// Kind and technical name, and the object where the name is its own there only.
 type Called = (Kind, Name, Option<ObjectRef>);
 
@@ -127,6 +145,8 @@ pub struct AccessReading {
     names: BTreeMap<Called, ExternalId>,
     /// The controls that are kept whole.
     kept: BTreeMap<ExternalId, AccessControl>,
+    /// About how many bytes these have.
+    kept_bytes: u64,
 }
 
 impl AccessReading {
@@ -147,9 +167,13 @@ impl AccessReading {
             conforms(control, description).map_err(within)?;
             let kind = description.control_kind(&control.kind);
             let object = kind.and_then(|kind| kind.object_of(control)).cloned();
+            let path = object.iter().flat_map(|object| &object.path).map(|part| part.as_str().len()).sum::<usize>();
+            let name = control.actual_name.as_str().len() + control.external_id.as_str().len();
+            reading.keep(name + path + NAME_OVERHEAD_BYTES).map_err(within)?;
             let called = (control.kind.clone(), control.actual_name.clone(), object);
             self.names.insert(called, control.external_id.clone());
             if keep(control) {
+                self.count(&control.who, &control.what, &control.standing).map_err(within)?;
                 self.kept.insert(control.external_id.clone(), control.clone());
             }
         }
@@ -165,11 +189,37 @@ impl AccessReading {
                 let reason = format!("access control {} has not come before its part", part.control);
                 return Err(within(BadRecord::new("control", reason)));
             }
+            if self.kept.contains_key(&part.control) {
+                self.count(&part.who, &part.what, &part.standing).map_err(within)?;
+            }
             if let Some(control) = self.kept.get_mut(&part.control) {
                 control.who.extend(part.who.iter().cloned());
                 control.what.extend(part.what.iter().cloned());
                 control.standing.extend(part.standing.iter().cloned());
             }
+        }
+        Ok(())
+    }
+
+    /// Counts what is kept whole: each member, object and permission with its texts and what holds them.
+    fn count(&mut self, who: &[Member], what: &[What], standing: &[Standing]) -> Result<(), BadRecord> {
+        let object = |object: &ObjectRef| -> usize { object.path.iter().map(|part| part.as_str().len() + 16).sum() };
+        let members: usize = who.iter().map(|member| member.id.as_str().len() + size_of::<Member>()).sum();
+        let what: usize = what
+            .iter()
+            .map(|what| {
+                size_of::<What>() + object(&what.object) + what.permissions.len() * (size_of::<PermissionUse>() + 16)
+            })
+            .sum();
+        let standing: usize = standing
+            .iter()
+            .map(|one| size_of::<Standing>() + object(&one.under) + one.permissions.len() * size_of::<PermissionUse>())
+            .sum();
+        self.kept_bytes += (members + what + standing) as u64;
+        if self.kept_bytes > limits::CATALOGUE_BYTES {
+            let reason =
+                format!("more than {} bytes of access controls that are to be changed", limits::CATALOGUE_BYTES);
+            return Err(BadRecord::new("page", reason));
         }
         Ok(())
     }

@@ -23,7 +23,7 @@ pub(crate) struct Pumped {
 /// A pump that is running: its pages, and what came of it.
 pub(crate) struct Pump {
     pub(crate) pages: mpsc::Receiver<AnyPage>,
-    pub(crate) ended: tokio::task::JoinHandle<(Pumped, Result<(), StepFault>)>,
+    ended: tokio::task::JoinHandle<(Pumped, Result<(), StepFault>)>,
 }
 
 /// What a pump needs to open a reader, and to open it again.
@@ -45,6 +45,25 @@ impl Pump {
             (pumped, result)
         });
         Self { pages, ended }
+    }
+
+    /// What came of it, once there are no more pages.
+    pub(crate) async fn end(mut self) -> (Pumped, Result<(), StepFault>) {
+        let failed = |error| (Pumped::default(), Err(StepFault::Host(format!("the step's task ended: {error}"))));
+        (&mut self.ended).await.unwrap_or_else(failed)
+    }
+
+    /// Ends it now, whatever the guest is about: after this it asks for nothing more.
+    pub(crate) async fn stop(mut self) {
+        self.ended.abort();
+        let _ = (&mut self.ended).await;
+    }
+}
+
+impl Drop for Pump {
+    /// Whoever takes the pages is gone, so nobody waits for the guest any more.
+    fn drop(&mut self) {
+        self.ended.abort();
     }
 }
 

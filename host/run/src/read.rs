@@ -77,6 +77,7 @@ struct Reader<'r> {
     upload: Option<Box<dyn Upload>>,
     hasher: Hasher,
     lines: u64,
+    bytes: u64,
 }
 
 /// Carries out a reading step.
@@ -125,6 +126,7 @@ async fn read_with(run: &TargetRun<'_>, task: Task<'_>, broker: &Arc<dyn StepBro
         upload,
         hasher: Hasher::default(),
         lines: 0,
+        bytes: 0,
     };
     if let Some(description) = &described {
         reader.send(vec![Line::Description(Box::new(description.clone()))]).await?;
@@ -169,13 +171,17 @@ impl Reader<'_> {
         };
         let mut pump = Pump::start(source, guest);
         while let Some(page) = pump.pages.recv().await {
-            if self.run.stop.is_asked() {
-                return Err(Failure::Step(StepFault::Interrupted));
+            let taken = match self.run.stop.is_asked() {
+                true => Err(Failure::Step(StepFault::Interrupted)),
+                false => self.page(page).await,
+            };
+            if let Err(failure) = taken {
+                // A step that failed does nothing more, neither at the target nor on record.
+                pump.stop().await;
+                return Err(failure);
             }
-            self.page(page).await?;
         }
-        let (pumped, result) =
-            pump.ended.await.map_err(|error| StepFault::Host(format!("the step's task ended: {error}")))?;
+        let (pumped, result) = pump.end().await;
         result?;
         Ok(pumped)
     }
@@ -246,6 +252,11 @@ impl Reader<'_> {
         let mut bytes = Vec::with_capacity(lines.len() * 128);
         lines.iter().for_each(|line| line.write(&mut bytes));
         self.lines += lines.len() as u64;
+        self.bytes += bytes.len() as u64;
+        if self.keep.records && self.bytes > limits::CATALOGUE_BYTES {
+            let allowed = format!("{} bytes", limits::CATALOGUE_BYTES);
+            return Err(Failure::Step(StepFault::Limit(LimitHit { what: "a read that is kept whole", allowed })));
+        }
         self.hasher.update(&bytes);
         self.run.ledger.append(&Event::Batch {
             place: self.place(),

@@ -34,6 +34,21 @@ pub enum InspectError {
     /// It is made of too many modules.
     #[error("the component has more than {} core modules", limits::CORE_MODULES)]
     TooManyModules,
+    /// It has more to do with others than the contract and WASI have.
+    #[error("the component imports or exports more than {} interfaces", limits::INTERFACES)]
+    TooManyInterfaces,
+    /// The name of an interface is no name.
+    #[error("an interface has a name of {bytes} bytes, and at most {} are allowed", limits::INTERFACE_NAME_BYTES)]
+    InterfaceName {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// The manifest is longer than one may be.
+    #[error("the manifest has {bytes} bytes, and at most {} are allowed", limits::MANIFEST_BYTES)]
+    ManifestTooLarge {
+        /// How many it has.
+        bytes: usize,
+    },
     /// It has no manifest.
     #[error("the component has no manifest: append one with `raito connector pack`")]
     NoManifest,
@@ -166,17 +181,20 @@ fn outline(bytes: &[u8]) -> Result<Outline, InspectError> {
                 if depth > 0 || outline.manifest.is_some() {
                     return Err(InspectError::TwoManifests);
                 }
+                if section.data().len() > limits::MANIFEST_BYTES {
+                    return Err(InspectError::ManifestTooLarge { bytes: section.data().len() });
+                }
                 let text = std::str::from_utf8(section.data()).map_err(|_| InspectError::ManifestText)?;
                 outline.manifest = Some(text.to_owned());
             }
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
-                    outline.imports.push(import.map_err(invalid)?.name.name.to_owned());
+                    push_interface(&mut outline.imports, import.map_err(invalid)?.name.name)?;
                 }
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
                 for export in section {
-                    outline.exports.push(export.map_err(invalid)?.name.name.to_owned());
+                    push_interface(&mut outline.exports, export.map_err(invalid)?.name.name)?;
                 }
             }
             _ => {}
@@ -187,8 +205,25 @@ fn outline(bytes: &[u8]) -> Result<Outline, InspectError> {
     Ok(outline)
 }
 
+/// Adds the name of an interface, within the bounds that keep a list of them short enough to be told.
+fn push_interface(all: &mut Vec<String>, name: &str) -> Result<(), InspectError> {
+    if name.len() > limits::INTERFACE_NAME_BYTES {
+        return Err(InspectError::InterfaceName { bytes: name.len() });
+    }
+    if all.len() == limits::INTERFACES {
+        return Err(InspectError::TooManyInterfaces);
+    }
+    all.push(name.to_owned());
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use wasm_encoder::{
+        CodeSection, Component, ComponentImportSection, ComponentTypeRef, ComponentTypeSection, CustomSection,
+        Function, FunctionSection, InstanceType, Instruction, Module, ModuleSection, TypeSection,
+    };
+
     use super::*;
 
     #[test]
@@ -206,5 +241,63 @@ mod tests {
     fn a_file_that_is_too_large_is_not_read_any_further() {
         let error = inspect(vec![0; limits::COMPONENT_BYTES + 1]).expect_err("too large");
         assert_eq!(error, InspectError::TooLarge { bytes: limits::COMPONENT_BYTES + 1 });
+    }
+
+    /// A component of as many modules, each with one function of as many bytes.
+    fn modules(count: usize, body_bytes: usize) -> Vec<u8> {
+        let (mut types, mut functions, mut code) = (TypeSection::new(), FunctionSection::new(), CodeSection::new());
+        types.ty().function([], []);
+        functions.function(0);
+        // A body begins with the number of its locals, and ends with `end`.
+        let mut function = Function::new([]);
+        for _ in 2..body_bytes {
+            function.instruction(&Instruction::Nop);
+        }
+        code.function(function.instruction(&Instruction::End));
+        let mut module = Module::new();
+        module.section(&types).section(&functions).section(&code);
+        let mut component = Component::new();
+        for _ in 0..count {
+            component.section(&ModuleSection(&module));
+        }
+        component.finish()
+    }
+
+    #[test]
+    fn what_would_take_too_long_to_compile_is_refused_before_that() {
+        let said = |bytes: Vec<u8>| inspect(bytes).expect_err("no manifest");
+        let cap = limits::FUNCTION_BODY_BYTES;
+        assert_eq!(said(modules(1, cap)), InspectError::NoManifest);
+        assert_eq!(said(modules(1, cap + 1)), InspectError::FunctionTooLarge { bytes: cap + 1 });
+        assert_eq!(said(modules(limits::CORE_MODULES, 2)), InspectError::NoManifest);
+        assert_eq!(said(modules(limits::CORE_MODULES + 1, 2)), InspectError::TooManyModules);
+    }
+
+    #[test]
+    fn a_list_of_interfaces_that_could_not_be_told_is_refused() {
+        let imports = |names: &[String]| {
+            let (mut types, mut section) = (ComponentTypeSection::new(), ComponentImportSection::new());
+            types.instance(&InstanceType::new());
+            for name in names {
+                section.import(name, ComponentTypeRef::Instance(0));
+            }
+            let mut component = Component::new();
+            component.section(&types).section(&section);
+            inspect(component.finish()).expect_err("no manifest")
+        };
+        let names = |count: usize| (0..count).map(|number| format!("a:b/c{number}")).collect::<Vec<_>>();
+        assert_eq!(imports(&names(limits::INTERFACES)), InspectError::NoManifest);
+        assert_eq!(imports(&names(limits::INTERFACES + 1)), InspectError::TooManyInterfaces);
+        let long = format!("wasi:cli/environment@0.2.0+{}", "9".repeat(100_000));
+        assert_eq!(imports(std::slice::from_ref(&long)), InspectError::InterfaceName { bytes: long.len() });
+    }
+
+    #[test]
+    fn a_manifest_is_looked_at_within_its_bounds() {
+        let mut component = Component::new();
+        let data = vec![b' '; limits::MANIFEST_BYTES + 1];
+        component.section(&CustomSection { name: SECTION.into(), data: data.as_slice().into() });
+        let error = inspect(component.finish()).expect_err("too long");
+        assert_eq!(error, InspectError::ManifestTooLarge { bytes: limits::MANIFEST_BYTES + 1 });
     }
 }

@@ -4,7 +4,6 @@ use raito_sdk::{Call, Fault, http};
 
 /// Does what the scenario says; nothing where it is about something else.
 pub(crate) fn play(scenario: &str) -> Result<(), Fault> {
-    let people = || Call::new("http.api", "people").integer("limit", 1);
     match scenario {
         "http-twice" => {
             people().get()?;
@@ -44,6 +43,17 @@ pub(crate) fn play(scenario: &str) -> Result<(), Fault> {
         _ => {}
     }
     Ok(())
+}
+
+fn people() -> Call {
+    Call::new("http.api", "people").integer("limit", 1)
+}
+
+/// Reads the same thing again and again.
+pub(crate) fn call_without_end() -> Result<(), Fault> {
+    loop {
+        people().get()?;
+    }
 }
 
 fn upload() -> Result<(), Fault> {

@@ -12,7 +12,7 @@ use raito_sdk::data_source::{
 };
 use raito_sdk::identity_store::User;
 use raito_sdk::{
-    Context, Fault, ObjectRef, Pages, Reader, Settings, access_from_target, access_to_target, data_source,
+    Context, Fault, Gap, ObjectRef, Pages, Reader, Settings, access_from_target, access_to_target, data_source,
     identity_store,
 };
 use scenario::Scenario;
@@ -24,6 +24,8 @@ pub struct Chaos;
 struct OnePage<P> {
     scenario: Scenario,
     page: Option<P>,
+    /// Records of the pages before, where there is no end of them.
+    sent: u64,
 }
 
 impl Pages for OnePage<identity_store::Page> {
@@ -32,15 +34,24 @@ impl Pages for OnePage<identity_store::Page> {
     fn next(&mut self) -> Result<Option<Self::Page>, Fault> {
         self.scenario.play()?;
         let Some(mut page) = self.page.take() else {
+            if self.scenario.is("bad-record-then-calls") {
+                egress::call_without_end()?;
+            }
             return Ok(self.scenario.is("empty-pages").then(|| identities(vec![])));
         };
         match self.scenario.name() {
+            "bad-record-then-calls" => page.users[0].external_id.clear(),
             "bad-record" => page.users[0].external_id.clear(),
             "escape" => page.users[0].display_name = "\u{1b}]0;owned\u{7}\u{1b}[31mred".into(),
             "huge-string" => page.users[0].display_name = "x".repeat(64 * 1024 * 1024),
             "many-records" => page.users = vec![page.users[0].clone(); 1_000_000],
             "duplicate" => page.users.push(page.users[0].clone()),
             "empty-pages" => page.users.clear(),
+            "long-gaps" => {
+                page.gaps = vec![Gap { scope: None, reason: "x".repeat(15 * 1024) }; 1_000];
+                self.page = Some(page.clone());
+                page.users.clear();
+            }
             _ => {}
         }
         Ok(Some(page))
@@ -52,8 +63,21 @@ impl Pages for OnePage<access_from_target::Page> {
 
     fn next(&mut self) -> Result<Option<Self::Page>, Fault> {
         self.scenario.play()?;
+        if self.scenario.is("endless-names")
+            && let Some(page) = &mut self.page
+        {
+            page.access_controls = (self.sent..self.sent + PAGE).map(long_control).collect();
+            self.sent += PAGE;
+            return Ok(self.page.clone());
+        }
         Ok(self.page.take())
     }
+}
+
+/// An access control whose name is as long as one may be.
+fn long_control(number: u64) -> AccessControl {
+    let name = format!("{number:01000}");
+    AccessControl { external_id: name.clone(), actual_name: name, ..control() }
 }
 
 /// Objects in pages of 1,024: one database with tables in it.
@@ -119,7 +143,7 @@ impl identity_store::Guest for Chaos {
 
     fn open(context: Context) -> Result<identity_store::Reader, Fault> {
         let page = Some(identities(vec![user("u1")]));
-        let pages = OnePage { scenario: Scenario::of(&context, "identity-store"), page };
+        let pages = OnePage { scenario: Scenario::of(&context, "identity-store"), page, sent: 0 };
         Ok(identity_store::Reader::new(Reader::new(pages)))
     }
 }
@@ -144,7 +168,7 @@ impl access_from_target::Guest for Chaos {
     fn open(context: Context) -> Result<access_from_target::Reader, Fault> {
         let page =
             access_from_target::Page { access_controls: vec![control()], parts: vec![], gaps: vec![], resume: None };
-        let pages = OnePage { scenario: Scenario::of(&context, "access-from-target"), page: Some(page) };
+        let pages = OnePage { scenario: Scenario::of(&context, "access-from-target"), page: Some(page), sent: 0 };
         Ok(access_from_target::Reader::new(Reader::new(pages)))
     }
 }
