@@ -7,6 +7,7 @@ mod support;
 mod access;
 mod access_filters;
 mod access_size;
+mod api;
 mod changes;
 mod changes_policies;
 mod changes_random;

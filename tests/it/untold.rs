@@ -98,3 +98,21 @@ fn another_instance_is_not_taken_for_the_source_where_step_2_is_left_out() {
     assert_eq!(other.written().len(), sent);
     assert_eq!(one.place.get("/sources/shop/access-controls"), known);
 }
+
+#[test]
+fn a_role_that_the_cloud_made_is_a_member_of_another_by_the_clouds_id_for_good() {
+    let managed = managed("superuser");
+    let inner = managed.want(&both(&[]));
+    let member = json!({ "kind": "access-control", "id": inner, "inherits": true, "assumable": true });
+    let outer = json!({ "name": "analysts", "kind": "role", "who": [member],
+                        "what": [on("schema", &["shop", "sales"], &["USAGE"])] });
+    let id = managed.want(&outer);
+    managed.place.run(&["--apply-first"]);
+    assert_eq!(managed.holds("analysts"), ["member readers", "shop sales USAGE"]);
+    let sent = managed.written().len();
+    managed.place.run(&[]);
+    assert_eq!((managed.written().len(), drift(&managed), status(&managed, &id).as_str()), (sent, json!([]), "synced"));
+    managed.server.sql("postgres", "revoke analysts from readers");
+    managed.place.run(&[]);
+    assert_eq!(drift(&managed)[0]["item"]["kind"], "member-removed", "{:#}", drift(&managed));
+}

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use raito_audit::PublicKey;
+use raito_core::limits;
 use raito_core::text::TargetName;
 
 use crate::env;
@@ -119,7 +120,7 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Targets at the same time
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(limits::PARALLEL_TARGETS)))]
     pub(crate) parallel: u16,
     /// Remove this many records although that is over the threshold; the exact number that was said
     #[arg(long, value_name = "N")]

@@ -7,6 +7,8 @@ mod draft;
 mod effective;
 mod export;
 mod naming;
+mod paging;
+
 mod openapi;
 mod people;
 mod route;

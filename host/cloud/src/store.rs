@@ -25,6 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use raito_core::limits;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, SqlSafeStr as _};
@@ -52,6 +53,9 @@ pub enum StoreError {
     /// There is no such thing.
     #[error("there is no such {0}")]
     NotFound(&'static str),
+    /// A page is to begin where no page of this list ends.
+    #[error("cursor: it is none that was given for this list")]
+    Cursor,
     /// It is not in the state that the request expects.
     #[error("{0}")]
     Conflict(String),
@@ -64,8 +68,8 @@ pub struct Store {
     snapshots: Arc<Mutex<Vec<snapshots::Kept>>>,
 }
 
-/// Connections: uploads of several targets at the same time, and readers beside them.
-const CONNECTIONS: u32 = 16;
+/// Connections: each upload holds one, of as many targets at the same time as a run may have, and others read beside them.
+const CONNECTIONS: u32 = limits::PARALLEL_TARGETS as u32 + 16;
 
 impl Store {
     /// Opens the store in a file, and makes it, readable by its owner only, where there is none.

@@ -256,6 +256,8 @@ pub const ACCESS_BYTES: usize = 256 * 1_024 * 1_024;
 pub const ACCESS_DEPTH: usize = 16;
 /// Targets of one configuration.
 pub const TARGETS: usize = 1_024;
+/// Targets of one run at the same time.
+pub const PARALLEL_TARGETS: u16 = 64;
 /// Bytes of one line of the audit log: arguments are digested, lists of grants are the longest lines.
 pub const AUDIT_LINE_BYTES: usize = 1_024 * 1_024;
 /// Bytes of one audit log file of one run's events; a run that would exceed them is stopped.

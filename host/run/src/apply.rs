@@ -43,7 +43,7 @@ pub(crate) async fn apply_step(run: &TargetRun<'_>, basis: &Basis<'_>) -> Result
     if !decision.sets.is_empty() {
         let removal = Removal { what: "permissions and members", removed: decision.removes, before: decision.held };
         run.target.thresholds.check(&[removal], run.allow_revokes).map_err(Failure::OverThreshold)?;
-        let names = names(basis);
+        let names = names(basis, &decision.sets);
         let plan = plan(run, &names, decision.sets.clone(), &mut changed).await?;
         let is_first = !basis.state.was_applied && !run.apply_first;
         if run.dry_run || is_first {
@@ -135,11 +135,16 @@ pub(crate) fn protected_names(run: &TargetRun<'_>) -> BTreeSet<String> {
     logins.chain(run.target.break_glass.iter().map(|name| name.as_str().to_owned())).collect()
 }
 
-/// How members and grantors are called.
-fn names(basis: &Basis<'_>) -> Names {
+/// How members and grantors are called. One that is created by the same changes has the host's id until then.
+fn names(basis: &Basis<'_>, sets: &[ChangeSet]) -> Names {
     let mut names = Names::default();
     basis.users.iter().for_each(|(id, name)| names.user(id.clone(), name.as_str().to_owned()));
     basis.found.controls.all().for_each(|(_, name, id)| names.control(id.clone(), name.as_str().to_owned()));
+    for set in sets.iter().filter(|set| set.changes.iter().any(|change| matches!(change, Change::Create(_)))) {
+        if let Ok(id) = ExternalId::new(set.id.as_str()) {
+            names.control(id, set.actual_name.as_str().to_owned());
+        }
+    }
     names
 }
 

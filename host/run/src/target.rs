@@ -7,7 +7,7 @@ use std::time::Instant;
 use raito_core::capability::{Effective, StepState};
 use raito_core::checkpoint::base64_of;
 use raito_core::event::{ConnectorIdentity, Event, Place};
-use raito_core::exchange::{CloudError, DesiredState, Outcome, RunClosing, RunOpening, StepReport};
+use raito_core::exchange::{CloudError, DesiredState, Outcome, RunClosing, RunOpening, StepReport, resolve_members};
 use raito_core::fault::{Fault, FaultKind, StepFault};
 use raito_core::grant::Target;
 use raito_core::limits;
@@ -195,6 +195,7 @@ async fn begin(run: &TargetRun<'_>) -> Result<Known, Failure> {
     }
     if run.effective.steps.get(&Step::AccessToTarget) == Some(&StepState::Runs) {
         known.desired = run.cloud.desired(run.target.name.clone()).await?;
+        resolve_members(&mut known.desired.controls);
         known.instance_id = known.instance_id.take().or_else(|| known.desired.instance_id.clone());
     }
     Ok(known)

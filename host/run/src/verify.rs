@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use raito_core::decide::{Decision, DriftItem, DriftKind};
-use raito_core::exchange::{Desired, Feedback};
+use raito_core::exchange::{Desired, Feedback, resolve_members};
 use raito_core::marker;
 use raito_core::ports::Opening;
 use raito_core::record::{AccessControl, Change, ChangeSet, Description};
@@ -23,11 +23,15 @@ pub(crate) async fn verify(
     told: &mut BTreeMap<Name, Feedback>,
     changed: &mut Changed,
 ) -> Result<(), Failure> {
-    let now = to_be(basis, decision, told);
+    let mut now = to_be(basis, decision, told);
     let kept = Kept::of(&now, basis.description);
     let keep = Keeping { controls: &|control| kept.takes(control), ..Keeping::NONE };
     let (opening, description) = (Opening::AccessFromTarget, Some(basis.description));
     let again = read_step(run, Task { opening, description, keep: &keep, sends: false }).await?;
+    for wanted in now.iter_mut().filter(|wanted| wanted.external_id.is_none()) {
+        wanted.external_id = made(basis, wanted, &again).map(|held| held.external_id.clone());
+    }
+    resolve_members(&mut now);
     let left = decided(basis, &now, &again, run.target.drift, &protected(run, basis));
     for (id, reason) in doubts(&again, told).into_iter().chain(differences(&left)) {
         let Some(feedback) = told.get_mut(&id) else { continue };
@@ -82,19 +86,20 @@ fn differences(left: &Decision) -> impl Iterator<Item = (Name, String)> {
     differing.chain(left.refused.iter().cloned())
 }
 
+/// One that was just made: it is known by its name, and only where it carries the marker that it was given.
+fn made<'r>(basis: &Basis<'_>, wanted: &Desired, again: &'r Read) -> Option<&'r AccessControl> {
+    let object = basis.description.control_kind(&wanted.control.kind)?.object_of(&wanted.control);
+    let id = again.controls.id_of(&wanted.control.kind, &wanted.control.actual_name, object)?;
+    let held = again.controls.get(id)?;
+    marker::is_of(&held.description, &basis.state.master, wanted.id.as_str()).then_some(held)
+}
+
 /// Adds what the target has of an access control now.
 fn settle(basis: &Basis<'_>, wanted: &Desired, again: &Read, feedback: &mut Feedback) {
     feedback.deleted |= wanted.hand_back && feedback.errors.is_empty();
     let is_list = is_list(basis.description, &wanted.control);
-    // One that was just made is known by its name only where it carries the marker that it was given.
-    let by_name = || {
-        let object = basis.description.control_kind(&wanted.control.kind)?.object_of(&wanted.control);
-        let id = again.controls.id_of(&wanted.control.kind, &wanted.control.actual_name, object)?;
-        let held = again.controls.get(id)?;
-        marker::is_of(&held.description, &basis.state.master, wanted.id.as_str()).then_some(held)
-    };
     let by_id = || again.controls.get(wanted.external_id.as_ref()?);
-    let held = if is_list { None } else { by_id().or_else(by_name) };
+    let held = if is_list { None } else { by_id().or_else(|| made(basis, wanted, again)) };
     feedback.external_id = held.map(|held| held.external_id.clone()).or_else(|| feedback.external_id.take());
     let before = basis.state.controls.iter().find(|other| other.id == wanted.id);
     let before = before.and_then(|before| before.applied.as_deref());

@@ -70,5 +70,8 @@ pub(crate) struct UsageCoverage {
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct UsagePage {
     pub(crate) items: Vec<UsageRow>,
+    /// What to give as `cursor` for the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_cursor: Option<String>,
     pub(crate) coverage: UsageCoverage,
 }

@@ -56,6 +56,7 @@ impl From<StoreError> for Refusal {
             StoreError::NotFound(what) => {
                 Self::new(StatusCode::NOT_FOUND, problem::NOT_FOUND, format!("there is no such {what}"))
             }
+            StoreError::Cursor => Self::bad_request(StoreError::Cursor.to_string()),
             StoreError::Conflict(reason) => Self::new(StatusCode::CONFLICT, problem::CONFLICT, reason),
             error => {
                 tracing::error!("{error}");

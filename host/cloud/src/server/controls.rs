@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::App;
 use super::answer::Refusal;
 use super::draft::{Draft, checked};
+use super::paging::{Answer, CURSOR, LIMIT, Paging, listed};
 use super::route::{Body, Route, question, route, schema};
 use crate::api::Listed;
 use crate::api::scope::Scope;
@@ -25,14 +26,7 @@ pub(super) fn routes() -> Vec<Route> {
     const ALL: &str = "/sources/{source}/internal-access-controls";
     const ONE: &str = "/sources/{source}/internal-access-controls/{id}";
     vec![
-        route(
-            ("get", ALL),
-            "List internal access controls",
-            Scope::Read,
-            Body::None,
-            Body::Json(schema::<Listed<InternalControl>>),
-            get(list),
-        ),
+        question(ALL, "List internal access controls", &[CURSOR, LIMIT], schema::<Listed<InternalControl>>, get(list)),
         route(("post", ALL), "Create an internal access control", Scope::Write, draft, one, post(create)),
         route(("get", ONE), "Show an internal access control", Scope::Read, Body::None, one, get(show)),
         route(
@@ -79,8 +73,8 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         question(
             "/sources/{source}/drift",
-            "List what was changed by hand, as the last run found it",
-            &[],
+            "List what was changed by hand, as the last run found it; a page has all of each access control on it",
+            &[CURSOR, LIMIT],
             schema::<Listed<DriftRow>>,
             get(drift),
         ),
@@ -100,6 +94,8 @@ struct TakenOver {
     id: Option<String>,
 }
 
+type Asked = Result<Query<Paging>, QueryRejection>;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Confirmation {
@@ -115,9 +111,10 @@ async fn external(
     Ok(Json(app.store.external_control(source, &id).await?))
 }
 
-async fn drift(State(app): State<App>, Path(source): Path<String>) -> Result<Json<Listed<DriftRow>>, Refusal> {
+async fn drift(State(app): State<App>, Path(source): Path<String>, asked: Asked) -> Answer<DriftRow> {
+    let Query(asked) = asked?;
     let source = app.store.source_id(&source).await?;
-    Ok(Json(Listed { items: app.store.drift(source).await?, next_cursor: None }))
+    Ok(listed(app.store.drift(source, asked.cursor()?.as_ref(), asked.limit()).await?))
 }
 
 async fn take_over(
@@ -157,9 +154,10 @@ async fn hand_back(
     changed(&app, &path, &headers, &ControlChange::HandBack).await
 }
 
-async fn list(State(app): State<App>, Path(source): Path<String>) -> Result<Json<Listed<InternalControl>>, Refusal> {
+async fn list(State(app): State<App>, Path(source): Path<String>, asked: Asked) -> Answer<InternalControl> {
+    let Query(asked) = asked?;
     let source = app.store.source_id(&source).await?;
-    Ok(Json(Listed { items: app.store.internal_controls(source).await?, next_cursor: None }))
+    Ok(listed(app.store.internal_controls_page(source, asked.cursor()?.as_ref(), asked.limit()).await?))
 }
 
 async fn show(

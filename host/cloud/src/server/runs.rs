@@ -20,6 +20,7 @@ use serde::Deserialize;
 
 use super::App;
 use super::answer::Refusal;
+use super::paging::{Answer, CURSOR, LIMIT, cursor, listed, page_limit};
 use super::route::{Body, Route, route, schema};
 use crate::api::Listed;
 use crate::api::scope::Scope;
@@ -36,8 +37,8 @@ fn of_runs() -> Vec<Route> {
     vec![
         route(("post", "/runs"), "Begin a run of one source", Scope::Sync, opening, opened, post(open)),
         Route {
-            query: &[("source", "only runs of this source"), ("limit", "how many, at most 1,000")],
-            ..route(("get", "/runs"), "List the newest runs", Scope::Read, Body::None, many, get(list))
+            query: &[("source", "only runs of this source"), CURSOR, LIMIT],
+            ..route(("get", "/runs"), "List runs, the newest first", Scope::Read, Body::None, many, get(list))
         },
         route(("get", "/runs/{run}"), "Show a run with its steps", Scope::Read, Body::None, one, get(show)),
         route(("post", "/runs/{run}/close"), "End a run", Scope::Sync, closing, closed, post(close)),
@@ -87,17 +88,14 @@ async fn open(
 #[serde(deny_unknown_fields)]
 struct RunFilter {
     source: Option<String>,
+    cursor: Option<String>,
     limit: Option<u32>,
 }
 
-async fn list(
-    State(app): State<App>,
-    filter: Result<Query<RunFilter>, QueryRejection>,
-) -> Result<Json<Listed<RunRow>>, Refusal> {
+async fn list(State(app): State<App>, filter: Result<Query<RunFilter>, QueryRejection>) -> Answer<RunRow> {
     let Query(filter) = filter?;
-    let limit = filter.limit.unwrap_or(limits::CLOUD_PAGE_DEFAULT).clamp(1, limits::CLOUD_PAGE);
-    let items = app.store.runs(filter.source.as_deref(), limit).await?;
-    Ok(Json(Listed { items, next_cursor: None }))
+    let after = cursor(filter.cursor.as_deref())?;
+    Ok(listed(app.store.runs(filter.source.as_deref(), after.as_ref(), page_limit(filter.limit)).await?))
 }
 
 async fn show(State(app): State<App>, Path(run): Path<String>) -> Result<Json<RunRow>, Refusal> {

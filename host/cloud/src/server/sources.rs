@@ -4,16 +4,16 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::routing::get;
-use raito_core::limits;
 use raito_core::record::ObjectRef;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::App;
 use super::answer::Refusal;
+use super::paging::{Answer, CURSOR, LIMIT, cursor, listed, page_limit};
 use super::route::{PAGING, Route, question, schema};
 use crate::api::{Count, Listed};
-use crate::store::{ControlRow, Cursor, FactsOf, Filter, GroupRow, ObjectRow, Page, SourceRow, StatementRow, UserRow};
+use crate::store::{ControlRow, Cursor, FactsOf, Filter, GroupRow, ObjectRow, SourceRow, StatementRow, UserRow};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -50,7 +50,7 @@ pub(super) fn routes() -> Vec<Route> {
         question(
             "/sources/{source}/members",
             "List the members of an access control",
-            &[("control", "its external id"), ("limit", "how many, at most 1,000")],
+            &[("control", "its external id"), CURSOR, LIMIT],
             schema::<Listed<Value>>,
             get(members),
         ),
@@ -68,8 +68,8 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         question(
             "/sources/{source}/statements",
-            "List the newest statements",
-            &[("limit", "how many, at most 1,000")],
+            "List statements, the newest first",
+            &[CURSOR, LIMIT],
             schema::<Listed<StatementRow>>,
             get(statements),
         ),
@@ -90,27 +90,19 @@ struct Paging {
 }
 
 type Asked = Result<Query<Paging>, QueryRejection>;
-type Answer<T> = Result<Json<Listed<T>>, Refusal>;
 
 impl Paging {
     fn limit(&self) -> u32 {
-        self.limit.unwrap_or(limits::CLOUD_PAGE_DEFAULT).clamp(1, limits::CLOUD_PAGE)
+        page_limit(self.limit)
     }
 
     fn cursor(&self) -> Result<Option<Cursor>, Refusal> {
-        let parse = |text: &String| {
-            Cursor::parse(text).ok_or_else(|| Refusal::bad_request("cursor: it is none that was given"))
-        };
-        self.cursor.as_ref().map(parse).transpose()
+        cursor(self.cursor.as_deref())
     }
 
     fn filter(&self) -> Filter {
         Filter { prefix: self.prefix.clone(), kind: self.kind.clone(), under: self.under.clone() }
     }
-}
-
-fn listed<T>(page: Page<T>) -> Json<Listed<T>> {
-    Json(Listed { items: page.items, next_cursor: page.next.map(|cursor| cursor.text()) })
 }
 
 fn whole<T>(items: Vec<T>) -> Json<Listed<T>> {
@@ -155,7 +147,7 @@ async fn members(State(app): State<App>, Path(source): Path<String>, asked: Aske
     let Query(asked) = asked?;
     let source = app.store.source_id(&source).await?;
     let control = asked.control.as_deref().ok_or_else(|| Refusal::bad_request("control: say which access control"))?;
-    Ok(whole(app.store.members(source, control, asked.limit()).await?))
+    Ok(listed(app.store.members(source, control, asked.cursor()?.as_ref(), asked.limit()).await?))
 }
 
 async fn facts(State(app): State<App>, Path(source): Path<String>, asked: Asked) -> Answer<Value> {
@@ -176,5 +168,5 @@ async fn facts(State(app): State<App>, Path(source): Path<String>, asked: Asked)
 async fn statements(State(app): State<App>, Path(source): Path<String>, asked: Asked) -> Answer<StatementRow> {
     let Query(asked) = asked?;
     let source = app.store.source_id(&source).await?;
-    Ok(whole(app.store.statements(source, asked.limit()).await?))
+    Ok(listed(app.store.statements(source, asked.cursor()?.as_ref(), asked.limit()).await?))
 }

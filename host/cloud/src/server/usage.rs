@@ -4,13 +4,13 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::routing::get;
-use raito_core::limits;
 use raito_core::record::ObjectRef;
 use raito_core::text::ExternalId;
 use serde::Deserialize;
 
 use super::App;
 use super::answer::Refusal;
+use super::paging::{CURSOR, LIMIT, cursor, page_limit};
 use super::route::{Route, question, schema};
 use crate::api::effective::AccessPage;
 use crate::api::usage::UsagePage;
@@ -23,7 +23,8 @@ pub(super) fn routes() -> Vec<Route> {
         &[
             ("user", "the external id of a user"),
             ("object", "an object as JSON: {\"kind\":…,\"path\":[…]}"),
-            ("limit", "how many, at most 1,000"),
+            CURSOR,
+            LIMIT,
         ],
         schema::<UsagePage>,
         get(usage),
@@ -35,6 +36,7 @@ pub(super) fn routes() -> Vec<Route> {
 struct Question {
     user: Option<String>,
     object: Option<String>,
+    cursor: Option<String>,
     limit: Option<u32>,
 }
 
@@ -51,9 +53,10 @@ async fn usage(
         user: user.map_err(|error| Refusal::bad_request(format!("user: {error}")))?,
         object: object.map_err(|error| Refusal::bad_request(format!("object: {error}")))?,
     };
-    let limit = question.limit.unwrap_or(limits::CLOUD_PAGE_DEFAULT).clamp(1, limits::CLOUD_PAGE);
-    let items = app.store.usage(source, &filter, limit).await?;
-    Ok(Json(UsagePage { items, coverage: app.store.usage_coverage(source).await? }))
+    let after = cursor(question.cursor.as_deref())?;
+    let page = app.store.usage(source, &filter, after.as_ref(), page_limit(question.limit)).await?;
+    let coverage = app.store.usage_coverage(source).await?;
+    Ok(Json(UsagePage { items: page.items, next_cursor: page.next.map(|cursor| cursor.text()), coverage }))
 }
 
 /// Adds to answers about now when each permission was last used.

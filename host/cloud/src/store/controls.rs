@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
-use super::{Store, StoreError, integer, number};
+use super::{Cursor, Page, Store, StoreError, integer, number};
 
 /// An internal access control.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -152,14 +152,46 @@ impl Store {
         Ok(names.into_iter().map(|(name,)| name).collect())
     }
 
-    /// What was changed by hand at a source, as its last run found it.
-    pub(crate) async fn drift(&self, source: i64) -> Result<Vec<DriftRow>, StoreError> {
-        let mut rows = Vec::new();
-        for internal in self.internal_controls(source).await? {
-            let row = |item| DriftRow { id: internal.id.clone(), name: internal.control.name.to_string(), item };
-            rows.extend(internal.drift.iter().cloned().map(row));
-        }
-        Ok(rows)
+    /// What was changed by hand at a source, as its last run found it. A page has all of each access control that is on it.
+    pub(crate) async fn drift(
+        &self,
+        source: i64,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<DriftRow>, StoreError> {
+        let sql =
+            format!("{SELECT} where source = ?1 and drift <> '[]' and (?2 is null or id > ?2) order by id limit ?3");
+        let page = self.internal_page(sql, source, after, limit).await?;
+        let items = page.items.into_iter().flat_map(|internal| {
+            let (id, name) = (internal.id, internal.control.name.to_string());
+            internal.drift.into_iter().map(move |item| DriftRow { id: id.clone(), name: name.clone(), item })
+        });
+        Ok(Page { items: items.collect(), next: page.next })
+    }
+
+    /// A page of the internal access controls of a source, in the order in which they were made.
+    pub(crate) async fn internal_controls_page(
+        &self,
+        source: i64,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<InternalControl>, StoreError> {
+        // Ids of version 7 grow with the time (RFC 9562, section 5.7).
+        let sql = format!("{SELECT} where source = ?1 and (?2 is null or id > ?2) order by id limit ?3");
+        self.internal_page(sql, source, after, limit).await
+    }
+
+    async fn internal_page(
+        &self,
+        sql: String,
+        source: i64,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<InternalControl>, StoreError> {
+        let after: Option<String> = after.map(Cursor::parts).transpose()?;
+        let query = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(source).bind(after);
+        let rows: Vec<Row> = query.bind(i64::from(limit) + 1).fetch_all(&self.pool).await?;
+        Page::of(rows, limit, |row| Cursor::of(&row.0), internal)
     }
 
     /// Changes one, if it still has this version.

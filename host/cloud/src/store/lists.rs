@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use raito_core::digest::Key;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use sqlx::AssertSqlSafe;
 
@@ -24,6 +25,20 @@ impl Cursor {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let at = bytes.len().checked_sub(16)?;
         Some(Self { name: String::from_utf8(bytes[..at].to_vec()).ok()?, key: bytes[at..].to_vec() })
+    }
+
+    /// One that says all in a text, where no key belongs to it.
+    pub(super) fn of(parts: &impl Serialize) -> Self {
+        let name = serde_json::to_string(parts).expect("texts and numbers are JSON");
+        Self { name, key: vec![0; 16] }
+    }
+
+    /// What it says.
+    ///
+    /// # Errors
+    /// `StoreError::Cursor` where it is one of another list.
+    pub(super) fn parts<T: DeserializeOwned>(&self) -> Result<T, StoreError> {
+        serde_json::from_str(&self.name).map_err(|_| StoreError::Cursor)
     }
 
     /// The cursor as callers see it.
@@ -48,6 +63,20 @@ pub(crate) struct Filter {
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
     pub(crate) next: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// The first `limit` rows, of which one more was asked for, and where the next page begins.
+    pub(super) fn of<R>(
+        rows: Vec<R>,
+        limit: u32,
+        cursor: impl Fn(&R) -> Cursor,
+        item: impl FnMut(R) -> Result<T, StoreError>,
+    ) -> Result<Self, StoreError> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let next = (rows.len() > limit).then(|| cursor(&rows[limit - 1]));
+        Ok(Self { items: rows.into_iter().take(limit).map(item).collect::<Result<_, _>>()?, next })
+    }
 }
 
 /// A user, as listed.
@@ -310,19 +339,36 @@ impl Store {
     }
 
     /// The members of an access control, as records.
-    pub(crate) async fn members(&self, source: i64, control: &str, limit: u32) -> Result<Vec<Json>, StoreError> {
-        let rows: Vec<String> = sqlx::query_scalar(
+    pub(crate) async fn members(
+        &self,
+        source: i64,
+        control: &str,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<Json>, StoreError> {
+        let (kind, id): (Option<String>, Option<String>) =
+            match after.map(Cursor::parts::<(String, String)>).transpose()? {
+                Some((kind, id)) => (Some(kind), Some(id)),
+                None => (None, None),
+            };
+        type Row = (String, String, String, Vec<u8>);
+        let rows: Vec<Row> = sqlx::query_as(
             "select json_object('kind', member_kind, 'id', member_id, 'inherits', iif(inherits, json('true'), json('false')), \
              'assumable', iif(assumable, json('true'), json('false')), 'may-pass-on', iif(may_pass_on, json('true'), json('false')), \
-             'granted-by', granted_by, 'expires-ms', expires_ms) from members where source = ?1 and control_key = ?2 and until_ms is null \
-             order by member_kind, member_id, granted_by limit ?3",
+             'granted-by', granted_by, 'expires-ms', expires_ms), member_kind, member_id, key from members \
+             where source = ?1 and control_key = ?2 and until_ms is null \
+             and (?3 is null or (member_kind, member_id, key) > (?3, ?4, ?5)) order by member_kind, member_id, key limit ?6",
         )
         .bind(source)
         .bind(key_of(control).0.to_vec())
-        .bind(i64::from(limit))
+        .bind(kind)
+        .bind(id)
+        .bind(after.map(|cursor| cursor.key.clone()))
+        .bind(i64::from(limit) + 1)
         .fetch_all(&self.pool)
         .await?;
-        rows.iter().map(|row| serde_json::from_str(row).map_err(StoreError::from)).collect()
+        let cursor = |(_, kind, id, key): &Row| Cursor { key: key.clone(), ..Cursor::of(&(kind, id)) };
+        Page::of(rows, limit, cursor, |(row, ..)| Ok(serde_json::from_str(&row)?))
     }
 
     /// The facts of an access control, or those about an object, a page at a time in the order of their keys.
@@ -352,27 +398,36 @@ impl Store {
             .bind(i64::from(limit) + 1)
             .fetch_all(&self.pool)
             .await?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let next = (rows.len() > limit).then(|| Cursor { name: String::new(), key: rows[limit - 1].1.clone() });
-        let items = rows.iter().take(limit).map(|(row, _)| serde_json::from_str(row)).collect::<Result<_, _>>()?;
-        Ok(Page { items, next })
+        let cursor = |(_, key): &(String, Vec<u8>)| Cursor { name: String::new(), key: key.clone() };
+        Page::of(rows, limit, cursor, |(row, _)| Ok(serde_json::from_str(&row)?))
     }
 
-    /// The newest statements.
-    pub(crate) async fn statements(&self, source: i64, limit: u32) -> Result<Vec<StatementRow>, StoreError> {
-        type Row = (String, Option<String>, Option<String>, Option<String>, Option<i64>, i64, String);
+    /// The statements, the newest first, and behind them those of which nobody knows when they were.
+    pub(crate) async fn statements(
+        &self,
+        source: i64,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<StatementRow>, StoreError> {
+        let started: Option<i64> = after.map(Cursor::parts::<Option<i64>>).transpose()?.flatten();
+        type Row = (String, Option<String>, Option<String>, Option<String>, Option<i64>, i64, String, Vec<u8>);
         let rows: Vec<Row> = sqlx::query_as(
             "select external_id, user_id, role_id, statement, started_ms, calls, \
              (select json_group_array(json_object('kind', r.kind, 'path', json(r.path), 'action', a.action)) from accesses a \
               join object_refs r on r.source = a.source and r.object_key = a.object_key \
-              where a.source = s.source and a.statement_key = s.key) \
-             from statements s where source = ?1 order by started_ms desc, key limit ?2",
+              where a.source = s.source and a.statement_key = s.key), key \
+             from statements s where source = ?1 and (?3 is null or (?2 is null and started_ms is null and key > ?3) \
+             or (?2 is not null and (started_ms < ?2 or started_ms is null or (started_ms = ?2 and key > ?3)))) \
+             order by started_ms desc, key limit ?4",
         )
         .bind(source)
-        .bind(i64::from(limit))
+        .bind(started)
+        .bind(after.map(|cursor| cursor.key.clone()))
+        .bind(i64::from(limit) + 1)
         .fetch_all(&self.pool)
         .await?;
-        let row = |(external_id, user, role, text, started, calls, objects): Row| {
+        let cursor = |row: &Row| Cursor { key: row.7.clone(), ..Cursor::of(&row.4) };
+        let row = |(external_id, user, role, text, started, calls, objects, _): Row| {
             let (started_ms, calls) = (started.map(number), number(calls));
             Ok(StatementRow {
                 external_id,
@@ -384,7 +439,7 @@ impl Store {
                 objects: serde_json::from_str(&objects)?,
             })
         };
-        rows.into_iter().map(row).collect()
+        Page::of(rows, limit, cursor, row)
     }
 
     /// How many current records of each kind a source has.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use sqlx::SqliteConnection;
 
-use super::{Store, StoreError, integer, number};
+use super::{Cursor, Page, Store, StoreError, integer, number};
 
 /// What is known of a source.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -188,15 +188,28 @@ impl Store {
     }
 
     /// The newest runs, of one source or of all.
-    pub(crate) async fn runs(&self, source: Option<&str>, limit: u32) -> Result<Vec<RunRow>, StoreError> {
-        let sql = format!("{SELECT_RUNS} where ?1 is null or s.name = ?1 order by r.began_ms desc, r.id desc limit ?2");
-        let rows: Vec<RunTuple> =
-            sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(source).bind(i64::from(limit)).fetch_all(&self.pool).await?;
-        let mut runs = Vec::with_capacity(rows.len());
-        for row in rows {
-            runs.push(self.with_steps(row).await?);
+    pub(crate) async fn runs(
+        &self,
+        source: Option<&str>,
+        after: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<RunRow>, StoreError> {
+        let (began, id): (Option<i64>, Option<String>) = match after.map(Cursor::parts::<(i64, String)>).transpose()? {
+            Some((began, id)) => (Some(began), Some(id)),
+            None => (None, None),
+        };
+        let sql = format!(
+            "{SELECT_RUNS} where (?1 is null or s.name = ?1) and (?2 is null or (r.began_ms, r.id) < (?2, ?3)) \
+             order by r.began_ms desc, r.id desc limit ?4"
+        );
+        let query = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(source).bind(began).bind(id);
+        let rows: Vec<RunTuple> = query.bind(i64::from(limit) + 1).fetch_all(&self.pool).await?;
+        let page = Page::of(rows, limit, |row| Cursor::of(&(row.5, &row.0)), Ok)?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for row in page.items {
+            items.push(self.with_steps(row).await?);
         }
-        Ok(runs)
+        Ok(Page { items, next: page.next })
     }
 
     /// One run.

@@ -6,7 +6,7 @@ use raito_core::record::ObjectRef;
 use raito_core::text::ExternalId;
 use sqlx::AssertSqlSafe;
 
-use super::{Store, StoreError, number};
+use super::{Cursor, Page, Store, StoreError, number};
 use crate::api::usage::{Interval, LastUse, UsageCoverage, UsageRow};
 
 /// What uses are asked about.
@@ -22,6 +22,13 @@ type Done = (Vec<u8>, String);
 /// What one user, or what is done with one object, was last.
 pub(crate) type LastUses = BTreeMap<(String, Done), LastUse>;
 
+/// Where a page of uses begins: behind the one with this last use, user, role, kind, path, signature and action.
+type UsagePlace = (i64, [String; 6]);
+
+/// What stands behind the last use in the order of uses.
+const ORDER: &str =
+    "(coalesce(u.user_id, ''), coalesce(u.role_id, ''), r.kind, r.path, coalesce(r.signature, ''), u.action)";
+
 const USES: &str = "from accesses a join statements s on s.source = a.source and s.key = a.statement_key \
                     where a.source = ?1 and (?2 is null or s.user_id = ?2) and (?3 is null or a.object_key = ?3)";
 
@@ -31,8 +38,10 @@ impl Store {
         &self,
         source: i64,
         filter: &UsageFilter,
+        after: Option<&Cursor>,
         limit: u32,
-    ) -> Result<Vec<UsageRow>, StoreError> {
+    ) -> Result<Page<UsageRow>, StoreError> {
+        let after: Option<UsagePlace> = after.map(Cursor::parts).transpose()?;
         type Row = (Option<String>, Option<String>, String, String, Option<String>, String, i64, i64, i64, bool);
         let sql = format!(
             "select u.user_id, u.role_id, r.kind, r.path, r.signature, u.action, u.first, u.last, u.calls, u.precise from (\
@@ -40,11 +49,25 @@ impl Store {
                max(coalesce(s.ended_ms, s.started_ms)) as last, sum(s.calls) as calls, min(s.precise) as precise {USES} \
                group by s.user_id, s.role_id, a.object_key, a.action) u \
              join object_refs r on r.source = ?1 and r.object_key = u.object_key \
-             order by u.last desc, u.user_id, u.role_id, r.path, u.action limit ?4"
+             where ?4 is null or u.last < ?4 or (u.last = ?4 and {ORDER} > (?5, ?6, ?7, ?8, ?9, ?10)) \
+             order by u.last desc, coalesce(u.user_id, ''), coalesce(u.role_id, ''), r.kind, r.path, coalesce(r.signature, ''), u.action \
+             limit ?11"
         );
         let (user, object) = bound(filter);
         let query = sqlx::query_as::<_, Row>(AssertSqlSafe(sql)).bind(source).bind(user).bind(object);
-        let rows = query.bind(i64::from(limit)).fetch_all(&self.pool).await?;
+        let query = match after {
+            Some((last, [user, role, kind, path, signature, action])) => {
+                query.bind(Some(last)).bind(user).bind(role).bind(kind).bind(path).bind(signature).bind(action)
+            }
+            None => (0..6).fold(query.bind(None::<i64>), |query, _| query.bind(String::new())),
+        };
+        let rows = query.bind(i64::from(limit) + 1).fetch_all(&self.pool).await?;
+        let cursor = |(user, role, kind, path, signature, action, _, last, ..): &Row| {
+            let text = |text: &Option<String>| text.clone().unwrap_or_default();
+            let place: UsagePlace =
+                (*last, [text(user), text(role), kind.clone(), path.clone(), text(signature), action.clone()]);
+            Cursor::of(&place)
+        };
         let row = |(user, role, kind, path, signature, action, first, last, calls, precise): Row| {
             let object = serde_json::json!({ "kind": kind, "path": serde_json::from_str::<serde_json::Value>(&path)?, "signature": signature });
             Ok(UsageRow {
@@ -58,7 +81,7 @@ impl Store {
                 precise,
             })
         };
-        rows.into_iter().map(row).collect()
+        Page::of(rows, limit, cursor, row)
     }
 
     /// The last use of each object by each user, by what was done.
