@@ -5,7 +5,7 @@
 #[path = "../../../tests/support/mod.rs"]
 mod support;
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,41 +13,85 @@ use std::time::{Duration, Instant};
 use support::raito::postgresql_target;
 use support::{Place, Postgres, connector};
 
-/// What a process took.
+/// What a run took: raito, and the workers in which its connectors are compiled and run.
 struct Cost {
     wall: Duration,
+    host: Part,
+    workers: Part,
+}
+
+/// What of it was raito's, or its workers'.
+#[derive(Default)]
+struct Part {
     cpu: Duration,
+    /// The most memory of one process.
     peak_kib: u64,
 }
 
-/// Runs a command with GNU time's counters, which the kernel keeps for every child.
+impl fmt::Display for Cost {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { wall, host, workers } = self;
+        let (cpu, mib) = (host.cpu + workers.cpu, |part: &Part| part.peak_kib / 1024);
+        write!(
+            out,
+            "{cpu:.2?} of processor time (raito {:.2?}, workers {:.2?}), {wall:.2?} wall, ",
+            host.cpu, workers.cpu
+        )?;
+        write!(out, "peaks of {} MiB and {} MiB", mib(host), mib(workers))
+    }
+}
+
+/// Runs a command, and looks at it and its workers until it ends.
 fn measure(mut command: Command) -> Cost {
+    let before = cpu_of("self", ENDED_CHILDREN).expect("Linux");
     let began = Instant::now();
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).process_group(0).spawn().expect("starts");
-    let status = format!("/proc/{}/status", child.id());
-    let stat = format!("/proc/{}/stat", child.id());
-    let (mut peak_kib, mut cpu) = (0, Duration::ZERO);
+    let host = child.id().to_string();
+    let mut cost = Cost { wall: Duration::ZERO, host: Part::default(), workers: Part::default() };
     loop {
         let ended = child.try_wait().expect("ours");
         if let Some(status) = ended {
             assert!(status.success(), "{command:?}: {status}");
-            return Cost { wall: began.elapsed(), cpu, peak_kib };
+            cost.wall = began.elapsed();
+            // The kernel adds up what everything took that raito has waited for.
+            let all = cpu_of("self", ENDED_CHILDREN).expect("Linux") - before;
+            cost.workers.cpu = all.saturating_sub(cost.host.cpu);
+            return cost;
         }
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        peak_kib = kib.unwrap_or(peak_kib);
-        cpu = cpu_of(&std::fs::read_to_string(&stat).unwrap_or_default()).unwrap_or(cpu);
+        cost.host.cpu = cpu_of(&host, OWN).unwrap_or(cost.host.cpu);
+        cost.host.peak_kib = cost.host.peak_kib.max(peak_kib(&host));
+        for worker in children(&host) {
+            cost.workers.peak_kib = cost.workers.peak_kib.max(peak_kib(&worker));
+        }
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// User and system time out of `/proc/PID/stat`, fields 14 and 15, in ticks of a hundredth of a second (proc(5)).
-fn cpu_of(stat: &str) -> Option<Duration> {
+/// Fields of `/proc/PID/stat`, counted from the third (proc(5)): user and system time of the process, and of its children that
+/// ended.
+const OWN: usize = 11;
+const ENDED_CHILDREN: usize = 13;
+
+/// Processor time, which stands in ticks of a hundredth of a second; none where the process has ended.
+fn cpu_of(process: &str, field: usize) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace().skip(11);
+    let mut fields = rest.split_whitespace().skip(field);
     let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
     Some(Duration::from_millis(ticks * 10))
+}
+
+fn peak_kib(process: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default()
+}
+
+/// The processes that any thread of a process started.
+fn children(process: &str) -> Vec<String> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let of = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+    threads.flat_map(|thread| of(thread).split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
 fn start() {
@@ -84,12 +128,7 @@ fn postgresql() {
     let place = Place::new(&postgresql_target(&server, "postgres", ""));
     for run in ["first", "second"] {
         let cost = measure(place.command(&["run", "--quiet"]));
-        println!(
-            "100,000 grants of PostgreSQL into the embedded cloud, {run} run: {:.2?} of processor time, {:.2?} wall, {} MiB peak",
-            cost.cpu,
-            cost.wall,
-            cost.peak_kib / 1024
-        );
+        println!("100,000 grants of PostgreSQL into the embedded cloud, {run} run: {cost}");
     }
 }
 
@@ -100,12 +139,7 @@ fn memory() {
             connector("chaos").display()
         ));
         let cost = measure(place.command(&["run", "--quiet"]));
-        println!(
-            "{objects} objects into the embedded cloud: {:.2?} of processor time, {:.2?} wall, {} MiB peak",
-            cost.cpu,
-            cost.wall,
-            cost.peak_kib / 1024
-        );
+        println!("{objects} objects into the embedded cloud: {cost}");
     }
 }
 
@@ -130,12 +164,7 @@ fn usage() {
             Place::new(&format!("{target}      sql.log:\n{slot}        calls: [pg_ls_logdir, pg_read_binary_file]\n"));
         std::thread::sleep(Duration::from_secs(3));
         let cost = measure(place.command(&["run", "--quiet"]));
-        println!(
-            "{statements} statements of an audit log into the embedded cloud: {:.2?} of processor time, {:.2?} wall, {} MiB peak",
-            cost.cpu,
-            cost.wall,
-            cost.peak_kib / 1024
-        );
+        println!("{statements} statements of an audit log into the embedded cloud: {cost}");
     }
 }
 
