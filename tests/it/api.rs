@@ -40,6 +40,8 @@ impl Served {
             assert!(began.elapsed() < Duration::from_secs(30), "the cloud does not start");
             std::thread::sleep(Duration::from_millis(20));
         }
+        // Who connects early waits; who is answered knows that everything is in place.
+        assert_eq!(served.ask("GET", "/healthz", &[], "").status, 200);
         served
     }
 

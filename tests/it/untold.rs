@@ -114,5 +114,5 @@ fn a_role_that_the_cloud_made_is_a_member_of_another_by_the_clouds_id_for_good()
     assert_eq!((managed.written().len(), drift(&managed), status(&managed, &id).as_str()), (sent, json!([]), "synced"));
     managed.server.sql("postgres", "revoke analysts from readers");
     managed.place.run(&[]);
-    assert_eq!(drift(&managed)[0]["item"]["kind"], "member-removed", "{:#}", drift(&managed));
+    assert_eq!(drift(&managed)[0]["kind"], "member-removed", "{:#}", drift(&managed));
 }
