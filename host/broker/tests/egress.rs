@@ -181,6 +181,25 @@ async fn a_body_without_secrets_arrives_whole() {
 }
 
 #[tokio::test]
+async fn answers_that_come_together_share_the_room_of_one() {
+    let body = vec![b'x'; 15 << 20];
+    let server = Server::plain(move |_, out| answer(out, 200, &[], &body));
+    let broker = plain(&server, "");
+    let reply = broker.step.call(Request::HttpSend(vec![call("list", "x"); 40])).await;
+    let Reply::Sent(done) = reply else { panic!("{reply:?}") };
+    let (given, refused): (Vec<_>, Vec<_>) = done.into_iter().partition(Result::is_ok);
+    let bytes: usize = given.into_iter().flatten().flat_map(|done| done.reply).map(|reply| reply.body.len()).sum();
+    assert_eq!((bytes, refused.len()), (30 << 20, 38), "two of them fit, whichever they are");
+    for fault in refused.iter().filter_map(|done| done.as_ref().err()) {
+        assert!(fault.kind == FaultKind::Denied && fault.message.as_str().contains("send fewer at once"), "{fault}");
+    }
+    let replies = broker.record.of("reply");
+    let denied = replies.iter().filter(|reply| reply["status"] == "denied").count();
+    assert_eq!((replies.len(), denied), (40, 38), "each of them is on record");
+    assert!(broker.list().await.is_ok(), "the next request has room again");
+}
+
+#[tokio::test]
 async fn a_secret_in_a_header_or_in_a_whole_body_is_withheld() {
     for echo in echoes() {
         let in_field = echo.clone();

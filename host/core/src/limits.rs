@@ -162,6 +162,9 @@ pub const ARGUMENT_ITEMS: usize = 10_000;
 pub const OPEN_HANDLES: usize = 64;
 /// Bytes of an HTTP answer that is given whole.
 pub const HTTP_BODY_BYTES: usize = 16 * 1_024 * 1_024;
+/// Bytes of all answers of one `send-all` together, with their header fields. They are in memory at the same time, and a
+/// guest takes no more than this at once.
+pub const SEND_ANSWER_BYTES: usize = HOSTCALL_BYTES;
 /// Bytes of an HTTP answer that is read in pieces.
 pub const HTTP_STREAM_BYTES: u64 = 4 * 1_024 * 1_024 * 1_024;
 /// Bytes of one piece of such an answer.

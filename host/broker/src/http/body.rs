@@ -5,7 +5,7 @@ use raito_core::fault::{Fault, FaultKind};
 use raito_core::leak::{Leak, Stream};
 use raito_core::limits;
 
-use crate::budget::SlotBudget;
+use crate::budget::{Share, SlotBudget};
 
 /// A body that has not been read to its end, or is not given on to its end. What of it may still turn out to be the
 /// beginning of a secret is held back until more came.
@@ -55,12 +55,18 @@ impl OpenBody {
         self.stream.feed(&bytes).map_or(Ok(Some(bytes)), |leak| Err(BodyError::Leak(leak)))
     }
 
-    /// All of it.
-    pub(crate) async fn read_whole(&mut self, budget: &SlotBudget) -> Result<Vec<u8>, BodyError> {
+    /// All of it, as long as there is room for it.
+    pub(crate) async fn read_whole(
+        &mut self,
+        budget: &SlotBudget,
+        share: &mut Share<'_>,
+    ) -> Result<Vec<u8>, BodyError> {
         let mut whole = Vec::new();
         while let Some(bytes) = self.chunk(budget, limits::HTTP_BODY_BYTES as u64).await? {
+            share.take(bytes.len())?;
             whole.extend_from_slice(&bytes);
         }
+        whole.shrink_to_fit();
         Ok(whole)
     }
 

@@ -10,6 +10,7 @@ use raito_core::vocabulary::{HttpRequest, Method};
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::{BodyError, HttpSlot, OpenBody};
+use crate::budget::Room;
 use crate::credential::Recorder;
 use crate::egress::Failure;
 use crate::pacing::pause;
@@ -75,16 +76,22 @@ const WITHHELD: [&str; 8] = [
 ];
 
 impl HttpSlot {
-    /// Sends a request and reads its whole answer.
+    /// Sends a request and reads its whole answer, which takes its share of the room.
     pub(crate) async fn send_whole(
         &self,
         request: &HttpRequest,
         attempt: &mut Attempt<'_>,
+        room: &Room,
     ) -> Result<(Answer, Vec<u8>), BodyError> {
         loop {
             let mut answer = self.send(request, attempt).await?;
-            match answer.body.read_whole(&self.budget).await {
-                Ok(bytes) => return Ok((answer, bytes)),
+            let mut share = room.share();
+            share.take(answer.headers.iter().map(|(name, value)| name.len() + value.len()).sum())?;
+            match answer.body.read_whole(&self.budget, &mut share).await {
+                Ok(bytes) => {
+                    share.keep();
+                    return Ok((answer, bytes));
+                }
                 // A body that breaks off is read again from its beginning, where that changes nothing.
                 Err(BodyError::Fault(fault)) if fault.kind == FaultKind::Unavailable && request.method.is_safe() => {
                     self.wait_before(attempt.count, None, fault).await?;

@@ -14,6 +14,7 @@ use raito_core::vocabulary::{HttpRequest, Mode, Route};
 
 use super::writing::Written;
 use super::{Admitted, Open, Origin, Session};
+use crate::budget::Room;
 use crate::credential::TokenStage;
 use crate::http::{Answer, Attempt, BodyError, HttpSlot, captures};
 use crate::target::SlotRuntime;
@@ -111,11 +112,13 @@ impl Session {
         // Writes keep their order: a grant must not overtake the creation of its role.
         let writes = calls.iter().any(|call| self.check(call).is_ok_and(|admitted| admitted.mode == Mode::Write));
         let at_once = if writes { 1 } else { limits::HTTP_CONCURRENCY };
-        let sending: Vec<BoxFuture<'_, _>> = calls.iter().map(|call| Box::pin(self.http_send_one(call)) as _).collect();
+        let room = Room::default();
+        let send = |call| Box::pin(self.http_send_one(call, &room)) as BoxFuture<'_, _>;
+        let sending: Vec<_> = calls.iter().map(send).collect();
         futures_util::stream::iter(sending).buffered(at_once).collect().await
     }
 
-    async fn http_send_one(&self, call: &Call) -> Result<HttpDone, Fault> {
+    async fn http_send_one(&self, call: &Call, room: &Room) -> Result<HttpDone, Fault> {
         let ready = self.http_ready(call)?;
         let number = self.record_call(call, ready.mode, ready.bytes, &ready.slot.secret_names)?;
         if ready.mode == Mode::Write {
@@ -126,7 +129,7 @@ impl Session {
         }
         let record = |secret: &str, stage: TokenStage<'_>| self.record_token(&ready.name, secret, stage);
         let (began, mut attempt) = (Instant::now(), Attempt::new(&record));
-        match ready.slot.send_whole(&ready.request, &mut attempt).await {
+        match ready.slot.send_whole(&ready.request, &mut attempt, room).await {
             Ok((Answer { status, headers, .. }, body)) => {
                 let origin = self.http_origin(&ready, number, &attempt, status.to_string(), began);
                 self.record_reply(&origin, body.len() as u64)?;
