@@ -2,6 +2,7 @@
 
 mod captured;
 mod http;
+mod refusal;
 mod screen;
 mod sql;
 mod writing;
@@ -126,24 +127,9 @@ impl Session {
         self.check(call).map_err(|reason| self.deny(call, &reason))
     }
 
-    /// A refusal of something that no honest connector asks, on record. In step 4 it ends the step.
-    fn deny(&self, call: &Call, reason: &str) -> Fault {
-        let fault = self.turn_down(call, reason);
-        locked(&self.refusal).get_or_insert_with(|| fault.clone());
-        fault
-    }
-
-    /// A call that is not sent, on record: also one with a value that the change in hand has and the target cannot take.
-    fn turn_down(&self, call: &Call, reason: &str) -> Fault {
-        self.denied.fetch_add(1, Ordering::Relaxed);
-        let (slot, entry) = (text::excerpt(&call.slot, 64), text::excerpt(&call.entry, 64));
-        let fault = Fault::denied(format!("{slot}.{entry}: {reason}"));
-        let denied = Event::Denied { place: self.place.clone(), slot, entry, reason: reason.to_owned() };
-        self.record(&denied).map_or_else(|unrecorded| unrecorded, |()| fault)
-    }
-
     fn check(&self, call: &Call) -> Result<Admitted<'_>, String> {
-        if self.calls.load(Ordering::Relaxed) >= limits::STEP_CALLS {
+        let calls = self.calls.load(Ordering::Relaxed) + self.denied.load(Ordering::Relaxed);
+        if calls >= limits::STEP_CALLS {
             return Err(format!("more than {} calls in one step", limits::STEP_CALLS));
         }
         let name = SlotName::parse(&call.slot).ok_or("there is no such slot")?;
@@ -305,14 +291,6 @@ impl Session {
         Ok(Reply::Done)
     }
 
-    /// Refuses what is beyond the bounds of a request, and puts that on record with the first of its calls.
-    fn check_bounds(&self, request: &Request) -> Result<(), Fault> {
-        request.check().map_err(|fault| match request.calls() {
-            [first, ..] => self.turn_down(first, fault.message.as_str()),
-            [] => fault,
-        })
-    }
-
     async fn answer(&self, request: Request) -> Result<Reply, Fault> {
         self.check_bounds(&request)?;
         match request {
@@ -341,6 +319,9 @@ impl Broker for Session {
         Box::pin(async move {
             if let Some(leaked) = self.leaked() {
                 return Reply::Fault(Fault::denied(leaked));
+            }
+            if let Some(ended) = self.ended() {
+                return Reply::Fault(ended);
             }
             let reply = self.answer(request).await.unwrap_or_else(Reply::Fault);
             self.screen(reply)

@@ -148,8 +148,12 @@ pub const CODE_CACHE_BYTES: u64 = 512 * 1_024 * 1_024;
 
 // --- the broker -------------------------------------------------------------------------------------------------------
 
-/// Calls to the broker in one step: a catalogue of a million objects at one call for each hundred.
+/// Calls to the broker in one step, refused ones among them: a catalogue of a million objects at one call for each hundred.
 pub const STEP_CALLS: u64 = 1_000_000;
+/// Calls of one step that are refused before nothing is answered any more. An honest connector is refused a few, for names that
+/// a target cannot take. Each is a line of the record, of 300 bytes: a thousand in each of five steps of `TARGETS` targets
+/// take 1.5 of its 4 GiB.
+pub const STEP_REFUSALS: u64 = 1_000;
 /// Calls of one `send-all` or `execute`.
 pub const CALL_BATCH: usize = 256;
 /// Arguments of one call.
