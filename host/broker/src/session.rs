@@ -187,18 +187,21 @@ impl Session {
         })
     }
 
-    /// Keeps something open for the guest.
-    fn hold(&self, open: Open) -> Result<u32, Fault> {
-        let mut held = locked(&self.open);
-        if held.len() >= limits::OPEN_HANDLES {
-            return Err(Fault::denied(format!(
-                "more than {} bodies and results are open at once",
-                limits::OPEN_HANDLES
-            )));
+    /// Keeps what a call opened for the guest. Where too much is open already, both are on record: the refusal, and that
+    /// the call was answered.
+    fn hold(&self, call: &Call, mut open: Open) -> Result<u32, Fault> {
+        {
+            let mut held = locked(&self.open);
+            if held.len() < limits::OPEN_HANDLES {
+                let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
+                held.insert(handle, Arc::new(tokio::sync::Mutex::new(open)));
+                return Ok(handle);
+            }
         }
-        let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
-        held.insert(handle, Arc::new(tokio::sync::Mutex::new(open)));
-        Ok(handle)
+        let (Open::Body(_, origin) | Open::Rows(_, origin)) = &mut open;
+        origin.status = FaultKind::Denied.word().to_owned();
+        self.record_reply(origin, 0)?;
+        Err(self.deny(call, &format!("more than {} bodies and results are open at once", limits::OPEN_HANDLES)))
     }
 
     /// The next piece of something open.

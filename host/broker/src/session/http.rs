@@ -96,7 +96,7 @@ impl Session {
         match ready.slot.send(&ready.request, &mut attempt).await {
             Ok(Answer { status, headers, body }) => {
                 let origin = self.http_origin(&ready, number, &attempt, status.to_string(), began);
-                let handle = self.hold(Open::Body(Box::new(body), origin))?;
+                let handle = self.hold(call, Open::Body(Box::new(body), origin))?;
                 Ok(Reply::Fetched(HttpReply { status, headers, body: Vec::new() }, handle))
             }
             Err(fault) => {
@@ -120,12 +120,14 @@ impl Session {
 
     async fn http_send_one(&self, call: &Call, room: &Room) -> Result<HttpDone, Fault> {
         let ready = self.http_ready(call)?;
-        let number = self.record_call(call, ready.mode, ready.bytes, &ready.slot.secret_names)?;
-        if ready.mode == Mode::Write {
-            if self.is_plan() {
-                return Ok(self.http_plan(call, &ready));
-            }
+        let is_planned = ready.mode == Mode::Write && self.is_plan();
+        if ready.mode == Mode::Write && !is_planned {
+            // Before it is put down as a call: what is refused was not sent.
             self.follows_plan(call, ready.set, None)?;
+        }
+        let number = self.record_call(call, ready.mode, ready.bytes, &ready.slot.secret_names)?;
+        if is_planned {
+            return Ok(self.http_plan(call, &ready));
         }
         let record = |secret: &str, stage: TokenStage<'_>| self.record_token(&ready.name, secret, stage);
         let (began, mut attempt) = (Instant::now(), Attempt::new(&record));

@@ -32,7 +32,11 @@ impl Session {
         let ended = exhausted();
         locked(&self.refusal).get_or_insert_with(|| ended.clone());
         // Once: that it goes on so is not put down any more.
-        if number > limits::STEP_REFUSALS + 1 { ended } else { self.put_down(call, ended.message.as_str(), ended.clone()) }
+        if number > limits::STEP_REFUSALS + 1 {
+            ended
+        } else {
+            self.put_down(call, ended.message.as_str(), ended.clone())
+        }
     }
 
     /// Puts a refusal on record; where that is not possible, this is the fault.

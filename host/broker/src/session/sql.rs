@@ -113,7 +113,7 @@ impl Session {
         match session.query(&call.entry, &ready.request).await {
             Ok(rows) => {
                 let columns = rows.columns.clone();
-                Ok(Reply::Opened(columns, self.hold(Open::Rows(rows, origin))?))
+                Ok(Reply::Opened(columns, self.hold(call, Open::Rows(rows, origin))?))
             }
             Err(fault) => {
                 origin.status = fault.kind.word().to_owned();
