@@ -7,6 +7,7 @@
 mod cell;
 mod connect;
 mod error;
+mod frame;
 mod read;
 mod write;
 

@@ -205,6 +205,16 @@ pub const SQL_ROWS: usize = 1_024;
 pub const SQL_ROWS_BYTES: usize = 8 * 1_024 * 1_024;
 /// Bytes of one cell.
 pub const SQL_CELL_BYTES: usize = 1_024 * 1_024;
+/// Bytes of one message of a database server, such as a row: as many as of all rows that are given at once.
+pub const SQL_MESSAGE_BYTES: u64 = SQL_ROWS_BYTES as u64;
+/// Bytes that a server says about one statement besides its rows: columns, notices, and what it answers to the host's own
+/// questions. A result of a thousand columns is described in 80 KiB.
+pub const SQL_SAID_BYTES: u64 = 16 * 1_024 * 1_024;
+/// Bytes of settings that a server tells on one connection, where they are kept. PostgreSQL 17 tells fifteen.
+pub const SQL_SETTINGS_BYTES: u64 = 1_024 * 1_024;
+/// Answers of a server about one statement. There are four at most where types are known; each unknown type takes two or three
+/// more, one within the other.
+pub const SQL_ANSWERS: u32 = 256;
 /// Databases of one grant.
 pub const SQL_DATABASES: usize = 1_024;
 /// Bytes of a secret: an RSA key in PEM form measures 3 KiB.

@@ -14,7 +14,8 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
 use super::SqlSlot;
-use super::error::fault;
+use super::error::{fault, flag};
+use super::frame::{Frames, Measured, Meter};
 use crate::egress::{self, DialError};
 use raito_core::secret::Secret;
 
@@ -22,16 +23,18 @@ use raito_core::secret::Secret;
 pub(crate) struct Connected {
     pub(crate) client: Client,
     pub(crate) address: SocketAddr,
-    /// What the server said beside its answers, such as that a grant changed nothing.
-    notices: Notices,
+    /// The first warning of the server that a statement did nothing.
+    warning: Warning,
+    meter: Arc<Meter>,
     driver: tokio::task::JoinHandle<()>,
 }
 
-/// Notices of the server in order: code and message.
-type Notices = Arc<Mutex<Vec<(String, String)>>>;
+/// What the server warned of, where it did.
+type Warning = Arc<Mutex<Option<String>>>;
 
-/// Notices that are kept of one connection.
-const NOTICES: usize = 1_000;
+/// Warnings with which the server says that a GRANT or a REVOKE did nothing, or not all: `privilege_not_granted` and
+/// `privilege_not_revoked` (PostgreSQL documentation, appendix A, class 01).
+const NOTHING_DONE: [&str; 2] = ["01007", "01006"];
 
 impl Drop for Connected {
     fn drop(&mut self) {
@@ -40,15 +43,29 @@ impl Drop for Connected {
 }
 
 impl Connected {
-    /// Forgets what the server has said beside its answers so far.
-    pub(crate) fn forget_notices(&self) {
-        self.notices.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// Begins a statement: from here on the server may say as much as about one.
+    pub(super) fn begin(&self) {
+        self.meter.begin();
     }
 
-    /// The first notice with one of these codes since then.
-    pub(crate) fn notice(&self, codes: &[&str]) -> Option<String> {
-        let notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-        notices.iter().find(|(code, _)| codes.contains(&code.as_str())).map(|(_, message)| message.clone())
+    /// Expects rows, which are counted as they are read.
+    pub(super) fn expect_rows(&self) {
+        self.meter.expect_rows();
+    }
+
+    /// A fault for an error on this connection.
+    pub(super) fn fault(&self, what: &str, error: &tokio_postgres::Error) -> Fault {
+        measured(&self.meter, what, error)
+    }
+
+    /// Forgets what the server has warned of so far.
+    pub(super) fn forget_warning(&self) {
+        *self.warning.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The first warning since then that a statement did nothing.
+    pub(super) fn warning(&self) -> Option<String> {
+        self.warning.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -74,7 +91,7 @@ impl SqlSlot {
     /// Connects as the reader, and refuses a login that could do more than read unless that is granted.
     pub(crate) async fn connect_read(&self, database: &str) -> Result<Connected, Fault> {
         let connected = self.connect(database, &self.grant.read, self.read_password.as_ref(), true).await?;
-        self.check_powers(&connected.client).await?;
+        self.check_powers(&connected).await?;
         Ok(connected)
     }
 
@@ -105,18 +122,21 @@ impl SqlSlot {
         }
         let stream = self.tcp().await?;
         let address = stream.peer_addr().map_err(|error| unreachable(&self.grant.server, &error))?;
+        let meter = Arc::new(Meter::default());
         match &self.tls {
             Some(tls) => {
                 let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut tls.clone(), &self.grant.server.host)
                     .map_err(|error| Fault::new(FaultKind::InvalidSetting, format!("{what}: {error}")))?;
+                let tls = Measured { handshake: tls, meter: Arc::clone(&meter) };
                 let connecting = timeout(limits::CONNECT, config.connect_raw(stream, tls)).await;
-                let (client, connection) = in_time(connecting, &what)?;
-                Ok(drive(client, connection, address))
+                let (client, connection) = in_time(connecting, &what, &meter)?;
+                Ok(drive(client, connection, address, meter))
             }
             None => {
+                let stream = Frames::new(stream, Arc::clone(&meter));
                 let connecting = timeout(limits::CONNECT, config.connect_raw(stream, NoTls)).await;
-                let (client, connection) = in_time(connecting, &what)?;
-                Ok(drive(client, connection, address))
+                let (client, connection) = in_time(connecting, &what, &meter)?;
+                Ok(drive(client, connection, address, meter))
             }
         }
     }
@@ -131,15 +151,17 @@ impl SqlSlot {
     }
 
     /// Asks what the login may do besides reading.
-    async fn check_powers(&self, client: &Client) -> Result<(), Fault> {
+    async fn check_powers(&self, connected: &Connected) -> Result<(), Fault> {
         const POWERS: &str = "select r.rolsuper, pg_has_role(r.oid, 'pg_write_server_files', 'member'), \
                               pg_has_role(r.oid, 'pg_execute_server_program', 'member') \
                               from pg_catalog.pg_roles r where r.rolname = current_user";
         let login = &self.grant.read.user;
-        let row =
-            client.query_one(POWERS, &[]).await.map_err(|error| fault(&format!("what {login} may do"), &error))?;
-        let superuser: bool = row.get(0);
-        let held = [superuser, row.get::<_, bool>(1) && !superuser, row.get::<_, bool>(2) && !superuser];
+        let what = format!("what {login} may do");
+        connected.begin();
+        let answer = connected.client.query_one(POWERS, &[]).await;
+        let row = answer.map_err(|error| connected.fault(&what, &error))?;
+        let [superuser, files, programs] = [flag(&row, 0, &what)?, flag(&row, 1, &what)?, flag(&row, 2, &what)?];
+        let held = [superuser, files && !superuser, programs && !superuser];
         let over =
             LoginPower::ALL.into_iter().zip(held).find(|(power, held)| *held && !self.grant.login_may.contains(power));
         match over {
@@ -160,32 +182,41 @@ impl SqlSlot {
 fn in_time<T>(
     connecting: Result<Result<T, tokio_postgres::Error>, tokio::time::error::Elapsed>,
     what: &str,
+    meter: &Meter,
 ) -> Result<T, Fault> {
     connecting
         .map_err(|_| Fault::new(FaultKind::Unavailable, format!("{what}: the login takes too long")))?
-        .map_err(|error| fault(what, &error))
+        .map_err(|error| measured(meter, what, &error))
+}
+
+/// A fault for an error. Where the server said too much, that is the reason, whatever became of the connection then.
+fn measured(meter: &Meter, what: &str, error: &tokio_postgres::Error) -> Fault {
+    meter.broken().map_or_else(|| fault(what, error), |reason| Fault::denied(format!("{what}: {reason}")))
 }
 
 fn unreachable(server: &raito_core::grant::SqlServer, error: &std::io::Error) -> Fault {
     Fault::new(FaultKind::Unavailable, format!("{server} cannot be reached: {error}"))
 }
 
-/// Starts the task that drives a connection and keeps what the server says beside its answers.
-fn drive<S, T>(client: Client, mut connection: tokio_postgres::Connection<S, T>, address: SocketAddr) -> Connected
+/// Starts the task that drives a connection and keeps a warning that nothing was done.
+fn drive<S, T>(
+    client: Client,
+    mut connection: tokio_postgres::Connection<S, T>,
+    address: SocketAddr,
+    meter: Arc<Meter>,
+) -> Connected
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let notices = Notices::default();
-    let kept = Arc::clone(&notices);
+    let warning = Warning::default();
+    let kept = Arc::clone(&warning);
     let driver = tokio::spawn(async move {
         loop {
             match std::future::poll_fn(|context| connection.poll_message(context)).await {
-                Some(Ok(AsyncMessage::Notice(notice))) => {
+                Some(Ok(AsyncMessage::Notice(notice))) if NOTHING_DONE.contains(&notice.code().code()) => {
                     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                    if kept.len() < NOTICES {
-                        kept.push((notice.code().code().to_owned(), notice.message().to_owned()));
-                    }
+                    kept.get_or_insert_with(|| notice.message().to_owned());
                 }
                 Some(Ok(_)) => {}
                 // The client sees the same end in its own calls.
@@ -193,5 +224,5 @@ where
             }
         }
     });
-    Connected { client, address, notices, driver }
+    Connected { client, address, warning, meter, driver }
 }

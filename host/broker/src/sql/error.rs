@@ -2,8 +2,8 @@
 
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::text;
-use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::{Error, Row};
 
 use crate::tls;
 
@@ -15,7 +15,7 @@ pub(super) fn fault(what: &str, error: &Error) -> Fault {
     if let Some(server) = error.as_db_error() {
         let code = server.code();
         let said = text::excerpt(server.message(), 300);
-        return Fault::new(kind(code), format!("{what}: the server says: {said} ({})", code.code()));
+        return Fault::new(kind(code), format!("{what}: the server says: {said} ({})", text::excerpt(code.code(), 16)));
     }
     let mut last = error.to_string();
     let mut next = std::error::Error::source(error);
@@ -41,6 +41,11 @@ pub(super) fn fault(what: &str, error: &Error) -> Fault {
     Fault::new(kind, format!("{what}: {}", text::excerpt(&last, 200)))
 }
 
+/// A flag in a row that answers a question of the host. A server may answer anything.
+pub(super) fn flag(row: &Row, index: usize, what: &str) -> Result<bool, Fault> {
+    row.try_get(index).map_err(|error| fault(what, &error))
+}
+
 /// The class of an error code (PostgreSQL manual, appendix A).
 fn kind(code: &SqlState) -> FaultKind {
     match code.code() {
@@ -48,8 +53,8 @@ fn kind(code: &SqlState) -> FaultKind {
         "3D000" => FaultKind::InvalidSetting,
         "25006" | "25P02" | "25001" => FaultKind::Denied,
         "40001" | "40P01" | "42710" | "42704" | "42P06" | "42P07" | "23505" | "2BP01" | "55006" => FaultKind::Conflict,
-        code => match &code[..2] {
-            "08" | "53" | "57" => FaultKind::Unavailable,
+        code => match code.get(..2) {
+            Some("08" | "53" | "57") => FaultKind::Unavailable,
             _ => FaultKind::Internal,
         },
     }

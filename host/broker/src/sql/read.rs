@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tokio_postgres::{RowStream, Statement};
 
 use super::cell::{Cell, check_columns};
-use super::error::fault;
+use super::error::flag;
 use super::{Connected, SqlSlot, parameter_types, parameters};
 use crate::budget::SlotBudget;
 
@@ -41,7 +41,7 @@ impl ReadSession {
             .client
             .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await
-            .map_err(|error| fault("BEGIN", &error))?;
+            .map_err(|error| connected.fault("BEGIN", &error))?;
         Ok(Self { connected, prepared: Mutex::default(), busy: AtomicBool::new(false), over: AtomicBool::new(false) })
     }
 
@@ -73,21 +73,23 @@ impl ReadSession {
 
     async fn start(self: &Arc<Self>, entry: &str, request: &SqlRequest) -> Result<OpenRows, Fault> {
         let client = &self.connected.client;
+        let fault = |error| self.connected.fault(entry, &error);
+        self.connected.begin();
         let statement = {
             let mut prepared = self.prepared.lock().await;
             match prepared.get(&request.text) {
                 Some(statement) => statement.clone(),
                 None => {
                     let types = parameter_types(request);
-                    let statement =
-                        client.prepare_typed(&request.text, &types).await.map_err(|error| fault(entry, &error))?;
+                    let statement = client.prepare_typed(&request.text, &types).await.map_err(fault)?;
                     prepared.insert(request.text.clone(), statement.clone());
                     statement
                 }
             }
         };
         let columns = check_columns(statement.columns())?;
-        let stream = client.query_raw(&statement, parameters(request)).await.map_err(|error| fault(entry, &error))?;
+        self.connected.expect_rows();
+        let stream = client.query_raw(&statement, parameters(request)).await.map_err(fault)?;
         Ok(OpenRows {
             session: Arc::clone(self),
             stream: Some(Box::pin(stream)),
@@ -99,8 +101,10 @@ impl ReadSession {
 
     /// Checks that the statement left the transaction as it was.
     async fn check(&self, entry: &str) -> Result<(), Fault> {
-        let row = self.connected.client.query_one(STILL_READING, &[]).await.map_err(|error| fault(entry, &error))?;
-        if row.get::<_, bool>(0) {
+        self.connected.begin();
+        let answer = self.connected.client.query_one(STILL_READING, &[]).await;
+        let row = answer.map_err(|error| self.connected.fault(entry, &error))?;
+        if flag(&row, 0, entry)? {
             self.busy.store(false, Ordering::Release);
             return Ok(());
         }
@@ -136,11 +140,12 @@ impl OpenRows {
                 }
                 Some(row) => row.map_err(|error| {
                     self.session.over.store(true, Ordering::Release);
-                    fault(&self.entry, &error)
+                    self.session.connected.fault(&self.entry, &error)
                 })?,
             };
             let cells = cells(&row, &self.entry)?;
-            size += cells.iter().flatten().map(String::len).sum::<usize>() + cells.len();
+            // A cell takes memory also where it is empty.
+            size += cells.iter().flatten().map(String::len).sum::<usize>() + size_of_val(cells.as_slice());
             rows.push(cells);
         }
         self.bytes += size as u64;
