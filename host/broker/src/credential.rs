@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 
 use crate::egress::{Setup, ThroughProxy};
 use crate::target::SlotMaterial;
+use crate::told::CallError;
 
 use jwt::Statement;
 use sigv4::Signer;
@@ -79,6 +80,9 @@ impl Credentials {
         material: &SlotMaterial,
         around: &Surroundings,
     ) -> Result<Self, String> {
+        if let Some(credentials) = material.proxy_credentials() {
+            watch_password(&around.watch, &format!("{} proxy.credentials (password)", around.place), credentials);
+        }
         let mut held = Vec::new();
         for (name, credential) in &grant.secrets {
             let slot = asked.get(name).ok_or_else(|| format!("the connector asks for no secret {name}"))?;
@@ -100,7 +104,7 @@ impl Credentials {
     ///
     /// # Errors
     /// A fault where a token cannot be had.
-    pub(crate) async fn put_in(&self, request: &mut Request, record: &Recorder<'_>) -> Result<(), Fault> {
+    pub(crate) async fn put_in(&self, request: &mut Request, record: &Recorder<'_>) -> Result<(), CallError> {
         for (name, held) in &self.held {
             match held {
                 Held::Field(field, value) => {
@@ -163,6 +167,7 @@ impl Maker<'_> {
                 let endpoint = credential.endpoint().ok_or("it has no token endpoint")?;
                 let proxy = self.grant.proxy.as_ref();
                 let setup = Setup {
+                    watch: &self.around.watch,
                     origin: &endpoint.url,
                     addresses: &endpoint.addresses,
                     authorities: self.material.files.get(&format!("{}.ca", self.name)).map(Vec::as_slice),
@@ -171,6 +176,9 @@ impl Maker<'_> {
                     exchange: raito_core::limits::TOKEN_EXCHANGE,
                 };
                 let exchange = token::Exchange::new(credential, |part| self.secret(part))?;
+                for (what, form) in exchange.sent_forms()? {
+                    self.around.watch.add(&self.derived(what), &form);
+                }
                 let tokens = Tokens::new(&setup, exchange, self.derived("token"), self.around)?;
                 Ok(Held::Tokens(Box::new(tokens)))
             }
@@ -191,12 +199,7 @@ impl Maker<'_> {
             }
             SecretScheme::Bearer => ("authorization", Zeroizing::new(format!("Bearer {}", secret.expose()))),
             SecretScheme::Basic => {
-                // The password alone is a secret as well.
-                if let Some((_, password)) = secret.expose().split_once(':')
-                    && let Ok(password) = Secret::new(password.to_owned())
-                {
-                    self.around.watch.add(&self.derived("password"), &password);
-                }
+                watch_password(&self.around.watch, &self.derived("password"), secret);
                 let encoded = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(secret.expose()));
                 ("authorization", Zeroizing::new(format!("Basic {}", encoded.as_str())))
             }
@@ -204,6 +207,15 @@ impl Maker<'_> {
         };
         let field = HeaderName::try_from(field).map_err(|_| "it has no header name")?;
         Ok(Held::Field(field, sensitive(&value)?))
+    }
+}
+
+/// Looks for the password of `user:password` alone as well.
+fn watch_password(watch: &Watch, name: &str, pair: &Secret) {
+    if let Some((_, password)) = pair.expose().split_once(':')
+        && let Ok(password) = Secret::new(password.to_owned())
+    {
+        watch.add(name, &password);
     }
 }
 

@@ -26,7 +26,7 @@ use raito_core::vocabulary::Mode;
 use raito_core::warrant::Used;
 
 use self::captured::Captured;
-use crate::http::{BodyError, OpenBody};
+use crate::http::OpenBody;
 use crate::sql::{OpenRows, ReadSession, WriteSession};
 use crate::target::{Shared, SlotRuntime};
 
@@ -218,14 +218,12 @@ impl Session {
         let (reply, origin, bytes) = match &mut *open {
             Open::Body(body, origin) => {
                 let piece = body.read_piece(budget(&origin.slot).ok_or_else(unknown)?, max).await;
-                let piece = piece.map_err(|error| match error {
-                    BodyError::Fault(fault) => fault,
-                    BodyError::Leak(leak) => self.leak(&format!("an answer to {}", origin.slot), &leak),
-                });
+                let piece = piece.map_err(|error| self.told(&origin.slot, error));
                 (piece.map(|piece| piece.map(Reply::Bytes)), origin, body.read)
             }
             Open::Rows(rows, origin) => {
                 let page = rows.next(budget(&origin.slot).ok_or_else(unknown)?).await;
+                let page = page.map_err(|error| self.told(&origin.slot, error));
                 (page.map(|page| page.map(Reply::Rows)), origin, rows.bytes)
             }
         };

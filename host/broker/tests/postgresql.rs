@@ -15,6 +15,7 @@ use raito_core::ports::Writes;
 use raito_core::step::Step;
 use support::{Broker, Probe};
 
+const PASSWORD: &str = "the password of the reader";
 const PEOPLE: &str = "select d.datname from pg_database d";
 
 fn reading(backend: &Backend) -> Broker {
@@ -22,11 +23,19 @@ fn reading(backend: &Backend) -> Broker {
         "[sql.main]\nkind = \"postgresql\"\n[sql.main.statements.people]\nmode = \"read\"\ntext = \"{PEOPLE}\"\n"
     );
     let grant = format!(
-        "url: \"postgresql://raito_read@127.0.0.1:{}/\"\ndatabases: [shop]\ntls: off\naddresses: [\"127.0.0.1\"]",
+        "url: \"postgresql://raito_read@127.0.0.1:{}/\"\ndatabases: [shop]\npassword: {{ env: A }}\ntls: off\naddresses: [\"127.0.0.1\"]",
         backend.port
     );
     let (step, writes) = (Step::IdentityStore, Writes::Refused);
-    let probe = Probe { slot: "sql.main", manifest: &manifest, grant: &grant, secrets: &[], files: &[], step, writes };
+    let probe = Probe {
+        slot: "sql.main",
+        manifest: &manifest,
+        grant: &grant,
+        secrets: &[("password", PASSWORD)],
+        files: &[],
+        step,
+        writes,
+    };
     probe.open().unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -106,6 +115,24 @@ async fn an_error_with_a_code_of_any_length_is_a_fault() {
             result.as_ref().is_err_and(|fault| fault.message.as_str().contains("the server says: no")),
             "{result:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_secret_behind_the_cut_of_a_message_leaves_nothing_of_itself() {
+    let in_text = said(b'E', "42501", &format!("{}{PASSWORD}", "x".repeat(285)));
+    let in_code = said(b'E', PASSWORD, "no");
+    let as_name = columns(&[(&format!("{}{PASSWORD}", "x".repeat(50)), 600)]);
+    for (moment, bytes) in [(Moment::Execute, in_text), (Moment::Execute, in_code), (Moment::Describe, as_name)] {
+        let backend = Backend::start(move |now, text, out| {
+            let is_it = now == moment && text == PEOPLE;
+            if is_it { out.write_all(&bytes).map(|()| true) } else { Ok(false) }
+        });
+        let broker = reading(&backend);
+        let fault = people(&broker).await.expect_err("an error");
+        assert!(fault.message.as_str().contains("an answer to sql.main holds the secret password"), "{fault}");
+        assert!(!fault.message.as_str().contains("the password of"), "{fault}");
+        assert!(broker.step.leaked().is_some() && broker.record.of("leak").len() == 1);
     }
 }
 

@@ -8,11 +8,10 @@ use base64::Engine as _;
 use raito_core::credential::{ClientCredentials, ClientProof, Credential, JwtBearer, Part};
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::grant::Origin;
-use raito_core::leak::Watch;
+use raito_core::leak::{Leak, Watch};
 use raito_core::limits;
 use raito_core::ports::Clock;
 use raito_core::secret::Secret;
-use raito_core::text;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
@@ -22,7 +21,8 @@ use zeroize::Zeroizing;
 
 use super::jwt::Key;
 use super::{Surroundings, TokenStage, bearer, sensitive};
-use crate::egress::{Answered, Failure, HttpClient, Setup};
+use crate::egress::{Answered, HttpClient, Setup};
+use crate::told::{CallError, excerpt};
 
 /// The type of a statement about a client (RFC 7523, section 2.2).
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -68,6 +68,18 @@ impl Exchange {
                 Err("it fetches no tokens".into())
             }
         }
+    }
+
+    /// The forms that the client's secret has on its way and that are not found by the secret itself, with their names.
+    ///
+    /// # Errors
+    /// A sentence where the client's id and secret are too long together.
+    pub(super) fn sent_forms(&self) -> Result<Vec<(&'static str, Secret)>, String> {
+        let Self::Client(asked, Proof::Basic(secret)) = self else { return Ok(Vec::new()) };
+        let form: Zeroizing<String> = Zeroizing::new(byte_serialize(secret.expose().as_bytes()).collect());
+        let taken = |text: &str| Secret::new(text.to_owned()).map_err(|error| error.to_string());
+        let pair = client_pair(&asked.client_id, secret);
+        Ok(vec![("client-secret in a form", taken(&form)?), ("client-id and client-secret", taken(&pair)?)])
     }
 
     /// The body of a request, and its field `Authorization`.
@@ -125,14 +137,18 @@ impl Exchange {
     }
 }
 
-/// Id and secret of a client as `client_secret_basic` sends them: each form-encoded first (RFC 6749, section 2.3.1).
-fn client_field(id: &str, secret: &Secret) -> Result<HeaderValue, String> {
+/// Id and secret of a client as `client_secret_basic` sends them: each form-encoded first (RFC 6749, section 2.3.1), then
+/// together in base64.
+fn client_pair(id: &str, secret: &Secret) -> Zeroizing<String> {
     let mut pair = Zeroizing::new(String::new());
     pair.extend(byte_serialize(id.as_bytes()));
     pair.push(':');
     pair.extend(byte_serialize(secret.expose().as_bytes()));
-    let encoded = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(pair.as_bytes()));
-    sensitive(&Zeroizing::new(format!("Basic {}", encoded.as_str())))
+    Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(pair.as_bytes()))
+}
+
+fn client_field(id: &str, secret: &Secret) -> Result<HeaderValue, String> {
+    sensitive(&Zeroizing::new(format!("Basic {}", client_pair(id, secret).as_str())))
 }
 
 /// The tokens of one secret slot.
@@ -174,7 +190,7 @@ impl Tokens {
     pub(super) async fn field(
         &self,
         record: &(dyn Fn(TokenStage<'_>) -> Result<(), Fault> + Send + Sync),
-    ) -> Result<HeaderValue, Fault> {
+    ) -> Result<HeaderValue, CallError> {
         let mut held = self.held.lock().await;
         if let Some((value, until)) = &*held
             && self.clock.now_ms() < *until
@@ -205,11 +221,11 @@ impl Tokens {
     async fn fetch(
         &self,
         record: &(dyn Fn(TokenStage<'_>) -> Result<(), Fault> + Send + Sync),
-    ) -> Result<(HeaderValue, Duration), Fault> {
+    ) -> Result<(HeaderValue, Duration), CallError> {
         let setting = |reason: String| Fault::new(FaultKind::InvalidSetting, reason);
         let now = self.clock.now_ms() / 1_000;
         let (form, field) = self.exchange.form(now, &self.watch, &self.name).map_err(setting)?;
-        let mut request = self.client.request(Method::POST, "").map_err(fault)?;
+        let mut request = self.client.request(Method::POST, "").map_err(CallError::from)?;
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -217,10 +233,10 @@ impl Tokens {
         headers.extend(field.map(|value| (AUTHORIZATION, value)));
         *request.body_mut() = Some(form.as_bytes().to_vec().into());
         record(TokenStage::Asked { to: &self.endpoint })?;
-        let answered = self.client.send(request).await.map_err(fault);
+        let answered = self.client.send(request).await.map_err(CallError::from);
         let (status, address) = match &answered {
             Ok(answered) => (answered.response.status().as_u16().to_string(), answered.address),
-            Err(fault) => (fault.kind.word().to_owned(), None),
+            Err(error) => (error.word().to_owned(), None),
         };
         record(TokenStage::Answered { status, address })?;
         let Answered { response, .. } = answered?;
@@ -229,12 +245,12 @@ impl Tokens {
         if status.is_success() {
             return self.token(&body);
         }
-        let said = refusal(&body);
+        let said = refusal(&self.watch, &body)?;
         let kind = match status.as_u16() {
             429 | 500..=599 => FaultKind::Unavailable,
             _ => FaultKind::Unauthorized,
         };
-        Err(Fault::new(kind, format!("{} answers with status {status}{said}", self.endpoint)))
+        Err(Fault::new(kind, format!("{} answers with status {status}{said}", self.endpoint)).into())
     }
 
     /// The body of an answer, which is as bounded as everything else.
@@ -252,14 +268,14 @@ impl Tokens {
     }
 
     /// The token of an answer (RFC 6749, section 5.1), which is watched for from now on.
-    fn token(&self, body: &[u8]) -> Result<(HeaderValue, Duration), Fault> {
+    fn token(&self, body: &[u8]) -> Result<(HeaderValue, Duration), CallError> {
         let wrong = |what: &str| Fault::new(FaultKind::Unauthorized, format!("{} {what}", self.endpoint));
         let answer: Answer = serde_json::from_slice(body).map_err(|_| wrong("answers with no token"))?;
         let token = Secret::new(answer.access_token).map_err(|_| wrong("answers with what is no token"))?;
         self.watch.add(&self.name, &token);
         if !answer.token_type.eq_ignore_ascii_case("bearer") {
-            let kind = text::excerpt(&answer.token_type, 40);
-            return Err(wrong(&format!("answers with a token of the type {kind}, and only bearer is known")));
+            let kind = excerpt(&self.watch, &answer.token_type, 40)?;
+            return Err(wrong(&format!("answers with a token of the type {kind}, and only bearer is known")).into());
         }
         let lifetime = answer.expires_in.and_then(|value| match value {
             Value::Number(number) => number.as_u64(),
@@ -288,20 +304,13 @@ fn usual_type() -> String {
 }
 
 /// What a refusal says (RFC 6749, section 5.2).
-fn refusal(body: &[u8]) -> String {
+fn refusal(watch: &Watch, body: &[u8]) -> Result<String, Leak> {
     let said: Value = serde_json::from_slice(body).unwrap_or_default();
-    let member = |name: &str| said.get(name).and_then(Value::as_str).map(|value| text::excerpt(value, 200));
-    match (member("error"), member("error_description")) {
+    let member =
+        |name: &str| said.get(name).and_then(Value::as_str).map(|value| excerpt(watch, value, 200)).transpose();
+    Ok(match (member("error")?, member("error_description")?) {
         (Some(error), Some(description)) => format!(": {error}: {description}"),
         (Some(error), None) => format!(": {error}"),
         (None, _) => String::new(),
-    }
-}
-
-fn fault(failure: Failure) -> Fault {
-    match failure {
-        Failure::Denied(message) => Fault::denied(message),
-        Failure::Tls(message) => Fault::new(FaultKind::InvalidSetting, message),
-        Failure::Connect(message) | Failure::Broken(message) => Fault::new(FaultKind::Unavailable, message),
-    }
+    })
 }

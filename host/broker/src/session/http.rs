@@ -16,7 +16,7 @@ use super::writing::Written;
 use super::{Admitted, Open, Origin, Session};
 use crate::budget::Room;
 use crate::credential::TokenStage;
-use crate::http::{Answer, Attempt, BodyError, HttpSlot, captures};
+use crate::http::{Answer, Attempt, HttpSlot, captures};
 use crate::target::SlotRuntime;
 
 /// A call that is ready to be sent.
@@ -99,10 +99,10 @@ impl Session {
                 let handle = self.hold(call, Open::Body(Box::new(body), origin))?;
                 Ok(Reply::Fetched(HttpReply { status, headers, body: Vec::new() }, handle))
             }
-            Err(fault) => {
-                let origin = self.http_origin(&ready, number, &attempt, fault.kind.word().to_owned(), began);
+            Err(error) => {
+                let origin = self.http_origin(&ready, number, &attempt, error.word().to_owned(), began);
                 self.record_reply(&origin, 0)?;
-                Err(fault)
+                Err(self.told(&ready.name, error))
             }
         }
     }
@@ -143,13 +143,9 @@ impl Session {
                 Ok(HttpDone { reply: Some(HttpReply { status, headers, body }), captures })
             }
             Err(error) => {
-                let fault = match error {
-                    BodyError::Fault(fault) => fault,
-                    BodyError::Leak(leak) => self.leak(&format!("an answer to {}", ready.name), &leak),
-                };
-                let origin = self.http_origin(&ready, number, &attempt, fault.kind.word().to_owned(), began);
+                let origin = self.http_origin(&ready, number, &attempt, error.word().to_owned(), began);
                 self.record_reply(&origin, 0)?;
-                Err(fault)
+                Err(self.told(&ready.name, error))
             }
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::grant::{LoginPower, SqlLogin};
+use raito_core::leak::Watch;
 use raito_core::limits;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -14,9 +15,10 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
 use super::SqlSlot;
-use super::error::{fault, flag};
+use super::error::{call_error, flag};
 use super::frame::{Frames, Measured, Meter};
 use crate::egress::{self, DialError};
+use crate::told::CallError;
 use raito_core::secret::Secret;
 
 /// A connection that is open, with the task that drives it.
@@ -26,6 +28,7 @@ pub(crate) struct Connected {
     /// The first warning of the server that a statement did nothing.
     warning: Warning,
     meter: Arc<Meter>,
+    watch: Arc<Watch>,
     driver: tokio::task::JoinHandle<()>,
 }
 
@@ -53,9 +56,14 @@ impl Connected {
         self.meter.expect_rows();
     }
 
-    /// A fault for an error on this connection.
-    pub(super) fn fault(&self, what: &str, error: &tokio_postgres::Error) -> Fault {
-        measured(&self.meter, what, error)
+    /// What an error on this connection means.
+    pub(super) fn failed(&self, what: &str, error: &tokio_postgres::Error) -> CallError {
+        measured(&self.meter, &self.watch, what, error)
+    }
+
+    /// The secrets that nothing of what the server says may hold.
+    pub(super) fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// Forgets what the server has warned of so far.
@@ -89,14 +97,14 @@ fn options(read_only: bool) -> String {
 
 impl SqlSlot {
     /// Connects as the reader, and refuses a login that could do more than read unless that is granted.
-    pub(crate) async fn connect_read(&self, database: &str) -> Result<Connected, Fault> {
+    pub(crate) async fn connect_read(&self, database: &str) -> Result<Connected, CallError> {
         let connected = self.connect(database, &self.grant.read, self.read_password.as_ref(), true).await?;
         self.check_powers(&connected).await?;
         Ok(connected)
     }
 
     /// Connects as the writer.
-    pub(crate) async fn connect_write(&self, database: &str) -> Result<Connected, Fault> {
+    pub(crate) async fn connect_write(&self, database: &str) -> Result<Connected, CallError> {
         let login = self.grant.write.as_ref().ok_or_else(|| Fault::denied("no write login is granted"))?;
         self.connect(database, login, self.write_password.as_ref(), false).await
     }
@@ -107,7 +115,7 @@ impl SqlSlot {
         login: &SqlLogin,
         password: Option<&Secret>,
         read_only: bool,
-    ) -> Result<Connected, Fault> {
+    ) -> Result<Connected, CallError> {
         let what = format!("{} database {} as {}", self.grant.server, raito_core::text::escape(database), login.user);
         let mut config = Config::new();
         config
@@ -129,14 +137,14 @@ impl SqlSlot {
                     .map_err(|error| Fault::new(FaultKind::InvalidSetting, format!("{what}: {error}")))?;
                 let tls = Measured { handshake: tls, meter: Arc::clone(&meter) };
                 let connecting = timeout(limits::CONNECT, config.connect_raw(stream, tls)).await;
-                let (client, connection) = in_time(connecting, &what, &meter)?;
-                Ok(drive(client, connection, address, meter))
+                let (client, connection) = in_time(connecting, &what, &meter, &self.watch)?;
+                Ok(drive(client, connection, address, (meter, Arc::clone(&self.watch))))
             }
             None => {
                 let stream = Frames::new(stream, Arc::clone(&meter));
                 let connecting = timeout(limits::CONNECT, config.connect_raw(stream, NoTls)).await;
-                let (client, connection) = in_time(connecting, &what, &meter)?;
-                Ok(drive(client, connection, address, meter))
+                let (client, connection) = in_time(connecting, &what, &meter, &self.watch)?;
+                Ok(drive(client, connection, address, (meter, Arc::clone(&self.watch))))
             }
         }
     }
@@ -151,7 +159,7 @@ impl SqlSlot {
     }
 
     /// Asks what the login may do besides reading.
-    async fn check_powers(&self, connected: &Connected) -> Result<(), Fault> {
+    async fn check_powers(&self, connected: &Connected) -> Result<(), CallError> {
         const POWERS: &str = "select r.rolsuper, pg_has_role(r.oid, 'pg_write_server_files', 'member'), \
                               pg_has_role(r.oid, 'pg_execute_server_program', 'member') \
                               from pg_catalog.pg_roles r where r.rolname = current_user";
@@ -159,8 +167,9 @@ impl SqlSlot {
         let what = format!("what {login} may do");
         connected.begin();
         let answer = connected.client.query_one(POWERS, &[]).await;
-        let row = answer.map_err(|error| connected.fault(&what, &error))?;
-        let [superuser, files, programs] = [flag(&row, 0, &what)?, flag(&row, 1, &what)?, flag(&row, 2, &what)?];
+        let row = answer.map_err(|error| connected.failed(&what, &error))?;
+        let flag = |index| flag(&self.watch, &row, index, &what);
+        let [superuser, files, programs] = [flag(0)?, flag(1)?, flag(2)?];
         let held = [superuser, files && !superuser, programs && !superuser];
         let over =
             LoginPower::ALL.into_iter().zip(held).find(|(power, held)| *held && !self.grant.login_may.contains(power));
@@ -174,7 +183,8 @@ impl SqlSlot {
                     LoginPower::ExecuteServerProgram => "may run programs on the server",
                 },
                 power.word()
-            ))),
+            ))
+            .into()),
         }
     }
 }
@@ -183,15 +193,19 @@ fn in_time<T>(
     connecting: Result<Result<T, tokio_postgres::Error>, tokio::time::error::Elapsed>,
     what: &str,
     meter: &Meter,
-) -> Result<T, Fault> {
+    watch: &Watch,
+) -> Result<T, CallError> {
     connecting
         .map_err(|_| Fault::new(FaultKind::Unavailable, format!("{what}: the login takes too long")))?
-        .map_err(|error| measured(meter, what, &error))
+        .map_err(|error| measured(meter, watch, what, &error))
 }
 
-/// A fault for an error. Where the server said too much, that is the reason, whatever became of the connection then.
-fn measured(meter: &Meter, what: &str, error: &tokio_postgres::Error) -> Fault {
-    meter.broken().map_or_else(|| fault(what, error), |reason| Fault::denied(format!("{what}: {reason}")))
+/// What an error means. Where the server said too much, that is the reason, whatever became of the connection then.
+fn measured(meter: &Meter, watch: &Watch, what: &str, error: &tokio_postgres::Error) -> CallError {
+    match meter.broken() {
+        Some(reason) => Fault::denied(format!("{what}: {reason}")).into(),
+        None => call_error(watch, what, error),
+    }
 }
 
 fn unreachable(server: &raito_core::grant::SqlServer, error: &std::io::Error) -> Fault {
@@ -203,7 +217,7 @@ fn drive<S, T>(
     client: Client,
     mut connection: tokio_postgres::Connection<S, T>,
     address: SocketAddr,
-    meter: Arc<Meter>,
+    (meter, watch): (Arc<Meter>, Arc<Watch>),
 ) -> Connected
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
@@ -224,5 +238,5 @@ where
             }
         }
     });
-    Connected { client, address, warning, meter, driver }
+    Connected { client, address, warning, meter, watch, driver }
 }

@@ -5,6 +5,7 @@ use raito_core::fault::{Fault, FaultKind};
 use raito_core::vocabulary::SqlRequest;
 
 use super::{Connected, SqlSlot, parameter_types, parameters};
+use crate::told::{CallError, excerpt};
 
 /// A database that step 4 changes.
 pub(crate) struct WriteSession {
@@ -13,7 +14,7 @@ pub(crate) struct WriteSession {
 
 impl WriteSession {
     /// Connects as the writer.
-    pub(crate) async fn connect(slot: &SqlSlot, database: &str) -> Result<Self, Fault> {
+    pub(crate) async fn connect(slot: &SqlSlot, database: &str) -> Result<Self, CallError> {
         Ok(Self { connected: slot.connect_write(database).await? })
     }
 
@@ -23,10 +24,10 @@ impl WriteSession {
     }
 
     /// Runs the statements in one transaction: all of them take effect, or none.
-    pub(crate) async fn execute(&self, requests: &[(String, SqlRequest)]) -> Result<Vec<Outcome>, Fault> {
+    pub(crate) async fn execute(&self, requests: &[(String, SqlRequest)]) -> Result<Vec<Outcome>, CallError> {
         let client = &self.connected.client;
         self.connected.begin();
-        client.batch_execute("BEGIN").await.map_err(|error| self.connected.fault("BEGIN", &error))?;
+        client.batch_execute("BEGIN").await.map_err(|error| self.connected.failed("BEGIN", &error))?;
         let mut outcomes = Vec::with_capacity(requests.len());
         for (entry, request) in requests {
             match self.execute_one(entry, request).await {
@@ -38,13 +39,13 @@ impl WriteSession {
                 }
             }
         }
-        client.batch_execute("COMMIT").await.map_err(|error| self.connected.fault("COMMIT", &error))?;
+        client.batch_execute("COMMIT").await.map_err(|error| self.connected.failed("COMMIT", &error))?;
         Ok(outcomes)
     }
 
-    async fn execute_one(&self, entry: &str, request: &SqlRequest) -> Result<u64, Fault> {
+    async fn execute_one(&self, entry: &str, request: &SqlRequest) -> Result<u64, CallError> {
         let client = &self.connected.client;
-        let fault = |error| self.connected.fault(entry, &error);
+        let fault = |error| self.connected.failed(entry, &error);
         let types = parameter_types(request);
         self.connected.begin();
         let statement = client.prepare_typed(&request.text, &types).await.map_err(fault)?;
@@ -59,7 +60,8 @@ impl WriteSession {
         match self.connected.warning() {
             None => Ok(rows),
             Some(message) => {
-                Err(Fault::new(FaultKind::Conflict, format!("{entry}: the server only warned: {message}")))
+                let message = excerpt(self.connected.watch(), &message, 300)?;
+                Err(Fault::new(FaultKind::Conflict, format!("{entry}: the server only warned: {message}")).into())
             }
         }
     }

@@ -17,10 +17,12 @@ pub enum Form {
     Base64,
     /// In hexadecimal.
     Hex,
-    /// Percent-encoded (RFC 3986, section 2.1), or one of the above so.
+    /// Percent-encoded (RFC 3986, section 2.1), with `+` for a space as forms have it, or one of the above so.
     Percent,
     /// With escapes of JSON (RFC 8259, section 7), or one of the above so.
     Json,
+    /// Nobody knows: the search could not be made ready, so everything counts as a find.
+    Unsearched,
 }
 
 impl fmt::Display for Form {
@@ -31,6 +33,7 @@ impl fmt::Display for Form {
             Self::Hex => "in hexadecimal",
             Self::Percent => "percent-encoded",
             Self::Json => "escaped as JSON",
+            Self::Unsearched => "for all that is known: the search for secrets could not be made ready",
         })
     }
 }
@@ -70,7 +73,13 @@ pub(super) fn patterns(secret: usize, text: &str, patterns: &mut Vec<Pattern>) {
         }
         return;
     }
-    let telling = telling(text).as_bytes();
+    let telling = telling(text);
+    if telling.contains(' ') {
+        // In forms (URL standard, application/x-www-form-urlencoded) a space has a sign of its own; the rest is percent-encoded.
+        let spaced = Zeroizing::new(telling.replace(' ', "+"));
+        patterns.push(pattern(Form::Percent, spaced.as_bytes(), None));
+    }
+    let telling = telling.as_bytes();
     patterns.push(pattern(Form::Plain, telling, None));
     for upper in [false, true] {
         patterns.push(pattern(Form::Hex, hex(telling, upper).as_bytes(), None));
