@@ -141,7 +141,8 @@ impl Net {
         let longest = patterns.iter().map(|pattern| pattern.bytes.len()).max()?;
         let texts = patterns.iter().map(|pattern| pattern.bytes.as_slice());
         // Building fails only for more states than a 32-bit number can count.
-        let automaton = DFA::builder().match_kind(MatchKind::Standard).build(texts).ok();
+        // A prefilter would hold copies of them, and is of no use where the search goes byte by byte.
+        let automaton = DFA::builder().match_kind(MatchKind::Standard).prefilter(false).build(texts).ok();
         let has_short = patterns.iter().any(|pattern| pattern.whole.is_some());
         Some(Self { automaton, patterns, names, has_short, holdback: longest * view::ESCAPED_BYTES_MAX })
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
+use bytes::Bytes;
 use raito_core::credential::{ClientCredentials, ClientProof, Credential, JwtBearer, Part};
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::grant::Origin;
@@ -20,7 +21,7 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
 
 use super::jwt::Key;
-use super::{Surroundings, TokenStage, bearer, sensitive};
+use super::{Surroundings, TokenStage, bearer, joined, sensitive};
 use crate::egress::{Answered, HttpClient, Setup};
 use crate::told::{CallError, excerpt};
 
@@ -76,79 +77,97 @@ impl Exchange {
     /// A sentence where the client's id and secret are too long together.
     pub(super) fn sent_forms(&self) -> Result<Vec<(&'static str, Secret)>, String> {
         let Self::Client(asked, Proof::Basic(secret)) = self else { return Ok(Vec::new()) };
-        let form: Zeroizing<String> = Zeroizing::new(byte_serialize(secret.expose().as_bytes()).collect());
+        let form = form_encoded(secret.expose());
         let taken = |text: &str| Secret::new(text.to_owned()).map_err(|error| error.to_string());
         let pair = client_pair(&asked.client_id, secret);
         Ok(vec![("client-secret in a form", taken(&form)?), ("client-id and client-secret", taken(&pair)?)])
     }
 
     /// The body of a request, and its field `Authorization`.
-    fn form(&self, now: u64, watch: &Watch, name: &str) -> Result<(Zeroizing<String>, Option<HeaderValue>), String> {
-        let mut form = Serializer::new(String::new());
+    pub(super) fn request(
+        &self,
+        now: u64,
+        watch: &Watch,
+        name: &str,
+    ) -> Result<(Zeroizing<String>, Option<HeaderValue>), String> {
+        let statement = self.statement(now)?;
+        if let Some(statement) = &statement {
+            watch.add(&format!("{name}, statement"), statement);
+        }
+        let statement = statement.as_ref().map(Secret::expose);
         let mut field = None;
-        let sign = |key: &Key, mut claims: Value| {
-            claims["iat"] = json!(now);
-            claims["exp"] = json!(now + limits::ASSERTION_LIFETIME.as_secs());
-            claims["jti"] = json!(key.unique()?);
-            let statement = key.sign(&claims)?;
-            watch.add(&format!("{name}, statement"), &statement);
-            Ok::<_, String>(statement)
-        };
+        let mut pairs: Vec<(&str, &str)> = Vec::new();
         match self {
             Self::Client(asked, proof) => {
-                form.append_pair("grant_type", "client_credentials");
+                let id = asked.client_id.as_str();
+                pairs.push(("grant_type", "client_credentials"));
                 match proof {
-                    Proof::Basic(secret) => field = Some(client_field(&asked.client_id, secret)?),
-                    Proof::Post(secret) => {
-                        form.append_pair("client_id", &asked.client_id).append_pair("client_secret", secret.expose());
-                    }
-                    Proof::Key(key) => {
-                        let (id, endpoint) = (&asked.client_id, asked.endpoint.url.to_string());
-                        let statement = sign(key, json!({ "iss": id, "sub": id, "aud": endpoint }))?;
-                        form.append_pair("client_id", id).append_pair("client_assertion_type", ASSERTION_TYPE);
-                        form.append_pair("client_assertion", statement.expose());
-                    }
+                    Proof::Basic(secret) => field = Some(sensitive(&["Basic ", &client_pair(id, secret)])?),
+                    Proof::Post(secret) => pairs.extend([("client_id", id), ("client_secret", secret.expose())]),
+                    Proof::Key(_) => pairs.extend([("client_id", id), ("client_assertion_type", ASSERTION_TYPE)]),
                 }
+                pairs.extend(statement.map(|statement| ("client_assertion", statement)));
                 let more = [("scope", &asked.scope), ("audience", &asked.audience), ("resource", &asked.resource)];
-                for (key, value) in more {
-                    value.iter().for_each(|value| {
-                        form.append_pair(key, value);
-                    });
-                }
+                pairs.extend(more.into_iter().filter_map(|(key, value)| Some((key, value.as_deref()?))));
             }
+            Self::Jwt(asked, _) => {
+                pairs.push(("grant_type", JWT_BEARER));
+                pairs.extend(statement.map(|statement| ("assertion", statement)));
+                pairs.extend(asked.scope.as_deref().map(|scope| ("scope", scope)));
+            }
+        }
+        Ok((form(&pairs), field))
+    }
+
+    /// What is signed for one request, where a key proves something.
+    fn statement(&self, now: u64) -> Result<Option<Secret>, String> {
+        let (key, mut claims) = match self {
+            Self::Client(asked, Proof::Key(key)) => {
+                let (id, endpoint) = (&asked.client_id, asked.endpoint.url.to_string());
+                (key, json!({ "iss": id, "sub": id, "aud": endpoint }))
+            }
+            Self::Client(_, Proof::Basic(_) | Proof::Post(_)) => return Ok(None),
             Self::Jwt(asked, key) => {
-                let endpoint = asked.endpoint.url.to_string();
                 let mut claims = json!({
                     "iss": asked.issuer,
                     "sub": asked.subject.as_ref().unwrap_or(&asked.issuer),
-                    "aud": asked.audience.as_ref().unwrap_or(&endpoint),
+                    "aud": asked.audience.clone().unwrap_or_else(|| asked.endpoint.url.to_string()),
                 });
                 if let Some(scope) = &asked.scope {
                     claims["scope"] = json!(scope);
                 }
-                let statement = sign(key, claims)?;
-                form.append_pair("grant_type", JWT_BEARER).append_pair("assertion", statement.expose());
-                if let Some(scope) = &asked.scope {
-                    form.append_pair("scope", scope);
-                }
+                (key, claims)
             }
-        }
-        Ok((Zeroizing::new(form.finish()), field))
+        };
+        claims["iat"] = json!(now);
+        claims["exp"] = json!(now + limits::ASSERTION_LIFETIME.as_secs());
+        claims["jti"] = json!(key.unique()?);
+        key.sign(&claims).map(Some)
     }
+}
+
+/// Bytes that one byte takes at most in a form: `%XX`.
+const IN_FORM: usize = 3;
+
+/// A form (URL standard, "application/x-www-form-urlencoded"), made at its full length like everything that holds a secret.
+fn form(pairs: &[(&str, &str)]) -> Zeroizing<String> {
+    let length = pairs.iter().map(|(key, value)| IN_FORM * (key.len() + value.len()) + "&=".len()).sum();
+    let mut form = Serializer::new(String::with_capacity(length));
+    form.extend_pairs(pairs);
+    Zeroizing::new(form.finish())
+}
+
+fn form_encoded(text: &str) -> Zeroizing<String> {
+    let mut form = Zeroizing::new(String::with_capacity(IN_FORM * text.len()));
+    form.extend(byte_serialize(text.as_bytes()));
+    form
 }
 
 /// Id and secret of a client as `client_secret_basic` sends them: each form-encoded first (RFC 6749, section 2.3.1), then
 /// together in base64.
 fn client_pair(id: &str, secret: &Secret) -> Zeroizing<String> {
-    let mut pair = Zeroizing::new(String::new());
-    pair.extend(byte_serialize(id.as_bytes()));
-    pair.push(':');
-    pair.extend(byte_serialize(secret.expose().as_bytes()));
+    let pair = joined(&[&form_encoded(id), ":", &form_encoded(secret.expose())]);
     Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(pair.as_bytes()))
-}
-
-fn client_field(id: &str, secret: &Secret) -> Result<HeaderValue, String> {
-    sensitive(&Zeroizing::new(format!("Basic {}", client_pair(id, secret).as_str())))
 }
 
 /// The tokens of one secret slot.
@@ -224,14 +243,14 @@ impl Tokens {
     ) -> Result<(HeaderValue, Duration), CallError> {
         let setting = |reason: String| Fault::new(FaultKind::InvalidSetting, reason);
         let now = self.clock.now_ms() / 1_000;
-        let (form, field) = self.exchange.form(now, &self.watch, &self.name).map_err(setting)?;
+        let (form, field) = self.exchange.request(now, &self.watch, &self.name).map_err(setting)?;
         let mut request = self.client.request(Method::POST, "").map_err(CallError::from)?;
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.extend(field.map(|value| (AUTHORIZATION, value)));
-        *request.body_mut() = Some(form.as_bytes().to_vec().into());
+        *request.body_mut() = Some(Bytes::from_owner(form).into());
         record(TokenStage::Asked { to: &self.endpoint })?;
         let answered = self.client.send(request).await.map_err(CallError::from);
         let (status, address) = match &answered {
@@ -255,7 +274,7 @@ impl Tokens {
 
     /// The body of an answer, which is as bounded as everything else.
     async fn read(&self, mut response: reqwest::Response) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        let mut body = Zeroizing::new(Vec::new());
+        let mut body = Zeroizing::new(Vec::with_capacity(limits::TOKEN_ANSWER_BYTES));
         let broken = |_| Fault::new(FaultKind::Unavailable, format!("an answer of {} breaks off", self.endpoint));
         while let Some(bytes) = response.chunk().await.map_err(broken)? {
             if body.len() + bytes.len() > limits::TOKEN_ANSWER_BYTES {
