@@ -138,17 +138,15 @@ async fn a_secret_behind_the_cut_of_a_message_leaves_nothing_of_itself() {
 
 #[tokio::test]
 async fn an_answer_to_the_hosts_own_questions_of_another_form_is_a_fault() {
-    type Shape = (Vec<u8>, Vec<u8>);
-    let flag: Option<&[u8]> = Some(&[0]);
-    let shapes: [fn(Option<&[u8]>) -> Shape; 4] = [
-        |flag| (columns(&[("a", INT4), ("b", TEXT), ("c", BOOL)]), row(&[Some(&[0; 4]), flag, flag])),
-        |_| (columns(&[("a", BOOL), ("b", BOOL), ("c", BOOL)]), row(&[None, None, None])),
-        |_| (columns(&[]), row(&[])),
-        |_| (columns(&[("a", BOOL), ("b", BOOL), ("c", BOOL)]), row(&[Some(&[0, 0]), Some(&[]), Some(b"true")])),
+    let (flag, flags): (Option<&[u8]>, _) = (Some(&[0]), columns(&[("a", BOOL), ("b", BOOL), ("c", BOOL)]));
+    let shapes = [
+        (columns(&[("a", INT4), ("b", TEXT), ("c", BOOL)]), row(&[Some(&[0; 4]), flag, flag])),
+        (flags.clone(), row(&[None, None, None])),
+        (columns(&[]), row(&[])),
+        (flags, row(&[Some(&[0, 0]), Some(&[]), Some(b"true")])),
     ];
     for question in ["rolsuper", "transaction_isolation"] {
-        for shape in shapes {
-            let (head, body) = shape(flag);
+        for (head, body) in shapes.clone() {
             let backend = Backend::start(move |moment, text, out| match moment {
                 Moment::Describe if text.contains(question) => out.write_all(&head).map(|()| true),
                 Moment::Execute if text.contains(question) => {
