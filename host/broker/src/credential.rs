@@ -4,6 +4,8 @@
 //! statement or a whole request that it signs. All of that stays in this crate. What is derived is looked for in answers
 //! like the secrets themselves.
 
+#[cfg(test)]
+mod freed;
 mod jwt;
 mod sigv4;
 mod token;
@@ -13,6 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
+use bytes::Bytes;
 use raito_core::credential::{Credential, Part};
 use raito_core::fault::Fault;
 use raito_core::grant::{HttpGrant, Origin};
@@ -27,6 +30,7 @@ use zeroize::Zeroizing;
 
 use crate::egress::{Setup, ThroughProxy};
 use crate::target::SlotMaterial;
+use crate::told::CallError;
 
 use jwt::Statement;
 use sigv4::Signer;
@@ -38,7 +42,7 @@ pub(crate) struct Credentials {
 }
 
 enum Held {
-    /// A header field that is always the same.
+    /// A header field that is always the same. Its copies share the memory.
     Field(HeaderName, HeaderValue),
     /// Tokens that are fetched.
     Tokens(Box<Tokens>),
@@ -79,6 +83,9 @@ impl Credentials {
         material: &SlotMaterial,
         around: &Surroundings,
     ) -> Result<Self, String> {
+        if let Some(credentials) = material.proxy_credentials() {
+            watch_password(&around.watch, &format!("{} proxy.credentials (password)", around.place), credentials);
+        }
         let mut held = Vec::new();
         for (name, credential) in &grant.secrets {
             let slot = asked.get(name).ok_or_else(|| format!("the connector asks for no secret {name}"))?;
@@ -100,7 +107,7 @@ impl Credentials {
     ///
     /// # Errors
     /// A fault where a token cannot be had.
-    pub(crate) async fn put_in(&self, request: &mut Request, record: &Recorder<'_>) -> Result<(), Fault> {
+    pub(crate) async fn put_in(&self, request: &mut Request, record: &Recorder<'_>) -> Result<(), CallError> {
         for (name, held) in &self.held {
             match held {
                 Held::Field(field, value) => {
@@ -163,6 +170,7 @@ impl Maker<'_> {
                 let endpoint = credential.endpoint().ok_or("it has no token endpoint")?;
                 let proxy = self.grant.proxy.as_ref();
                 let setup = Setup {
+                    watch: &self.around.watch,
                     origin: &endpoint.url,
                     addresses: &endpoint.addresses,
                     authorities: self.material.files.get(&format!("{}.ca", self.name)).map(Vec::as_slice),
@@ -171,6 +179,9 @@ impl Maker<'_> {
                     exchange: raito_core::limits::TOKEN_EXCHANGE,
                 };
                 let exchange = token::Exchange::new(credential, |part| self.secret(part))?;
+                for (what, form) in exchange.sent_forms()? {
+                    self.around.watch.add(&self.derived(what), &form);
+                }
                 let tokens = Tokens::new(&setup, exchange, self.derived("token"), self.around)?;
                 Ok(Held::Tokens(Box::new(tokens)))
             }
@@ -187,34 +198,45 @@ impl Maker<'_> {
         let secret = self.secret(Part::Secret)?;
         let (field, value) = match self.scheme {
             SecretScheme::Header { name, before, after } => {
-                (name.as_str(), Zeroizing::new(format!("{before}{}{after}", secret.expose())))
+                (name.as_str(), sensitive(&[before, secret.expose(), after])?)
             }
-            SecretScheme::Bearer => ("authorization", Zeroizing::new(format!("Bearer {}", secret.expose()))),
+            SecretScheme::Bearer => ("authorization", bearer(secret)?),
             SecretScheme::Basic => {
-                // The password alone is a secret as well.
-                if let Some((_, password)) = secret.expose().split_once(':')
-                    && let Ok(password) = Secret::new(password.to_owned())
-                {
-                    self.around.watch.add(&self.derived("password"), &password);
-                }
+                watch_password(&self.around.watch, &self.derived("password"), secret);
                 let encoded = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(secret.expose()));
-                ("authorization", Zeroizing::new(format!("Basic {}", encoded.as_str())))
+                ("authorization", sensitive(&["Basic ", &encoded])?)
             }
             other => return Err(format!("the scheme {} needs more than a secret", other.word())),
         };
         let field = HeaderName::try_from(field).map_err(|_| "it has no header name")?;
-        Ok(Held::Field(field, sensitive(&value)?))
+        Ok(Held::Field(field, value))
     }
 }
 
-/// A header value that libraries do not show.
-fn sensitive(text: &str) -> Result<HeaderValue, String> {
-    let mut value = HeaderValue::try_from(text).map_err(|_| "the secret cannot stand in a header")?;
+/// Looks for the password of `user:password` alone as well.
+fn watch_password(watch: &Watch, name: &str, pair: &Secret) {
+    if let Some((_, password)) = pair.expose().split_once(':')
+        && let Ok(password) = Secret::new(password.to_owned())
+    {
+        watch.add(name, &password);
+    }
+}
+
+/// A text put together out of parts, some of them secret, in memory that is overwritten when it goes. It is made at its full
+/// length, because memory that grows leaves copies behind.
+fn joined(parts: &[&str]) -> Zeroizing<String> {
+    Zeroizing::new(parts.concat())
+}
+
+/// A header value that libraries do not show. All copies of it share one memory, which is overwritten when the last one goes.
+fn sensitive(parts: &[&str]) -> Result<HeaderValue, String> {
+    let value = HeaderValue::from_maybe_shared(Bytes::from_owner(joined(parts)));
+    let mut value = value.map_err(|_| "the secret cannot stand in a header")?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 /// `Authorization: Bearer …`
 fn bearer(token: &Secret) -> Result<HeaderValue, String> {
-    sensitive(&Zeroizing::new(format!("Bearer {}", token.expose())))
+    sensitive(&["Bearer ", token.expose()])
 }

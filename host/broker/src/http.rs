@@ -20,7 +20,7 @@ use crate::egress::{HttpClient, Setup, ThroughProxy};
 use crate::pacing::Pace;
 use crate::target::SlotMaterial;
 
-pub(crate) use body::{BodyError, OpenBody};
+pub(crate) use body::OpenBody;
 pub(crate) use capture::captures;
 pub(crate) use exchange::{Answer, Attempt};
 
@@ -53,6 +53,7 @@ impl HttpSlot {
     ) -> Result<Self, String> {
         let proxy = grant.proxy.as_ref();
         let client = HttpClient::new(&Setup {
+            watch: &around.watch,
             origin: &grant.origin,
             addresses: &grant.addresses,
             authorities: material.files.get("ca").map(Vec::as_slice),

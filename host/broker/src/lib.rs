@@ -15,6 +15,7 @@ mod sql;
 mod state;
 mod target;
 mod tls;
+mod told;
 
 pub use state::StateFile;
 pub use target::{Brokerage, Material, SetupError};

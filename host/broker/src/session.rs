@@ -2,6 +2,7 @@
 
 mod captured;
 mod http;
+mod refusal;
 mod screen;
 mod sql;
 mod writing;
@@ -25,7 +26,7 @@ use raito_core::vocabulary::Mode;
 use raito_core::warrant::Used;
 
 use self::captured::Captured;
-use crate::http::{BodyError, OpenBody};
+use crate::http::OpenBody;
 use crate::sql::{OpenRows, ReadSession, WriteSession};
 use crate::target::{Shared, SlotRuntime};
 
@@ -126,24 +127,9 @@ impl Session {
         self.check(call).map_err(|reason| self.deny(call, &reason))
     }
 
-    /// A refusal of something that no honest connector asks, on record. In step 4 it ends the step.
-    fn deny(&self, call: &Call, reason: &str) -> Fault {
-        let fault = self.turn_down(call, reason);
-        locked(&self.refusal).get_or_insert_with(|| fault.clone());
-        fault
-    }
-
-    /// A call that is not sent, on record: also one with a value that the change in hand has and the target cannot take.
-    fn turn_down(&self, call: &Call, reason: &str) -> Fault {
-        self.denied.fetch_add(1, Ordering::Relaxed);
-        let (slot, entry) = (text::excerpt(&call.slot, 64), text::excerpt(&call.entry, 64));
-        let fault = Fault::denied(format!("{slot}.{entry}: {reason}"));
-        let denied = Event::Denied { place: self.place.clone(), slot, entry, reason: reason.to_owned() };
-        self.record(&denied).map_or_else(|unrecorded| unrecorded, |()| fault)
-    }
-
     fn check(&self, call: &Call) -> Result<Admitted<'_>, String> {
-        if self.calls.load(Ordering::Relaxed) >= limits::STEP_CALLS {
+        let calls = self.calls.load(Ordering::Relaxed) + self.denied.load(Ordering::Relaxed);
+        if calls >= limits::STEP_CALLS {
             return Err(format!("more than {} calls in one step", limits::STEP_CALLS));
         }
         let name = SlotName::parse(&call.slot).ok_or("there is no such slot")?;
@@ -201,18 +187,21 @@ impl Session {
         })
     }
 
-    /// Keeps something open for the guest.
-    fn hold(&self, open: Open) -> Result<u32, Fault> {
-        let mut held = locked(&self.open);
-        if held.len() >= limits::OPEN_HANDLES {
-            return Err(Fault::denied(format!(
-                "more than {} bodies and results are open at once",
-                limits::OPEN_HANDLES
-            )));
+    /// Keeps what a call opened for the guest. Where too much is open already, both are on record: the refusal, and that
+    /// the call was answered.
+    fn hold(&self, call: &Call, mut open: Open) -> Result<u32, Fault> {
+        {
+            let mut held = locked(&self.open);
+            if held.len() < limits::OPEN_HANDLES {
+                let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
+                held.insert(handle, Arc::new(tokio::sync::Mutex::new(open)));
+                return Ok(handle);
+            }
         }
-        let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
-        held.insert(handle, Arc::new(tokio::sync::Mutex::new(open)));
-        Ok(handle)
+        let (Open::Body(_, origin) | Open::Rows(_, origin)) = &mut open;
+        origin.status = FaultKind::Denied.word().to_owned();
+        self.record_reply(origin, 0)?;
+        Err(self.deny(call, &format!("more than {} bodies and results are open at once", limits::OPEN_HANDLES)))
     }
 
     /// The next piece of something open.
@@ -229,14 +218,12 @@ impl Session {
         let (reply, origin, bytes) = match &mut *open {
             Open::Body(body, origin) => {
                 let piece = body.read_piece(budget(&origin.slot).ok_or_else(unknown)?, max).await;
-                let piece = piece.map_err(|error| match error {
-                    BodyError::Fault(fault) => fault,
-                    BodyError::Leak(leak) => self.leak(&format!("an answer to {}", origin.slot), &leak),
-                });
+                let piece = piece.map_err(|error| self.told(&origin.slot, error));
                 (piece.map(|piece| piece.map(Reply::Bytes)), origin, body.read)
             }
             Open::Rows(rows, origin) => {
                 let page = rows.next(budget(&origin.slot).ok_or_else(unknown)?).await;
+                let page = page.map_err(|error| self.told(&origin.slot, error));
                 (page.map(|page| page.map(Reply::Rows)), origin, rows.bytes)
             }
         };
@@ -305,14 +292,6 @@ impl Session {
         Ok(Reply::Done)
     }
 
-    /// Refuses what is beyond the bounds of a request, and puts that on record with the first of its calls.
-    fn check_bounds(&self, request: &Request) -> Result<(), Fault> {
-        request.check().map_err(|fault| match request.calls() {
-            [first, ..] => self.turn_down(first, fault.message.as_str()),
-            [] => fault,
-        })
-    }
-
     async fn answer(&self, request: Request) -> Result<Reply, Fault> {
         self.check_bounds(&request)?;
         match request {
@@ -341,6 +320,9 @@ impl Broker for Session {
         Box::pin(async move {
             if let Some(leaked) = self.leaked() {
                 return Reply::Fault(Fault::denied(leaked));
+            }
+            if let Some(ended) = self.ended() {
+                return Reply::Fault(ended);
             }
             let reply = self.answer(request).await.unwrap_or_else(Reply::Fault);
             self.screen(reply)

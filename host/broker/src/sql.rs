@@ -7,12 +7,15 @@
 mod cell;
 mod connect;
 mod error;
+mod frame;
 mod read;
 mod write;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use raito_core::grant::{SqlGrant, Tls};
+use raito_core::leak::Watch;
 use raito_core::text::Ident;
 use raito_core::vocabulary::{BindValue, SqlRequest, Statement};
 use tokio_postgres::types::ToSql;
@@ -35,6 +38,7 @@ pub(crate) struct SqlSlot {
     read_password: Option<Secret>,
     write_password: Option<Secret>,
     tls: Option<MakeRustlsConnect>,
+    watch: Arc<Watch>,
 }
 
 impl SqlSlot {
@@ -43,6 +47,7 @@ impl SqlSlot {
         grant: SqlGrant,
         statements: BTreeMap<Ident, Statement>,
         material: &SlotMaterial,
+        watch: Arc<Watch>,
     ) -> Result<Self, String> {
         let check = match grant.tls {
             Tls::VerifyFull => Some(tls::Check::Full),
@@ -61,6 +66,7 @@ impl SqlSlot {
             read_password: material.secrets.get("password").cloned(),
             write_password: material.secrets.get("write.password").cloned(),
             tls: client.map(MakeRustlsConnect::new),
+            watch,
         })
     }
 

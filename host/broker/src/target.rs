@@ -144,7 +144,7 @@ fn runtime(
             Ok(SlotRuntime::Http(Box::new(slot)))
         }
         (SlotKind::Sql { statements, .. }, Grant::Sql(grant)) => {
-            let slot = SqlSlot::new(grant.clone(), statements.clone(), material)?;
+            let slot = SqlSlot::new(grant.clone(), statements.clone(), material, around.watch)?;
             Ok(SlotRuntime::Sql(Box::new(slot)))
         }
         _ => Err("the grant is for a slot of another kind".to_owned()),

@@ -9,6 +9,7 @@ mod support;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use raito_core::call::{Reply, Request};
 use raito_core::fault::FaultKind;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use rustls::pki_types::PrivateKeyDer;
@@ -277,7 +278,22 @@ async fn what_a_token_endpoint_says_is_told_without_secrets() {
     let authority = Authority::new();
     let files = [("ca", authority.certificate.as_str()), ("token.ca", authority.certificate.as_str())];
     let api = api(&authority, 0);
-    let cases: [(u16, String, &str, FaultKind); 4] = [
+    // What the client sends: each part in a form, and both together in base64.
+    let in_form = "the+secret+of+the+client%3A+100%25";
+    let pair = STANDARD.encode(format!("raito+%26+co:{in_form}"));
+    let told = |text: &str| format!("{{\"error\":\"bad\",\"error_description\":\"{text}\"}}");
+    let cases: [(u16, String, &str, FaultKind); 9] = [
+        (400, told(&format!("you sent {in_form}")), "withheld", FaultKind::Denied),
+        (400, told(&format!("you sent Basic {pair}")), "withheld", FaultKind::Denied),
+        (400, told(&format!("you sent {}", STANDARD.encode(&pair))), "withheld", FaultKind::Denied),
+        // Behind the cut, only the first part of it would be told.
+        (400, told(&format!("{}{CLIENT_SECRET}", "x".repeat(180))), "withheld", FaultKind::Denied),
+        (
+            200,
+            format!("{{\"access_token\":\"t\",\"token_type\":\"{}{CLIENT_SECRET}\"}}", "x".repeat(30)),
+            "withheld",
+            FaultKind::Denied,
+        ),
         (
             401,
             "{\"error\":\"invalid_client\",\"error_description\":\"no such client\"}".into(),
@@ -301,8 +317,50 @@ async fn what_a_token_endpoint_says_is_told_without_secrets() {
         let fault = broker.list().await.expect_err("no token");
         assert_eq!(fault.kind, kind, "{fault}");
         assert!(fault.message.as_str().contains(says) && !fault.message.as_str().contains("100%"), "{fault}");
+        assert!(!fault.message.as_str().contains("the secret of the"), "{fault}");
+        assert_eq!(broker.step.leaked().is_some(), says == "withheld", "{fault}");
     }
     assert!(api.seen().is_empty(), "nothing was asked without a token");
+}
+
+#[tokio::test]
+async fn a_token_that_is_fetched_while_a_body_comes_is_looked_for_in_the_rest_of_it() {
+    let authority = Authority::new();
+    let files = [("ca", authority.certificate.as_str()), ("token.ca", authority.certificate.as_str())];
+    let (go, waits) = std::sync::mpsc::channel::<()>();
+    let waits = std::sync::Mutex::new(waits);
+    let api = Server::tls(authority.server("localhost", false), move |request, out| {
+        if request.number > 0 {
+            return json(out, "{}");
+        }
+        out.write_all(b"HTTP/1.1 200 so\r\ncontent-length: 3019\r\n\r\n")?;
+        out.write_all(&[b'x'; 2000])?;
+        out.flush()?;
+        let _ = waits.lock().expect("one at a time").recv();
+        out.write_all(b"token-of-the-test-1")?;
+        out.write_all(&[b'y'; 1000])?;
+        out.flush()?;
+        Ok(server::Keep::Open)
+    });
+    let login = login(&authority, ",\"expires_in\":3600");
+    let grant = client_grant(&api, &login, "client-secret: { env: A }");
+    let broker = broker(CLIENT, &grant, &[("token.client-secret", CLIENT_SECRET)], &files);
+    let fetched = broker.step.call(Request::HttpFetch(support::call("list", "x"))).await;
+    let Reply::Fetched(_, handle) = fetched else { panic!("{fetched:?}") };
+    assert!(matches!(broker.step.call(Request::Next(handle, 100)).await, Reply::Bytes(_)));
+    broker.clock.pass(3_600);
+    assert_eq!(broker.list().await.expect("an answer").status, 200);
+    assert_eq!(login.seen().len(), 2, "there is another token now");
+    go.send(()).expect("it waits");
+    let fault = loop {
+        match broker.step.call(Request::Next(handle, 64)).await {
+            Reply::Bytes(bytes) => assert!(bytes.iter().all(|byte| *byte == b'x'), "a part of the token was given"),
+            Reply::Fault(fault) => break fault,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(fault.message.as_str().contains("an answer to http.api holds the secret"), "{fault}");
+    assert!(broker.step.leaked().is_some());
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::io::Write as _;
 
 use base64::Engine as _;
 use raito_core::call::{Reply, Request};
-use raito_core::fault::FaultKind;
+use raito_core::fault::{Fault, FaultKind};
 use server::{Authority, Keep, Proxy, Server, answer, json};
 use support::{Broker, broker, call, try_broker};
 
@@ -181,6 +181,25 @@ async fn a_body_without_secrets_arrives_whole() {
 }
 
 #[tokio::test]
+async fn answers_that_come_together_share_the_room_of_one() {
+    let body = vec![b'x'; 15 << 20];
+    let server = Server::plain(move |_, out| answer(out, 200, &[], &body));
+    let broker = plain(&server, "");
+    let reply = broker.step.call(Request::HttpSend(vec![call("list", "x"); 40])).await;
+    let Reply::Sent(done) = reply else { panic!("{reply:?}") };
+    let (given, refused): (Vec<_>, Vec<_>) = done.into_iter().partition(Result::is_ok);
+    let bytes: usize = given.into_iter().flatten().flat_map(|done| done.reply).map(|reply| reply.body.len()).sum();
+    assert_eq!((bytes, refused.len()), (30 << 20, 38), "two of them fit, whichever they are");
+    for fault in refused.iter().filter_map(|done| done.as_ref().err()) {
+        assert!(fault.kind == FaultKind::Denied && fault.message.as_str().contains("send fewer at once"), "{fault}");
+    }
+    let replies = broker.record.of("reply");
+    let denied = replies.iter().filter(|reply| reply["status"] == "denied").count();
+    assert_eq!((replies.len(), denied), (40, 38), "each of them is on record");
+    assert!(broker.list().await.is_ok(), "the next request has room again");
+}
+
+#[tokio::test]
 async fn a_secret_in_a_header_or_in_a_whole_body_is_withheld() {
     for echo in echoes() {
         let in_field = echo.clone();
@@ -213,6 +232,47 @@ async fn a_compressed_answer_is_refused() {
     let fault = plain(&server, "").list().await.expect_err("nothing is unpacked");
     assert!(fault.kind == FaultKind::Denied && fault.message.as_str().contains("compressed (gzip)"), "{fault}");
     assert_eq!(server.seen()[0].field("accept-encoding"), "identity");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_coded_on_its_way_is_refused() {
+    for coding in ["gzip, chunked", "gzip", "deflate,chunked", "chunked, gzip", "identity, br, chunked"] {
+        let server = Server::plain(move |_, out| {
+            out.write_all(format!("HTTP/1.1 200 ok\r\ntransfer-encoding: {coding}\r\n\r\n").as_bytes())?;
+            out.write_all(b"2\r\n\x1f\x8b\r\n0\r\n\r\n")?;
+            Ok(Keep::Closed)
+        });
+        let result = plain(&server, "").list().await;
+        let says = format!("compressed ({coding})");
+        let refused = |fault: &Fault| fault.kind == FaultKind::Denied && fault.message.as_str().contains(&says);
+        assert!(result.as_ref().is_err_and(refused), "{coding}: {result:?}");
+    }
+    let server = Server::plain(move |_, out| {
+        out.write_all(b"HTTP/1.1 200 ok\r\ntransfer-encoding: Chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")?;
+        Ok(Keep::Open)
+    });
+    assert_eq!(plain(&server, "").list().await.expect("what is only chunked").body, b"{}");
+}
+
+#[tokio::test]
+async fn the_password_of_a_proxy_is_a_secret_of_its_own() {
+    let server = Server::plain(|_, out| json(out, "{\"you\":\"know the proxy password by heart\"}"));
+    let authority = Authority::new();
+    let origin = Server::tls(authority.server("origin.test", false), |_, out| {
+        json(out, "{\"you\":\"know the proxy password by heart\"}")
+    });
+    let leads = HashMap::from([("origin.test:443".to_owned(), origin.port)]);
+    let proxy = Proxy::start(leads, None);
+    let grant = format!(
+        "origin: \"https://origin.test\"\nca: ca.pem\nproxy: {{ url: \"http://localhost:{}\", credentials: {{ env: B }}, \
+         addresses: [\"127.0.0.1\"] }}",
+        proxy.port
+    );
+    let files = [("ca", authority.certificate.as_str())];
+    let broker = broker(BEARER, &grant, &[("proxy.credentials", "corp:the proxy password")], &files);
+    let fault = broker.list().await.expect_err("it holds the password");
+    assert!(fault.message.as_str().contains("proxy.credentials (password)"), "{fault}");
+    assert!(plain(&server, "").list().await.is_ok(), "elsewhere it is no secret");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use raito_core::text::escape;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
 use crate::codes;
 use crate::env;
@@ -109,6 +110,9 @@ pub(crate) async fn fetch(source: &SecretSource, base: &Path) -> Result<Secret, 
         .map_err(|error| CliError::new(codes::SECRET, format!("the secret from {source} is none: {error}")))
 }
 
+/// Bytes that a secret is read into: more than it may have, because memory that grows leaves copies behind.
+const READ_BYTES: usize = limits::SECRET_BYTES + 64;
+
 /// Reads a file that nobody but its owner can read; the check is made on the open file.
 fn from_file(path: &Path) -> Result<String, CliError> {
     let cannot = |error: std::io::Error| {
@@ -120,9 +124,9 @@ fn from_file(path: &Path) -> Result<String, CliError> {
         let message = format!("{} can be read by others", files::shown(path));
         return Err(CliError::new(codes::SECRET, message).help(format!("chmod 600 {}", files::shown(path))));
     }
-    let mut text = String::new();
+    let mut text = Zeroizing::new(String::with_capacity(READ_BYTES));
     file.take(limits::SECRET_BYTES as u64 + 2).read_to_string(&mut text).map_err(cannot)?;
-    Ok(text)
+    Ok(std::mem::take(&mut *text))
 }
 
 /// Runs a program and takes what it prints. Its error output goes to the terminal, where it may ask for something.
@@ -137,7 +141,7 @@ async fn from_command(words: &[String], base: &Path) -> Result<String, CliError>
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| failed(format!("cannot be run: {}", files::reason(&error))))?;
-    let mut output = Vec::new();
+    let mut output = Zeroizing::new(Vec::with_capacity(READ_BYTES));
     let stdout = child.stdout.take().ok_or_else(|| failed("has no output".into()))?;
     let run = async {
         stdout.take(limits::SECRET_BYTES as u64 + 2).read_to_end(&mut output).await?;
@@ -150,5 +154,6 @@ async fn from_command(words: &[String], base: &Path) -> Result<String, CliError>
     if !status.success() {
         return Err(failed(format!("failed ({status})")));
     }
-    String::from_utf8(output).map_err(|_| failed("prints what is not UTF-8".into()))
+    let text = std::str::from_utf8(&output).map_err(|_| failed("prints what is not UTF-8".into()))?;
+    Ok(text.to_owned())
 }

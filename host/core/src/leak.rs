@@ -2,9 +2,9 @@
 //!
 //! A target may echo what it was sent, and a library may print it. So everything that a connector or a person is to get is
 //! held against all secrets of the run: as they are, in base64 (standard and URL alphabet, at each of the three ways in
-//! which three bytes can lie around them) and in hexadecimal, each also percent-encoded or escaped as JSON. The search goes
-//! on over the borders of pieces. It finds no form beyond these: a target and a connector that work together can agree on
-//! one.
+//! which three bytes can lie around them) and in hexadecimal, each also percent-encoded, with `+` for spaces as forms have it, or
+//! escaped as JSON. The search goes on over the borders of pieces. It finds no form beyond these: a target and a connector that
+//! work together can agree on one.
 
 mod form;
 mod view;
@@ -91,6 +91,26 @@ impl Watch {
     pub fn stream(&self) -> Stream {
         Stream::new(self.net())
     }
+
+    /// Begins anew with a stream where secrets joined since it began. `rest` is what came and was not given on; what was
+    /// given on before nobody can take back.
+    pub fn refresh(&self, stream: &mut Stream, rest: &[u8]) -> Option<Leak> {
+        let net = self.net();
+        let is_same = match (&net, &stream.net) {
+            (Some(now), Some(then)) => Arc::ptr_eq(now, then),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if is_same {
+            return None;
+        }
+        let given = stream.total.saturating_sub(rest.len() as u64);
+        *stream = Stream::new(net);
+        let leak = stream.feed(rest);
+        // A short secret counts only where it is all that there is.
+        stream.total += given;
+        leak
+    }
 }
 
 impl fmt::Debug for Watch {
@@ -101,7 +121,8 @@ impl fmt::Debug for Watch {
 
 /// All forms of all secrets, as one automaton.
 pub struct Net {
-    automaton: DFA,
+    /// None where it could not be built: then nothing is let through.
+    automaton: Option<DFA>,
     patterns: Vec<Pattern>,
     names: Vec<String>,
     has_short: bool,
@@ -119,22 +140,24 @@ impl Net {
         }
         let longest = patterns.iter().map(|pattern| pattern.bytes.len()).max()?;
         let texts = patterns.iter().map(|pattern| pattern.bytes.as_slice());
-        // Building fails only for more patterns than a 32-bit number can count.
-        let automaton = DFA::builder().match_kind(MatchKind::Standard).build(texts).ok()?;
+        // Building fails only for more states than a 32-bit number can count.
+        // A prefilter would hold copies of them, and is of no use where the search goes byte by byte.
+        let automaton = DFA::builder().match_kind(MatchKind::Standard).prefilter(false).build(texts).ok();
         let has_short = patterns.iter().any(|pattern| pattern.whole.is_some());
         Some(Self { automaton, patterns, names, has_short, holdback: longest * view::ESCAPED_BYTES_MAX })
     }
 
     /// The first secret in a value that is there as a whole.
     pub fn find(&self, value: &[u8]) -> Option<Leak> {
+        let Some(automaton) = &self.automaton else { return Some(self.unsearched()) };
         for (kind, form) in [
             (view::Kind::Plain, None),
             (view::Kind::Percent, Some(Form::Percent)),
             (view::Kind::Json, Some(Form::Json)),
         ] {
-            let mut view = View::new(kind, Some(self.start()));
+            let mut view = View::new(kind, self.start());
             if (kind == view::Kind::Plain || view.is_touched_by(value))
-                && let Some(index) = view.feed(&self.automaton, value).or_else(|| view.end(&self.automaton))
+                && let Some(index) = view.feed(automaton, value).or_else(|| view.end(automaton))
             {
                 return Some(self.leak(&self.patterns[index], form));
             }
@@ -153,9 +176,15 @@ impl Net {
     }
 
     /// Where every search begins.
-    fn start(&self) -> StateID {
+    fn start(&self) -> Option<StateID> {
         // A search without an anchor is what the automaton was built for.
-        self.automaton.start_state(Anchored::No).expect("the automaton searches without an anchor")
+        let start = |automaton: &DFA| automaton.start_state(Anchored::No).expect("it searches without an anchor");
+        self.automaton.as_ref().map(start)
+    }
+
+    /// What everything counts as where nothing can be searched: what is not known to be free of secrets is withheld.
+    fn unsearched(&self) -> Leak {
+        Leak { secret: self.names.first().cloned().unwrap_or_default(), form: Form::Unsearched }
     }
 
     fn leak(&self, pattern: &Pattern, view: Option<Form>) -> Leak {
@@ -166,9 +195,10 @@ impl Net {
     /// The text with secrets replaced by their names. Where that would leave a part of one, nothing of the text is left.
     fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let Some(leak) = self.find(text.as_bytes()) else { return Cow::Borrowed(text) };
+        let Some(automaton) = &self.automaton else { return Cow::Owned(format!("[withheld: it holds {leak}]")) };
         let mut shown = String::with_capacity(text.len());
         let mut from = 0;
-        let finds = self.automaton.try_find_iter(Input::new(text)).into_iter().flatten();
+        let finds = automaton.try_find_iter(Input::new(text)).into_iter().flatten();
         for found in finds {
             let pattern = &self.patterns[found.pattern().as_usize()];
             if found.end() <= from {
@@ -219,7 +249,7 @@ impl fmt::Debug for Stream {
 
 impl Stream {
     fn new(net: Option<Arc<Net>>) -> Self {
-        let start = net.as_ref().map(|net| net.start());
+        let start = net.as_ref().and_then(|net| net.start());
         let view = |kind| View::new(kind, start);
         Self {
             net,
@@ -238,22 +268,23 @@ impl Stream {
 
     /// Looks through the next piece.
     pub fn feed(&mut self, piece: &[u8]) -> Option<Leak> {
-        let net = self.net.as_deref()?;
         self.total += piece.len() as u64;
+        let net = self.net.as_deref()?;
+        let Some(automaton) = &net.automaton else { return Some(net.unsearched()) };
         if net.has_short {
             let room = form::WHOLE_BYTES_MAX.saturating_sub(self.head.len()).min(piece.len());
             self.head.extend_from_slice(&piece[..room]);
         }
         let before = self.plain.state();
         let found = |index: usize, view| Some(net.leak(&net.patterns[index], view));
-        if let Some(index) = self.plain.feed(&net.automaton, piece) {
+        if let Some(index) = self.plain.feed(automaton, piece) {
             return found(index, None);
         }
         for (view, form) in [(&mut self.percent, Form::Percent), (&mut self.json, Form::Json)] {
             // Without an escape, this view sees what the plain one saw.
             if view.is_at(before) && !view.is_touched_by(piece) {
                 view.follow(&self.plain);
-            } else if let Some(index) = view.feed(&net.automaton, piece) {
+            } else if let Some(index) = view.feed(automaton, piece) {
                 return found(index, Some(form));
             }
         }
@@ -263,8 +294,9 @@ impl Stream {
     /// Looks at what is known only at the end.
     pub fn end(&mut self) -> Option<Leak> {
         let net = self.net.as_deref()?;
+        let Some(automaton) = &net.automaton else { return Some(net.unsearched()) };
         for (view, form) in [(&mut self.percent, Form::Percent), (&mut self.json, Form::Json)] {
-            if let Some(index) = view.end(&net.automaton) {
+            if let Some(index) = view.end(automaton) {
                 return Some(net.leak(&net.patterns[index], Some(form)));
             }
         }
@@ -302,6 +334,7 @@ mod tests {
             (serde_json::to_string(text).expect("JSON"), Form::Json),
             (text.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect(), Form::Json),
             (text.replace('/', "\\/").replace('"', "\\u0022"), Form::Json),
+            (percent(text, true).replace("%20", "+"), Form::Percent),
         ];
         for before in ["", "x", "xy"] {
             let whole = format!("{before}{text} and more");
@@ -396,6 +429,43 @@ mod tests {
         assert_eq!(said, "sent Bearer [secret s1] to them", "all of a long token goes");
         let said = watch.redact("a=correct%20horse%20battery");
         assert!(said.starts_with("[withheld") && !said.contains("horse"), "{said}");
+    }
+
+    #[test]
+    fn a_secret_in_a_form_is_found_with_its_spaces() {
+        let watch = watch(&["correct horse battery: 100%", "a+b+c with spaces"]);
+        for (text, secret) in
+            [("client_secret=correct+horse+battery%3A+100%25&scope=x", "s0"), ("q=a%2Bb%2Bc+with+spaces", "s1")]
+        {
+            let found = watch.find(text.as_bytes());
+            assert_eq!(found.map(|leak| leak.secret).unwrap_or_default(), secret, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_joins_while_a_body_comes_is_looked_for_in_what_was_not_given_on() {
+        let watch = watch(&["another secret altogether"]);
+        let mut stream = watch.stream();
+        assert_eq!(stream.feed(b"given before, and then a token that"), None);
+        assert_eq!(watch.refresh(&mut stream, b"and then a token that"), None, "nothing joined");
+        watch.add("token", &Secret::new("a token that joined".into()).expect("a secret"));
+        assert_eq!(watch.refresh(&mut stream, b"and then a token that"), None);
+        assert_eq!(stream.feed(b" joined").map(|leak| leak.secret).as_deref(), Some("token"));
+        let mut stream = watch.stream();
+        assert_eq!(stream.feed(b"here is the third secret"), None);
+        watch.add("third", &Secret::new("the third secret".into()).expect("a secret"));
+        assert!(watch.refresh(&mut stream, b"here is the third secret").is_some());
+    }
+
+    #[test]
+    fn where_nothing_can_be_searched_nothing_is_let_through() {
+        let watch = watch(&[TOKEN]);
+        let net =
+            Net { automaton: None, ..Net::new(&watch.watched.read().expect("one thread").secrets).expect("a net") };
+        assert!(net.find(b"anything").is_some_and(|leak| leak.form == Form::Unsearched));
+        assert!(net.redact("anything at all").starts_with("[withheld"));
+        let mut stream = Stream::new(Some(Arc::new(net)));
+        assert!(stream.feed(b"x").is_some() && stream.end().is_some());
     }
 
     #[test]

@@ -148,8 +148,12 @@ pub const CODE_CACHE_BYTES: u64 = 512 * 1_024 * 1_024;
 
 // --- the broker -------------------------------------------------------------------------------------------------------
 
-/// Calls to the broker in one step: a catalogue of a million objects at one call for each hundred.
+/// Calls to the broker in one step, refused ones among them: a catalogue of a million objects at one call for each hundred.
 pub const STEP_CALLS: u64 = 1_000_000;
+/// Calls of one step that are refused before nothing is answered any more. An honest connector is refused a few, for names that
+/// a target cannot take. Each is a line of the record, of 300 bytes: a thousand in each of five steps of `TARGETS` targets
+/// take 1.5 of its 4 GiB.
+pub const STEP_REFUSALS: u64 = 1_000;
 /// Calls of one `send-all` or `execute`.
 pub const CALL_BATCH: usize = 256;
 /// Arguments of one call.
@@ -162,6 +166,9 @@ pub const ARGUMENT_ITEMS: usize = 10_000;
 pub const OPEN_HANDLES: usize = 64;
 /// Bytes of an HTTP answer that is given whole.
 pub const HTTP_BODY_BYTES: usize = 16 * 1_024 * 1_024;
+/// Bytes of all answers of one `send-all` together, with their header fields. They are in memory at the same time, and a
+/// guest takes no more than this at once.
+pub const SEND_ANSWER_BYTES: usize = HOSTCALL_BYTES;
 /// Bytes of an HTTP answer that is read in pieces.
 pub const HTTP_STREAM_BYTES: u64 = 4 * 1_024 * 1_024 * 1_024;
 /// Bytes of one piece of such an answer.
@@ -198,6 +205,16 @@ pub const SQL_ROWS: usize = 1_024;
 pub const SQL_ROWS_BYTES: usize = 8 * 1_024 * 1_024;
 /// Bytes of one cell.
 pub const SQL_CELL_BYTES: usize = 1_024 * 1_024;
+/// Bytes of one message of a database server, such as a row: as many as of all rows that are given at once.
+pub const SQL_MESSAGE_BYTES: u64 = SQL_ROWS_BYTES as u64;
+/// Bytes that a server says about one statement besides its rows: columns, notices, and what it answers to the host's own
+/// questions. A result of a thousand columns is described in 80 KiB.
+pub const SQL_SAID_BYTES: u64 = 16 * 1_024 * 1_024;
+/// Bytes of settings that a server tells on one connection, where they are kept. PostgreSQL 17 tells fifteen.
+pub const SQL_SETTINGS_BYTES: u64 = 1_024 * 1_024;
+/// Answers of a server about one statement. There are four at most where types are known; each unknown type takes two or three
+/// more, one within the other.
+pub const SQL_ANSWERS: u32 = 256;
 /// Databases of one grant.
 pub const SQL_DATABASES: usize = 1_024;
 /// Bytes of a secret: an RSA key in PEM form measures 3 KiB.

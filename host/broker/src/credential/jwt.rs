@@ -19,6 +19,7 @@ use rustls::sign::public_key_to_spki;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{PrivateKeyDer, alg_id};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::{Surroundings, bearer};
 
@@ -43,8 +44,8 @@ impl Key {
         const HOW: &str = "the private key is not one that can be used: write an RSA key of 2,048 to 4,096 bits, or a \
                            P-256 key, as PEM in PKCS #8 form and without a passphrase (openssl pkcs8 -topk8 -nocrypt)";
         let random = SystemRandom::new();
-        let der = PrivateKeyDer::from_pem_slice(secret.expose().as_bytes()).map_err(|_| HOW)?;
-        let pair = match &der {
+        let der = Zeroizing::new(PrivateKeyDer::from_pem_slice(secret.expose().as_bytes()).map_err(|_| HOW)?);
+        let pair = match &*der {
             PrivateKeyDer::Pkcs1(der) => {
                 Pair::Rsa(Box::new(RsaKeyPair::from_der(der.secret_pkcs1_der()).map_err(|_| HOW)?))
             }
@@ -80,7 +81,8 @@ impl Key {
             }
             Pair::P256(pair) => pair.sign(&self.random, text.as_bytes()).map_err(failed)?.as_ref().to_vec(),
         };
-        Secret::new(format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))).map_err(|error| error.to_string())
+        let signature = Zeroizing::new(URL_SAFE_NO_PAD.encode(Zeroizing::new(signature)));
+        Secret::new([text.as_str(), ".", &signature].concat()).map_err(|error| error.to_string())
     }
 
     /// A text that no other statement has (`jti`).

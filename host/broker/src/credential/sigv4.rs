@@ -16,7 +16,7 @@ use ring::{digest, hmac};
 use url::Position;
 use zeroize::Zeroizing;
 
-use super::sensitive;
+use super::{joined, sensitive};
 
 /// What signs the requests of a slot.
 pub(super) struct Signer {
@@ -54,7 +54,7 @@ impl Signer {
         let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default().to_vec();
         let payload = hex(digest::digest(&digest::SHA256, &body).as_ref());
         let mut add = |name: &'static str, value: &str| {
-            let value = sensitive(value).map_err(|reason| cannot(&reason))?;
+            let value = sensitive(&[value]).map_err(|reason| cannot(&reason))?;
             request.headers_mut().insert(HeaderName::from_static(name), value);
             Ok::<(), Fault>(())
         };
@@ -77,7 +77,7 @@ impl Signer {
             fields,
             body: &body,
         };
-        let value = sensitive(&self.authorization(&signable, &time)).map_err(|reason| cannot(&reason))?;
+        let value = sensitive(&[&self.authorization(&signable, &time)]).map_err(|reason| cannot(&reason))?;
         request.headers_mut().insert(AUTHORIZATION, value);
         Ok(())
     }
@@ -90,7 +90,7 @@ impl Signer {
         let (canonical, names) = canonical(request, service == "s3");
         let canonical = hex(digest::digest(&digest::SHA256, canonical.as_bytes()).as_ref());
         let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{canonical}");
-        let first = Zeroizing::new(format!("AWS4{}", self.key.expose()));
+        let first = joined(&["AWS4", self.key.expose()]);
         let steps = [date, region, service, "aws4_request", &text];
         let signature = steps.into_iter().fold(first.as_bytes().to_vec(), |key, step| {
             let key = Zeroizing::new(key);

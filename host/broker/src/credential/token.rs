@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
+use bytes::Bytes;
 use raito_core::credential::{ClientCredentials, ClientProof, Credential, JwtBearer, Part};
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::grant::Origin;
-use raito_core::leak::Watch;
+use raito_core::leak::{Leak, Watch};
 use raito_core::limits;
 use raito_core::ports::Clock;
 use raito_core::secret::Secret;
-use raito_core::text;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
@@ -21,8 +21,9 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 use zeroize::Zeroizing;
 
 use super::jwt::Key;
-use super::{Surroundings, TokenStage, bearer, sensitive};
-use crate::egress::{Answered, Failure, HttpClient, Setup};
+use super::{Surroundings, TokenStage, bearer, joined, sensitive};
+use crate::egress::{Answered, HttpClient, Setup};
+use crate::told::{CallError, excerpt};
 
 /// The type of a statement about a client (RFC 7523, section 2.2).
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -70,69 +71,103 @@ impl Exchange {
         }
     }
 
+    /// The forms that the client's secret has on its way and that are not found by the secret itself, with their names.
+    ///
+    /// # Errors
+    /// A sentence where the client's id and secret are too long together.
+    pub(super) fn sent_forms(&self) -> Result<Vec<(&'static str, Secret)>, String> {
+        let Self::Client(asked, Proof::Basic(secret)) = self else { return Ok(Vec::new()) };
+        let form = form_encoded(secret.expose());
+        let taken = |text: &str| Secret::new(text.to_owned()).map_err(|error| error.to_string());
+        let pair = client_pair(&asked.client_id, secret);
+        Ok(vec![("client-secret in a form", taken(&form)?), ("client-id and client-secret", taken(&pair)?)])
+    }
+
     /// The body of a request, and its field `Authorization`.
-    fn form(&self, now: u64, watch: &Watch, name: &str) -> Result<(Zeroizing<String>, Option<HeaderValue>), String> {
-        let mut form = Serializer::new(String::new());
+    pub(super) fn request(
+        &self,
+        now: u64,
+        watch: &Watch,
+        name: &str,
+    ) -> Result<(Zeroizing<String>, Option<HeaderValue>), String> {
+        let statement = self.statement(now)?;
+        if let Some(statement) = &statement {
+            watch.add(&format!("{name}, statement"), statement);
+        }
+        let statement = statement.as_ref().map(Secret::expose);
         let mut field = None;
-        let sign = |key: &Key, mut claims: Value| {
-            claims["iat"] = json!(now);
-            claims["exp"] = json!(now + limits::ASSERTION_LIFETIME.as_secs());
-            claims["jti"] = json!(key.unique()?);
-            let statement = key.sign(&claims)?;
-            watch.add(&format!("{name}, statement"), &statement);
-            Ok::<_, String>(statement)
-        };
+        let mut pairs: Vec<(&str, &str)> = Vec::new();
         match self {
             Self::Client(asked, proof) => {
-                form.append_pair("grant_type", "client_credentials");
+                let id = asked.client_id.as_str();
+                pairs.push(("grant_type", "client_credentials"));
                 match proof {
-                    Proof::Basic(secret) => field = Some(client_field(&asked.client_id, secret)?),
-                    Proof::Post(secret) => {
-                        form.append_pair("client_id", &asked.client_id).append_pair("client_secret", secret.expose());
-                    }
-                    Proof::Key(key) => {
-                        let (id, endpoint) = (&asked.client_id, asked.endpoint.url.to_string());
-                        let statement = sign(key, json!({ "iss": id, "sub": id, "aud": endpoint }))?;
-                        form.append_pair("client_id", id).append_pair("client_assertion_type", ASSERTION_TYPE);
-                        form.append_pair("client_assertion", statement.expose());
-                    }
+                    Proof::Basic(secret) => field = Some(sensitive(&["Basic ", &client_pair(id, secret)])?),
+                    Proof::Post(secret) => pairs.extend([("client_id", id), ("client_secret", secret.expose())]),
+                    Proof::Key(_) => pairs.extend([("client_id", id), ("client_assertion_type", ASSERTION_TYPE)]),
                 }
+                pairs.extend(statement.map(|statement| ("client_assertion", statement)));
                 let more = [("scope", &asked.scope), ("audience", &asked.audience), ("resource", &asked.resource)];
-                for (key, value) in more {
-                    value.iter().for_each(|value| {
-                        form.append_pair(key, value);
-                    });
-                }
+                pairs.extend(more.into_iter().filter_map(|(key, value)| Some((key, value.as_deref()?))));
             }
+            Self::Jwt(asked, _) => {
+                pairs.push(("grant_type", JWT_BEARER));
+                pairs.extend(statement.map(|statement| ("assertion", statement)));
+                pairs.extend(asked.scope.as_deref().map(|scope| ("scope", scope)));
+            }
+        }
+        Ok((form(&pairs), field))
+    }
+
+    /// What is signed for one request, where a key proves something.
+    fn statement(&self, now: u64) -> Result<Option<Secret>, String> {
+        let (key, mut claims) = match self {
+            Self::Client(asked, Proof::Key(key)) => {
+                let (id, endpoint) = (&asked.client_id, asked.endpoint.url.to_string());
+                (key, json!({ "iss": id, "sub": id, "aud": endpoint }))
+            }
+            Self::Client(_, Proof::Basic(_) | Proof::Post(_)) => return Ok(None),
             Self::Jwt(asked, key) => {
-                let endpoint = asked.endpoint.url.to_string();
                 let mut claims = json!({
                     "iss": asked.issuer,
                     "sub": asked.subject.as_ref().unwrap_or(&asked.issuer),
-                    "aud": asked.audience.as_ref().unwrap_or(&endpoint),
+                    "aud": asked.audience.clone().unwrap_or_else(|| asked.endpoint.url.to_string()),
                 });
                 if let Some(scope) = &asked.scope {
                     claims["scope"] = json!(scope);
                 }
-                let statement = sign(key, claims)?;
-                form.append_pair("grant_type", JWT_BEARER).append_pair("assertion", statement.expose());
-                if let Some(scope) = &asked.scope {
-                    form.append_pair("scope", scope);
-                }
+                (key, claims)
             }
-        }
-        Ok((Zeroizing::new(form.finish()), field))
+        };
+        claims["iat"] = json!(now);
+        claims["exp"] = json!(now + limits::ASSERTION_LIFETIME.as_secs());
+        claims["jti"] = json!(key.unique()?);
+        key.sign(&claims).map(Some)
     }
 }
 
-/// Id and secret of a client as `client_secret_basic` sends them: each form-encoded first (RFC 6749, section 2.3.1).
-fn client_field(id: &str, secret: &Secret) -> Result<HeaderValue, String> {
-    let mut pair = Zeroizing::new(String::new());
-    pair.extend(byte_serialize(id.as_bytes()));
-    pair.push(':');
-    pair.extend(byte_serialize(secret.expose().as_bytes()));
-    let encoded = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(pair.as_bytes()));
-    sensitive(&Zeroizing::new(format!("Basic {}", encoded.as_str())))
+/// Bytes that one byte takes at most in a form: `%XX`.
+const IN_FORM: usize = 3;
+
+/// A form (URL standard, "application/x-www-form-urlencoded"), made at its full length like everything that holds a secret.
+fn form(pairs: &[(&str, &str)]) -> Zeroizing<String> {
+    let length = pairs.iter().map(|(key, value)| IN_FORM * (key.len() + value.len()) + "&=".len()).sum();
+    let mut form = Serializer::new(String::with_capacity(length));
+    form.extend_pairs(pairs);
+    Zeroizing::new(form.finish())
+}
+
+fn form_encoded(text: &str) -> Zeroizing<String> {
+    let mut form = Zeroizing::new(String::with_capacity(IN_FORM * text.len()));
+    form.extend(byte_serialize(text.as_bytes()));
+    form
+}
+
+/// Id and secret of a client as `client_secret_basic` sends them: each form-encoded first (RFC 6749, section 2.3.1), then
+/// together in base64.
+fn client_pair(id: &str, secret: &Secret) -> Zeroizing<String> {
+    let pair = joined(&[&form_encoded(id), ":", &form_encoded(secret.expose())]);
+    Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(pair.as_bytes()))
 }
 
 /// The tokens of one secret slot.
@@ -174,7 +209,7 @@ impl Tokens {
     pub(super) async fn field(
         &self,
         record: &(dyn Fn(TokenStage<'_>) -> Result<(), Fault> + Send + Sync),
-    ) -> Result<HeaderValue, Fault> {
+    ) -> Result<HeaderValue, CallError> {
         let mut held = self.held.lock().await;
         if let Some((value, until)) = &*held
             && self.clock.now_ms() < *until
@@ -205,22 +240,22 @@ impl Tokens {
     async fn fetch(
         &self,
         record: &(dyn Fn(TokenStage<'_>) -> Result<(), Fault> + Send + Sync),
-    ) -> Result<(HeaderValue, Duration), Fault> {
+    ) -> Result<(HeaderValue, Duration), CallError> {
         let setting = |reason: String| Fault::new(FaultKind::InvalidSetting, reason);
         let now = self.clock.now_ms() / 1_000;
-        let (form, field) = self.exchange.form(now, &self.watch, &self.name).map_err(setting)?;
-        let mut request = self.client.request(Method::POST, "").map_err(fault)?;
+        let (form, field) = self.exchange.request(now, &self.watch, &self.name).map_err(setting)?;
+        let mut request = self.client.request(Method::POST, "").map_err(CallError::from)?;
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.extend(field.map(|value| (AUTHORIZATION, value)));
-        *request.body_mut() = Some(form.as_bytes().to_vec().into());
+        *request.body_mut() = Some(Bytes::from_owner(form).into());
         record(TokenStage::Asked { to: &self.endpoint })?;
-        let answered = self.client.send(request).await.map_err(fault);
+        let answered = self.client.send(request).await.map_err(CallError::from);
         let (status, address) = match &answered {
             Ok(answered) => (answered.response.status().as_u16().to_string(), answered.address),
-            Err(fault) => (fault.kind.word().to_owned(), None),
+            Err(error) => (error.word().to_owned(), None),
         };
         record(TokenStage::Answered { status, address })?;
         let Answered { response, .. } = answered?;
@@ -229,17 +264,17 @@ impl Tokens {
         if status.is_success() {
             return self.token(&body);
         }
-        let said = refusal(&body);
+        let said = refusal(&self.watch, &body)?;
         let kind = match status.as_u16() {
             429 | 500..=599 => FaultKind::Unavailable,
             _ => FaultKind::Unauthorized,
         };
-        Err(Fault::new(kind, format!("{} answers with status {status}{said}", self.endpoint)))
+        Err(Fault::new(kind, format!("{} answers with status {status}{said}", self.endpoint)).into())
     }
 
     /// The body of an answer, which is as bounded as everything else.
     async fn read(&self, mut response: reqwest::Response) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        let mut body = Zeroizing::new(Vec::new());
+        let mut body = Zeroizing::new(Vec::with_capacity(limits::TOKEN_ANSWER_BYTES));
         let broken = |_| Fault::new(FaultKind::Unavailable, format!("an answer of {} breaks off", self.endpoint));
         while let Some(bytes) = response.chunk().await.map_err(broken)? {
             if body.len() + bytes.len() > limits::TOKEN_ANSWER_BYTES {
@@ -252,14 +287,14 @@ impl Tokens {
     }
 
     /// The token of an answer (RFC 6749, section 5.1), which is watched for from now on.
-    fn token(&self, body: &[u8]) -> Result<(HeaderValue, Duration), Fault> {
+    fn token(&self, body: &[u8]) -> Result<(HeaderValue, Duration), CallError> {
         let wrong = |what: &str| Fault::new(FaultKind::Unauthorized, format!("{} {what}", self.endpoint));
         let answer: Answer = serde_json::from_slice(body).map_err(|_| wrong("answers with no token"))?;
         let token = Secret::new(answer.access_token).map_err(|_| wrong("answers with what is no token"))?;
         self.watch.add(&self.name, &token);
         if !answer.token_type.eq_ignore_ascii_case("bearer") {
-            let kind = text::excerpt(&answer.token_type, 40);
-            return Err(wrong(&format!("answers with a token of the type {kind}, and only bearer is known")));
+            let kind = excerpt(&self.watch, &answer.token_type, 40)?;
+            return Err(wrong(&format!("answers with a token of the type {kind}, and only bearer is known")).into());
         }
         let lifetime = answer.expires_in.and_then(|value| match value {
             Value::Number(number) => number.as_u64(),
@@ -288,20 +323,13 @@ fn usual_type() -> String {
 }
 
 /// What a refusal says (RFC 6749, section 5.2).
-fn refusal(body: &[u8]) -> String {
+fn refusal(watch: &Watch, body: &[u8]) -> Result<String, Leak> {
     let said: Value = serde_json::from_slice(body).unwrap_or_default();
-    let member = |name: &str| said.get(name).and_then(Value::as_str).map(|value| text::excerpt(value, 200));
-    match (member("error"), member("error_description")) {
+    let member =
+        |name: &str| said.get(name).and_then(Value::as_str).map(|value| excerpt(watch, value, 200)).transpose();
+    Ok(match (member("error")?, member("error_description")?) {
         (Some(error), Some(description)) => format!(": {error}: {description}"),
         (Some(error), None) => format!(": {error}"),
         (None, _) => String::new(),
-    }
-}
-
-fn fault(failure: Failure) -> Fault {
-    match failure {
-        Failure::Denied(message) => Fault::denied(message),
-        Failure::Tls(message) => Fault::new(FaultKind::InvalidSetting, message),
-        Failure::Connect(message) | Failure::Broken(message) => Fault::new(FaultKind::Unavailable, message),
-    }
+    })
 }

@@ -1,15 +1,18 @@
 //! The HTTP client of one origin.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use raito_core::address::AddressRange;
 use raito_core::digest::Digest;
+use raito_core::fault::{Fault, FaultKind};
 use raito_core::grant::{Origin, Proxy};
+use raito_core::leak::{Leak, Watch};
 use raito_core::limits;
 use raito_core::secret::Secret;
-use reqwest::header::{CONTENT_ENCODING, HeaderMap};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use reqwest::{Method, Request, Response, Url};
 use rustls::server::ParsedCertificate;
 use rustls_pki_types::CertificateDer;
@@ -17,9 +20,12 @@ use rustls_pki_types::CertificateDer;
 use super::NotAllowed;
 use super::resolve::{Policy, literal};
 use crate::tls;
+use crate::told::{CallError, excerpt};
 
 /// What a client is made of.
 pub(crate) struct Setup<'s> {
+    /// The secrets that no error may hold.
+    pub(crate) watch: &'s Arc<Watch>,
     pub(crate) origin: &'s Origin,
     pub(crate) addresses: &'s [AddressRange],
     /// Certificates of authorities in PEM form; the system's where there are none.
@@ -43,6 +49,7 @@ pub(crate) struct HttpClient {
     origin: Origin,
     client: reqwest::Client,
     exchange: Duration,
+    watch: Arc<Watch>,
 }
 
 /// Why there is no answer.
@@ -55,6 +62,24 @@ pub(crate) enum Failure {
     Connect(String),
     /// It broke, or took too long.
     Broken(String),
+    /// What came holds a secret.
+    Leak(Leak),
+}
+
+impl From<Failure> for CallError {
+    fn from(failure: Failure) -> Self {
+        let kind = match &failure {
+            Failure::Denied(_) => FaultKind::Denied,
+            Failure::Tls(_) => FaultKind::InvalidSetting,
+            Failure::Connect(_) | Failure::Broken(_) | Failure::Leak(_) => FaultKind::Unavailable,
+        };
+        match failure {
+            Failure::Leak(leak) => Self::Leak(leak),
+            Failure::Denied(message) | Failure::Tls(message) | Failure::Connect(message) | Failure::Broken(message) => {
+                Self::Fault(Fault::new(kind, message))
+            }
+        }
+    }
 }
 
 /// An answer, and what is known of the other side.
@@ -99,7 +124,7 @@ impl HttpClient {
         };
         let client =
             builder.dns_resolver(Arc::new(Policy::new(granted.to_vec()))).build().map_err(|error| error.to_string())?;
-        Ok(Self { origin: setup.origin.clone(), client, exchange: setup.exchange })
+        Ok(Self { origin: setup.origin.clone(), client, exchange: setup.exchange, watch: Arc::clone(setup.watch) })
     }
 
     /// A request to the origin, with its path below the origin's.
@@ -129,7 +154,8 @@ impl HttpClient {
     /// Sends a request and waits for the head of the answer.
     pub(crate) async fn send(&self, request: Request) -> Result<Answered, Failure> {
         let response = self.client.execute(request).await.map_err(|error| self.failed(&error))?;
-        if let Some(coding) = compressed(response.headers()) {
+        if let Some(coding) = coded(response.headers()) {
+            let coding = excerpt(&self.watch, &coding, 40).map_err(Failure::Leak)?;
             return Err(Failure::Denied(format!(
                 "{} answers compressed ({coding}), although it was asked not to: nothing is unpacked here, and what is \
                  packed cannot be searched",
@@ -156,7 +182,10 @@ impl HttpClient {
         if let Some(reason) = tls::explain(error) {
             return Failure::Tls(format!("{origin}: {reason}"));
         }
-        let last = raito_core::text::excerpt(&last, 200);
+        let last = match excerpt(&self.watch, &last, 200) {
+            Ok(last) => last,
+            Err(leak) => return Failure::Leak(leak),
+        };
         if error.is_timeout() {
             let message = format!("{origin} does not answer in time: {last}");
             return if error.is_connect() { Failure::Connect(message) } else { Failure::Broken(message) };
@@ -180,11 +209,15 @@ fn proxy(through: &ThroughProxy<'_>) -> Result<reqwest::Proxy, String> {
     }
 }
 
-/// The coding of an answer that is not what it stands for (RFC 9110, section 8.4).
-fn compressed(headers: &HeaderMap) -> Option<String> {
-    let coded =
-        headers.get_all(CONTENT_ENCODING).iter().find(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
-    coded.map(|value| raito_core::text::excerpt(&String::from_utf8_lossy(value.as_bytes()), 40))
+/// The coding of an answer that is not what it stands for (RFC 9110, section 8.4), or that is so on its way (RFC 9112,
+/// section 7). The client takes apart what is chunked, and nothing else.
+fn coded(headers: &HeaderMap) -> Option<String> {
+    let other = |field: HeaderName, usual: &'static [&'static str]| {
+        let values = headers.get_all(field).into_iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let is_usual = move |coding: &str| usual.iter().any(|usual| coding.trim().eq_ignore_ascii_case(usual));
+        values.into_iter().find(|value| !value.split(',').all(is_usual)).map(Cow::into_owned)
+    };
+    other(CONTENT_ENCODING, &["identity"]).or_else(|| other(TRANSFER_ENCODING, &["chunked", "identity"]))
 }
 
 fn public_key(certificate: &[u8]) -> Option<Digest> {

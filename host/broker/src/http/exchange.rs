@@ -1,6 +1,7 @@
 //! One exchange: a request that is sent, and sent again where that helps, until there is an answer.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use raito_core::digest::Digest;
@@ -9,10 +10,12 @@ use raito_core::limits;
 use raito_core::vocabulary::{HttpRequest, Method};
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
-use super::{BodyError, HttpSlot, OpenBody};
+use super::{HttpSlot, OpenBody};
+use crate::budget::Room;
 use crate::credential::Recorder;
 use crate::egress::Failure;
 use crate::pacing::pause;
+use crate::told::CallError;
 
 /// An answer whose body has not been read.
 pub(crate) struct Answer {
@@ -45,16 +48,15 @@ enum Failed {
     /// Trying again may help, where the request does not change anything.
     Broken(Fault),
     /// Nothing will help.
-    Final(Fault),
+    Final(CallError),
 }
 
 impl From<Failure> for Failed {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Denied(message) => Self::Final(Fault::denied(message)),
-            Failure::Tls(message) => Self::Final(Fault::new(FaultKind::InvalidSetting, message)),
             Failure::Connect(message) => Self::Connect(Fault::new(FaultKind::Unavailable, message)),
             Failure::Broken(message) => Self::Broken(Fault::new(FaultKind::Unavailable, message)),
+            other => Self::Final(other.into()),
         }
     }
 }
@@ -75,18 +77,24 @@ const WITHHELD: [&str; 8] = [
 ];
 
 impl HttpSlot {
-    /// Sends a request and reads its whole answer.
+    /// Sends a request and reads its whole answer, which takes its share of the room.
     pub(crate) async fn send_whole(
         &self,
         request: &HttpRequest,
         attempt: &mut Attempt<'_>,
-    ) -> Result<(Answer, Vec<u8>), BodyError> {
+        room: &Room,
+    ) -> Result<(Answer, Vec<u8>), CallError> {
         loop {
             let mut answer = self.send(request, attempt).await?;
-            match answer.body.read_whole(&self.budget).await {
-                Ok(bytes) => return Ok((answer, bytes)),
+            let mut share = room.share();
+            share.take(answer.headers.iter().map(|(name, value)| name.len() + value.len()).sum())?;
+            match answer.body.read_whole(&self.budget, &mut share).await {
+                Ok(bytes) => {
+                    share.keep();
+                    return Ok((answer, bytes));
+                }
                 // A body that breaks off is read again from its beginning, where that changes nothing.
-                Err(BodyError::Fault(fault)) if fault.kind == FaultKind::Unavailable && request.method.is_safe() => {
+                Err(CallError::Fault(fault)) if fault.kind == FaultKind::Unavailable && request.method.is_safe() => {
                     self.wait_before(attempt.count, None, fault).await?;
                 }
                 Err(error) => return Err(error),
@@ -95,7 +103,7 @@ impl HttpSlot {
     }
 
     /// Sends a request until there is an answer that is worth giving.
-    pub(crate) async fn send(&self, request: &HttpRequest, attempt: &mut Attempt<'_>) -> Result<Answer, Fault> {
+    pub(crate) async fn send(&self, request: &HttpRequest, attempt: &mut Attempt<'_>) -> Result<Answer, CallError> {
         let _turn =
             self.at_once.acquire().await.map_err(|_| Fault::new(FaultKind::Unavailable, "the run is ending"))?;
         loop {
@@ -116,7 +124,8 @@ impl HttpSlot {
                 Err(Failed::Broken(fault)) if request.method.is_safe() => {
                     self.wait_before(attempt.count, None, fault).await?;
                 }
-                Err(Failed::Connect(fault) | Failed::Broken(fault) | Failed::Final(fault)) => return Err(fault),
+                Err(Failed::Connect(fault) | Failed::Broken(fault)) => return Err(fault.into()),
+                Err(Failed::Final(error)) => return Err(error),
             }
         }
     }
@@ -146,9 +155,9 @@ impl HttpSlot {
             *sent.headers_mut() = headers(request);
             *sent.body_mut() = request.body.clone().map(Into::into);
             // Credentials last: nothing from here on looks at the request but the client.
-            self.credentials.put_in(&mut sent, attempt.record).await.map_err(|fault| match fault.kind {
-                FaultKind::Unavailable => Failed::Connect(fault),
-                _ => Failed::Final(fault),
+            self.credentials.put_in(&mut sent, attempt.record).await.map_err(|error| match error {
+                CallError::Fault(fault) if fault.kind == FaultKind::Unavailable => Failed::Connect(fault),
+                error => Failed::Final(error),
             })?;
             let shown = sent.headers().get(AUTHORIZATION).cloned();
             let answered = self.client.send(sent).await?;
@@ -164,13 +173,13 @@ impl HttpSlot {
             // 101 ends HTTP on the connection, and nobody asked for that (RFC 9110, section 15.2.2).
             if response.status().is_informational() {
                 let message = format!("{} answers with status {}", self.grant.origin, response.status().as_u16());
-                return Err(Failed::Final(Fault::new(FaultKind::Unavailable, message)));
+                return Err(Failed::Final(Fault::new(FaultKind::Unavailable, message).into()));
             }
             let asked = response.headers().get(RETRY_AFTER).and_then(retry_after);
             let answer = Answer {
                 status: response.status().as_u16(),
-                headers: given_headers(response.headers()).map_err(Failed::Final)?,
-                body: OpenBody::new(response, self.around.watch.stream()),
+                headers: given_headers(response.headers()).map_err(|fault| Failed::Final(fault.into()))?,
+                body: OpenBody::new(response, Arc::clone(&self.around.watch)),
             };
             return Ok((answer, asked));
         }

@@ -14,8 +14,9 @@ use raito_core::vocabulary::{HttpRequest, Mode, Route};
 
 use super::writing::Written;
 use super::{Admitted, Open, Origin, Session};
+use crate::budget::Room;
 use crate::credential::TokenStage;
-use crate::http::{Answer, Attempt, BodyError, HttpSlot, captures};
+use crate::http::{Answer, Attempt, HttpSlot, captures};
 use crate::target::SlotRuntime;
 
 /// A call that is ready to be sent.
@@ -95,13 +96,13 @@ impl Session {
         match ready.slot.send(&ready.request, &mut attempt).await {
             Ok(Answer { status, headers, body }) => {
                 let origin = self.http_origin(&ready, number, &attempt, status.to_string(), began);
-                let handle = self.hold(Open::Body(Box::new(body), origin))?;
+                let handle = self.hold(call, Open::Body(Box::new(body), origin))?;
                 Ok(Reply::Fetched(HttpReply { status, headers, body: Vec::new() }, handle))
             }
-            Err(fault) => {
-                let origin = self.http_origin(&ready, number, &attempt, fault.kind.word().to_owned(), began);
+            Err(error) => {
+                let origin = self.http_origin(&ready, number, &attempt, error.word().to_owned(), began);
                 self.record_reply(&origin, 0)?;
-                Err(fault)
+                Err(self.told(&ready.name, error))
             }
         }
     }
@@ -111,22 +112,26 @@ impl Session {
         // Writes keep their order: a grant must not overtake the creation of its role.
         let writes = calls.iter().any(|call| self.check(call).is_ok_and(|admitted| admitted.mode == Mode::Write));
         let at_once = if writes { 1 } else { limits::HTTP_CONCURRENCY };
-        let sending: Vec<BoxFuture<'_, _>> = calls.iter().map(|call| Box::pin(self.http_send_one(call)) as _).collect();
+        let room = Room::default();
+        let send = |call| Box::pin(self.http_send_one(call, &room)) as BoxFuture<'_, _>;
+        let sending: Vec<_> = calls.iter().map(send).collect();
         futures_util::stream::iter(sending).buffered(at_once).collect().await
     }
 
-    async fn http_send_one(&self, call: &Call) -> Result<HttpDone, Fault> {
+    async fn http_send_one(&self, call: &Call, room: &Room) -> Result<HttpDone, Fault> {
         let ready = self.http_ready(call)?;
-        let number = self.record_call(call, ready.mode, ready.bytes, &ready.slot.secret_names)?;
-        if ready.mode == Mode::Write {
-            if self.is_plan() {
-                return Ok(self.http_plan(call, &ready));
-            }
+        let is_planned = ready.mode == Mode::Write && self.is_plan();
+        if ready.mode == Mode::Write && !is_planned {
+            // Before it is put down as a call: what is refused was not sent.
             self.follows_plan(call, ready.set, None)?;
+        }
+        let number = self.record_call(call, ready.mode, ready.bytes, &ready.slot.secret_names)?;
+        if is_planned {
+            return Ok(self.http_plan(call, &ready));
         }
         let record = |secret: &str, stage: TokenStage<'_>| self.record_token(&ready.name, secret, stage);
         let (began, mut attempt) = (Instant::now(), Attempt::new(&record));
-        match ready.slot.send_whole(&ready.request, &mut attempt).await {
+        match ready.slot.send_whole(&ready.request, &mut attempt, room).await {
             Ok((Answer { status, headers, .. }, body)) => {
                 let origin = self.http_origin(&ready, number, &attempt, status.to_string(), began);
                 self.record_reply(&origin, body.len() as u64)?;
@@ -138,13 +143,9 @@ impl Session {
                 Ok(HttpDone { reply: Some(HttpReply { status, headers, body }), captures })
             }
             Err(error) => {
-                let fault = match error {
-                    BodyError::Fault(fault) => fault,
-                    BodyError::Leak(leak) => self.leak(&format!("an answer to {}", ready.name), &leak),
-                };
-                let origin = self.http_origin(&ready, number, &attempt, fault.kind.word().to_owned(), began);
+                let origin = self.http_origin(&ready, number, &attempt, error.word().to_owned(), began);
                 self.record_reply(&origin, 0)?;
-                Err(fault)
+                Err(self.told(&ready.name, error))
             }
         }
     }

@@ -7,8 +7,10 @@ use raito_core::call::{HttpDone, HttpReply, Reply};
 use raito_core::event::Event;
 use raito_core::fault::Fault;
 use raito_core::leak::{Leak, Net};
+use raito_core::manifest::SlotName;
 
 use super::{Session, locked};
+use crate::told::CallError;
 
 impl Session {
     /// The reply, or a fault instead of it where it holds a secret.
@@ -19,6 +21,14 @@ impl Session {
             // What was found before is only said again, without the secret.
             Some(_) if locked(&self.leaked).is_some() => Reply::Fault(Fault::denied("a secret was withheld")),
             Some((what, leak)) => Reply::Fault(self.leak(what, &leak)),
+        }
+    }
+
+    /// The fault for a call of a slot that has no answer.
+    pub(super) fn told(&self, slot: &SlotName, error: CallError) -> Fault {
+        match error {
+            CallError::Fault(fault) => fault,
+            CallError::Leak(leak) => self.leak(&format!("an answer to {slot}"), &leak),
         }
     }
 

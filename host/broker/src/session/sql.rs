@@ -13,6 +13,7 @@ use super::writing::Written;
 use super::{Admitted, Open, Origin, Session};
 use crate::sql::{ReadSession, SqlSlot, WriteSession, size, statements};
 use crate::target::SlotRuntime;
+use crate::told::CallError;
 
 /// A call that is ready to be run.
 struct Ready<'s> {
@@ -78,7 +79,8 @@ impl Session {
         if let Some(session) = readers.get(&key).filter(|session| session.is_usable()) {
             return Ok(Arc::clone(session));
         }
-        let session = Arc::new(ReadSession::begin(ready.slot, &ready.database).await?);
+        let session = ReadSession::begin(ready.slot, &ready.database).await;
+        let session = Arc::new(session.map_err(|error| self.told(&ready.name, error))?);
         self.record_connect(ready, &ready.slot.grant.read.user, session.address())?;
         readers.insert(key, Arc::clone(&session));
         Ok(session)
@@ -90,7 +92,8 @@ impl Session {
         if let Some(session) = writers.get(&key) {
             return Ok(Arc::clone(session));
         }
-        let session = Arc::new(WriteSession::connect(ready.slot, &ready.database).await?);
+        let session = WriteSession::connect(ready.slot, &ready.database).await;
+        let session = Arc::new(session.map_err(|error| self.told(&ready.name, error))?);
         let user = ready.slot.grant.write.as_ref().map_or("", |login| login.user.as_str());
         self.record_connect(ready, user, session.address())?;
         writers.insert(key, Arc::clone(&session));
@@ -113,12 +116,12 @@ impl Session {
         match session.query(&call.entry, &ready.request).await {
             Ok(rows) => {
                 let columns = rows.columns.clone();
-                Ok(Reply::Opened(columns, self.hold(Open::Rows(rows, origin))?))
+                Ok(Reply::Opened(columns, self.hold(call, Open::Rows(rows, origin))?))
             }
-            Err(fault) => {
-                origin.status = fault.kind.word().to_owned();
+            Err(error) => {
+                origin.status = error.word().to_owned();
                 self.record_reply(&origin, 0)?;
-                Err(fault)
+                Err(self.told(&ready.name, error))
             }
         }
     }
@@ -151,7 +154,7 @@ impl Session {
         let requests: Vec<_> =
             calls.iter().map(|call| call.entry.clone()).zip(ready.into_iter().map(|ready| ready.request)).collect();
         let outcome = session.execute(&requests).await;
-        let status = outcome.as_ref().map_or_else(|fault| fault.kind.word(), |_| "ok");
+        let status = outcome.as_ref().map_or_else(CallError::word, |_| "ok");
         for call in numbers {
             let origin = Origin {
                 slot: name.clone(),
@@ -164,6 +167,6 @@ impl Session {
             };
             self.record_reply(&origin, 0)?;
         }
-        outcome.map(Reply::Executed)
+        outcome.map(Reply::Executed).map_err(|error| self.told(&name, error))
     }
 }

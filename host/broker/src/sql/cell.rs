@@ -3,8 +3,11 @@
 use std::error::Error;
 
 use raito_core::fault::Fault;
+use raito_core::leak::Watch;
 use raito_core::limits;
 use tokio_postgres::types::{FromSql, Type};
+
+use crate::told::{CallError, excerpt};
 
 /// A cell as text.
 pub(super) struct Cell(pub(super) String);
@@ -80,14 +83,14 @@ fn timestamp(us: i64) -> Result<String, Box<dyn Error + Sync + Send>> {
 }
 
 /// Refuses columns that have no obvious text.
-pub(super) fn check_columns(columns: &[tokio_postgres::Column]) -> Result<Vec<String>, Fault> {
+pub(super) fn check_columns(columns: &[tokio_postgres::Column], watch: &Watch) -> Result<Vec<String>, CallError> {
     match columns.iter().find(|column| !<Cell as FromSql>::accepts(column.type_())) {
         None => Ok(columns.iter().map(|column| column.name().to_owned()).collect()),
-        Some(column) => Err(Fault::denied(format!(
-            "column {} has the type {}: cast it to text",
-            raito_core::text::excerpt(column.name(), 64),
-            column.type_()
-        ))),
+        Some(column) => {
+            let name = excerpt(watch, column.name(), 64)?;
+            let kind = excerpt(watch, &column.type_().to_string(), 128)?;
+            Err(Fault::denied(format!("column {name} has the type {kind}: cast it to text")).into())
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::grant::{LoginPower, SqlLogin};
+use raito_core::leak::Watch;
 use raito_core::limits;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -14,24 +15,29 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
 use super::SqlSlot;
-use super::error::fault;
+use super::error::{call_error, flag};
+use super::frame::{Frames, Measured, Meter};
 use crate::egress::{self, DialError};
+use crate::told::CallError;
 use raito_core::secret::Secret;
 
 /// A connection that is open, with the task that drives it.
 pub(crate) struct Connected {
     pub(crate) client: Client,
     pub(crate) address: SocketAddr,
-    /// What the server said beside its answers, such as that a grant changed nothing.
-    notices: Notices,
+    /// The first warning of the server that a statement did nothing.
+    warning: Warning,
+    meter: Arc<Meter>,
+    watch: Arc<Watch>,
     driver: tokio::task::JoinHandle<()>,
 }
 
-/// Notices of the server in order: code and message.
-type Notices = Arc<Mutex<Vec<(String, String)>>>;
+/// What the server warned of, where it did.
+type Warning = Arc<Mutex<Option<String>>>;
 
-/// Notices that are kept of one connection.
-const NOTICES: usize = 1_000;
+/// Warnings with which the server says that a GRANT or a REVOKE did nothing, or not all: `privilege_not_granted` and
+/// `privilege_not_revoked` (PostgreSQL documentation, appendix A, class 01).
+const NOTHING_DONE: [&str; 2] = ["01007", "01006"];
 
 impl Drop for Connected {
     fn drop(&mut self) {
@@ -40,15 +46,34 @@ impl Drop for Connected {
 }
 
 impl Connected {
-    /// Forgets what the server has said beside its answers so far.
-    pub(crate) fn forget_notices(&self) {
-        self.notices.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// Begins a statement: from here on the server may say as much as about one.
+    pub(super) fn begin(&self) {
+        self.meter.begin();
     }
 
-    /// The first notice with one of these codes since then.
-    pub(crate) fn notice(&self, codes: &[&str]) -> Option<String> {
-        let notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-        notices.iter().find(|(code, _)| codes.contains(&code.as_str())).map(|(_, message)| message.clone())
+    /// Expects rows, which are counted as they are read.
+    pub(super) fn expect_rows(&self) {
+        self.meter.expect_rows();
+    }
+
+    /// What an error on this connection means.
+    pub(super) fn failed(&self, what: &str, error: &tokio_postgres::Error) -> CallError {
+        measured(&self.meter, &self.watch, what, error)
+    }
+
+    /// The secrets that nothing of what the server says may hold.
+    pub(super) fn watch(&self) -> &Watch {
+        &self.watch
+    }
+
+    /// Forgets what the server has warned of so far.
+    pub(super) fn forget_warning(&self) {
+        *self.warning.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// The first warning since then that a statement did nothing.
+    pub(super) fn warning(&self) -> Option<String> {
+        self.warning.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -72,14 +97,14 @@ fn options(read_only: bool) -> String {
 
 impl SqlSlot {
     /// Connects as the reader, and refuses a login that could do more than read unless that is granted.
-    pub(crate) async fn connect_read(&self, database: &str) -> Result<Connected, Fault> {
+    pub(crate) async fn connect_read(&self, database: &str) -> Result<Connected, CallError> {
         let connected = self.connect(database, &self.grant.read, self.read_password.as_ref(), true).await?;
-        self.check_powers(&connected.client).await?;
+        self.check_powers(&connected).await?;
         Ok(connected)
     }
 
     /// Connects as the writer.
-    pub(crate) async fn connect_write(&self, database: &str) -> Result<Connected, Fault> {
+    pub(crate) async fn connect_write(&self, database: &str) -> Result<Connected, CallError> {
         let login = self.grant.write.as_ref().ok_or_else(|| Fault::denied("no write login is granted"))?;
         self.connect(database, login, self.write_password.as_ref(), false).await
     }
@@ -90,7 +115,7 @@ impl SqlSlot {
         login: &SqlLogin,
         password: Option<&Secret>,
         read_only: bool,
-    ) -> Result<Connected, Fault> {
+    ) -> Result<Connected, CallError> {
         let what = format!("{} database {} as {}", self.grant.server, raito_core::text::escape(database), login.user);
         let mut config = Config::new();
         config
@@ -105,18 +130,21 @@ impl SqlSlot {
         }
         let stream = self.tcp().await?;
         let address = stream.peer_addr().map_err(|error| unreachable(&self.grant.server, &error))?;
+        let meter = Arc::new(Meter::default());
         match &self.tls {
             Some(tls) => {
                 let tls = MakeTlsConnect::<TcpStream>::make_tls_connect(&mut tls.clone(), &self.grant.server.host)
                     .map_err(|error| Fault::new(FaultKind::InvalidSetting, format!("{what}: {error}")))?;
+                let tls = Measured { handshake: tls, meter: Arc::clone(&meter) };
                 let connecting = timeout(limits::CONNECT, config.connect_raw(stream, tls)).await;
-                let (client, connection) = in_time(connecting, &what)?;
-                Ok(drive(client, connection, address))
+                let (client, connection) = in_time(connecting, &what, &meter, &self.watch)?;
+                Ok(drive(client, connection, address, (meter, Arc::clone(&self.watch))))
             }
             None => {
+                let stream = Frames::new(stream, Arc::clone(&meter));
                 let connecting = timeout(limits::CONNECT, config.connect_raw(stream, NoTls)).await;
-                let (client, connection) = in_time(connecting, &what)?;
-                Ok(drive(client, connection, address))
+                let (client, connection) = in_time(connecting, &what, &meter, &self.watch)?;
+                Ok(drive(client, connection, address, (meter, Arc::clone(&self.watch))))
             }
         }
     }
@@ -131,15 +159,18 @@ impl SqlSlot {
     }
 
     /// Asks what the login may do besides reading.
-    async fn check_powers(&self, client: &Client) -> Result<(), Fault> {
+    async fn check_powers(&self, connected: &Connected) -> Result<(), CallError> {
         const POWERS: &str = "select r.rolsuper, pg_has_role(r.oid, 'pg_write_server_files', 'member'), \
                               pg_has_role(r.oid, 'pg_execute_server_program', 'member') \
                               from pg_catalog.pg_roles r where r.rolname = current_user";
         let login = &self.grant.read.user;
-        let row =
-            client.query_one(POWERS, &[]).await.map_err(|error| fault(&format!("what {login} may do"), &error))?;
-        let superuser: bool = row.get(0);
-        let held = [superuser, row.get::<_, bool>(1) && !superuser, row.get::<_, bool>(2) && !superuser];
+        let what = format!("what {login} may do");
+        connected.begin();
+        let answer = connected.client.query_one(POWERS, &[]).await;
+        let row = answer.map_err(|error| connected.failed(&what, &error))?;
+        let flag = |index| flag(&self.watch, &row, index, &what);
+        let [superuser, files, programs] = [flag(0)?, flag(1)?, flag(2)?];
+        let held = [superuser, files && !superuser, programs && !superuser];
         let over =
             LoginPower::ALL.into_iter().zip(held).find(|(power, held)| *held && !self.grant.login_may.contains(power));
         match over {
@@ -152,7 +183,8 @@ impl SqlSlot {
                     LoginPower::ExecuteServerProgram => "may run programs on the server",
                 },
                 power.word()
-            ))),
+            ))
+            .into()),
         }
     }
 }
@@ -160,32 +192,45 @@ impl SqlSlot {
 fn in_time<T>(
     connecting: Result<Result<T, tokio_postgres::Error>, tokio::time::error::Elapsed>,
     what: &str,
-) -> Result<T, Fault> {
+    meter: &Meter,
+    watch: &Watch,
+) -> Result<T, CallError> {
     connecting
         .map_err(|_| Fault::new(FaultKind::Unavailable, format!("{what}: the login takes too long")))?
-        .map_err(|error| fault(what, &error))
+        .map_err(|error| measured(meter, watch, what, &error))
+}
+
+/// What an error means. Where the server said too much, that is the reason, whatever became of the connection then.
+fn measured(meter: &Meter, watch: &Watch, what: &str, error: &tokio_postgres::Error) -> CallError {
+    match meter.broken() {
+        Some(reason) => Fault::denied(format!("{what}: {reason}")).into(),
+        None => call_error(watch, what, error),
+    }
 }
 
 fn unreachable(server: &raito_core::grant::SqlServer, error: &std::io::Error) -> Fault {
     Fault::new(FaultKind::Unavailable, format!("{server} cannot be reached: {error}"))
 }
 
-/// Starts the task that drives a connection and keeps what the server says beside its answers.
-fn drive<S, T>(client: Client, mut connection: tokio_postgres::Connection<S, T>, address: SocketAddr) -> Connected
+/// Starts the task that drives a connection and keeps a warning that nothing was done.
+fn drive<S, T>(
+    client: Client,
+    mut connection: tokio_postgres::Connection<S, T>,
+    address: SocketAddr,
+    (meter, watch): (Arc<Meter>, Arc<Watch>),
+) -> Connected
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let notices = Notices::default();
-    let kept = Arc::clone(&notices);
+    let warning = Warning::default();
+    let kept = Arc::clone(&warning);
     let driver = tokio::spawn(async move {
         loop {
             match std::future::poll_fn(|context| connection.poll_message(context)).await {
-                Some(Ok(AsyncMessage::Notice(notice))) => {
+                Some(Ok(AsyncMessage::Notice(notice))) if NOTHING_DONE.contains(&notice.code().code()) => {
                     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                    if kept.len() < NOTICES {
-                        kept.push((notice.code().code().to_owned(), notice.message().to_owned()));
-                    }
+                    kept.get_or_insert_with(|| notice.message().to_owned());
                 }
                 Some(Ok(_)) => {}
                 // The client sees the same end in its own calls.
@@ -193,5 +238,5 @@ where
             }
         }
     });
-    Connected { client, address, notices, driver }
+    Connected { client, address, warning, meter, watch, driver }
 }

@@ -14,9 +14,10 @@ use tokio::sync::Mutex;
 use tokio_postgres::{RowStream, Statement};
 
 use super::cell::{Cell, check_columns};
-use super::error::fault;
+use super::error::flag;
 use super::{Connected, SqlSlot, parameter_types, parameters};
 use crate::budget::SlotBudget;
+use crate::told::CallError;
 
 /// A database that a step reads.
 pub(crate) struct ReadSession {
@@ -35,13 +36,13 @@ const STILL_READING: &str = "select current_setting('transaction_isolation') = '
 
 impl ReadSession {
     /// Connects and begins the transaction.
-    pub(crate) async fn begin(slot: &SqlSlot, database: &str) -> Result<Self, Fault> {
+    pub(crate) async fn begin(slot: &SqlSlot, database: &str) -> Result<Self, CallError> {
         let connected = slot.connect_read(database).await?;
         connected
             .client
             .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .await
-            .map_err(|error| fault("BEGIN", &error))?;
+            .map_err(|error| connected.failed("BEGIN", &error))?;
         Ok(Self { connected, prepared: Mutex::default(), busy: AtomicBool::new(false), over: AtomicBool::new(false) })
     }
 
@@ -56,38 +57,41 @@ impl ReadSession {
     }
 
     /// Runs a statement and opens its rows.
-    pub(crate) async fn query(self: &Arc<Self>, entry: &str, request: &SqlRequest) -> Result<OpenRows, Fault> {
+    pub(crate) async fn query(self: &Arc<Self>, entry: &str, request: &SqlRequest) -> Result<OpenRows, CallError> {
         if self.busy.swap(true, Ordering::AcqRel) {
             return Err(Fault::denied(
                 "the rows of another statement at this place are still being read: read them to their end first",
-            ));
+            )
+            .into());
         }
         match self.start(entry, request).await {
             Ok(rows) => Ok(rows),
-            Err(fault) => {
+            Err(error) => {
                 self.over.store(true, Ordering::Release);
-                Err(fault)
+                Err(error)
             }
         }
     }
 
-    async fn start(self: &Arc<Self>, entry: &str, request: &SqlRequest) -> Result<OpenRows, Fault> {
+    async fn start(self: &Arc<Self>, entry: &str, request: &SqlRequest) -> Result<OpenRows, CallError> {
         let client = &self.connected.client;
+        let fault = |error| self.connected.failed(entry, &error);
+        self.connected.begin();
         let statement = {
             let mut prepared = self.prepared.lock().await;
             match prepared.get(&request.text) {
                 Some(statement) => statement.clone(),
                 None => {
                     let types = parameter_types(request);
-                    let statement =
-                        client.prepare_typed(&request.text, &types).await.map_err(|error| fault(entry, &error))?;
+                    let statement = client.prepare_typed(&request.text, &types).await.map_err(fault)?;
                     prepared.insert(request.text.clone(), statement.clone());
                     statement
                 }
             }
         };
-        let columns = check_columns(statement.columns())?;
-        let stream = client.query_raw(&statement, parameters(request)).await.map_err(|error| fault(entry, &error))?;
+        let columns = check_columns(statement.columns(), self.connected.watch())?;
+        self.connected.expect_rows();
+        let stream = client.query_raw(&statement, parameters(request)).await.map_err(fault)?;
         Ok(OpenRows {
             session: Arc::clone(self),
             stream: Some(Box::pin(stream)),
@@ -98,14 +102,16 @@ impl ReadSession {
     }
 
     /// Checks that the statement left the transaction as it was.
-    async fn check(&self, entry: &str) -> Result<(), Fault> {
-        let row = self.connected.client.query_one(STILL_READING, &[]).await.map_err(|error| fault(entry, &error))?;
-        if row.get::<_, bool>(0) {
+    async fn check(&self, entry: &str) -> Result<(), CallError> {
+        self.connected.begin();
+        let answer = self.connected.client.query_one(STILL_READING, &[]).await;
+        let row = answer.map_err(|error| self.connected.failed(entry, &error))?;
+        if flag(self.connected.watch(), &row, 0, entry)? {
             self.busy.store(false, Ordering::Release);
             return Ok(());
         }
         self.over.store(true, Ordering::Release);
-        Err(Fault::denied(format!("{entry} ended the read transaction or made it one that can write")))
+        Err(Fault::denied(format!("{entry} ended the read transaction or made it one that can write")).into())
     }
 }
 
@@ -123,7 +129,7 @@ pub(crate) type Rows = Vec<Vec<Option<String>>>;
 
 impl OpenRows {
     /// The next rows; none at the end.
-    pub(crate) async fn next(&mut self, budget: &SlotBudget) -> Result<Option<Rows>, Fault> {
+    pub(crate) async fn next(&mut self, budget: &SlotBudget) -> Result<Option<Rows>, CallError> {
         let Some(stream) = &mut self.stream else { return Ok(None) };
         let mut rows = Vec::new();
         let mut size = 0;
@@ -136,11 +142,12 @@ impl OpenRows {
                 }
                 Some(row) => row.map_err(|error| {
                     self.session.over.store(true, Ordering::Release);
-                    fault(&self.entry, &error)
+                    self.session.connected.failed(&self.entry, &error)
                 })?,
             };
             let cells = cells(&row, &self.entry)?;
-            size += cells.iter().flatten().map(String::len).sum::<usize>() + cells.len();
+            // A cell takes memory also where it is empty.
+            size += cells.iter().flatten().map(String::len).sum::<usize>() + size_of_val(cells.as_slice());
             rows.push(cells);
         }
         self.bytes += size as u64;

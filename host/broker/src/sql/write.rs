@@ -4,12 +4,8 @@ use raito_core::call::Outcome;
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::vocabulary::SqlRequest;
 
-use super::error::fault;
 use super::{Connected, SqlSlot, parameter_types, parameters};
-
-/// Warnings with which the server says that a GRANT or a REVOKE did nothing, or not all: `privilege_not_granted` and
-/// `privilege_not_revoked` (PostgreSQL documentation, appendix A, class 01).
-const NOTHING_DONE: [&str; 2] = ["01007", "01006"];
+use crate::told::{CallError, excerpt};
 
 /// A database that step 4 changes.
 pub(crate) struct WriteSession {
@@ -18,7 +14,7 @@ pub(crate) struct WriteSession {
 
 impl WriteSession {
     /// Connects as the writer.
-    pub(crate) async fn connect(slot: &SqlSlot, database: &str) -> Result<Self, Fault> {
+    pub(crate) async fn connect(slot: &SqlSlot, database: &str) -> Result<Self, CallError> {
         Ok(Self { connected: slot.connect_write(database).await? })
     }
 
@@ -28,9 +24,10 @@ impl WriteSession {
     }
 
     /// Runs the statements in one transaction: all of them take effect, or none.
-    pub(crate) async fn execute(&self, requests: &[(String, SqlRequest)]) -> Result<Vec<Outcome>, Fault> {
+    pub(crate) async fn execute(&self, requests: &[(String, SqlRequest)]) -> Result<Vec<Outcome>, CallError> {
         let client = &self.connected.client;
-        client.batch_execute("BEGIN").await.map_err(|error| fault("BEGIN", &error))?;
+        self.connected.begin();
+        client.batch_execute("BEGIN").await.map_err(|error| self.connected.failed("BEGIN", &error))?;
         let mut outcomes = Vec::with_capacity(requests.len());
         for (entry, request) in requests {
             match self.execute_one(entry, request).await {
@@ -42,26 +39,29 @@ impl WriteSession {
                 }
             }
         }
-        client.batch_execute("COMMIT").await.map_err(|error| fault("COMMIT", &error))?;
+        client.batch_execute("COMMIT").await.map_err(|error| self.connected.failed("COMMIT", &error))?;
         Ok(outcomes)
     }
 
-    async fn execute_one(&self, entry: &str, request: &SqlRequest) -> Result<u64, Fault> {
+    async fn execute_one(&self, entry: &str, request: &SqlRequest) -> Result<u64, CallError> {
         let client = &self.connected.client;
+        let fault = |error| self.connected.failed(entry, &error);
         let types = parameter_types(request);
-        let statement = client.prepare_typed(&request.text, &types).await.map_err(|error| fault(entry, &error))?;
-        self.connected.forget_notices();
+        self.connected.begin();
+        let statement = client.prepare_typed(&request.text, &types).await.map_err(fault)?;
+        self.connected.forget_warning();
         if let Some(role) = &request.as_role {
-            client.batch_execute(&set_role(role)).await.map_err(|error| fault(entry, &error))?;
+            client.batch_execute(&set_role(role)).await.map_err(fault)?;
         }
-        let rows = client.execute_raw(&statement, parameters(request)).await.map_err(|error| fault(entry, &error))?;
+        let rows = client.execute_raw(&statement, parameters(request)).await.map_err(fault)?;
         if request.as_role.is_some() {
-            client.batch_execute(RESET_ROLE).await.map_err(|error| fault(entry, &error))?;
+            client.batch_execute(RESET_ROLE).await.map_err(fault)?;
         }
-        match self.connected.notice(&NOTHING_DONE) {
+        match self.connected.warning() {
             None => Ok(rows),
             Some(message) => {
-                Err(Fault::new(FaultKind::Conflict, format!("{entry}: the server only warned: {message}")))
+                let message = excerpt(self.connected.watch(), &message, 300)?;
+                Err(Fault::new(FaultKind::Conflict, format!("{entry}: the server only warned: {message}")).into())
             }
         }
     }

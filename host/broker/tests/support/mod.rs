@@ -78,13 +78,67 @@ pub struct Broker {
 }
 
 /// The manifest of a slot `http.api` with one secret slot `token` of a scheme, and a few routes.
-fn manifest(scheme: &str) -> Manifest {
-    let text = format!(
-        "name = \"probe\"\nversion = \"1.0.0\"\nsummary = \"Asks\"\n[http.api]\n[http.api.secrets.token]\noptional = true\n{scheme}\n\
+fn manifest(scheme: &str) -> String {
+    format!(
+        "[http.api]\n[http.api.secrets.token]\noptional = true\n{scheme}\n\
          [http.api.routes.list]\nmode = \"read\"\nrequest = \"GET /v1/list?q={{q:text}}\"\n\
          [http.api.routes.search]\nmode = \"read\"\nrequest = \"POST /v1/search\"\nbody = '{{\"q\":{{q:text}}}}'\n"
-    );
-    Manifest::parse(&text).unwrap_or_else(|errors| panic!("{errors:?}"))
+    )
+}
+
+/// What the broker of a step is made of.
+pub struct Probe<'p> {
+    /// The slot that secrets and files are for.
+    pub slot: &'p str,
+    /// The slots of the manifest.
+    pub manifest: &'p str,
+    /// The grant for the slot, in YAML.
+    pub grant: &'p str,
+    pub secrets: &'p [(&'p str, &'p str)],
+    pub files: &'p [(&'p str, &'p str)],
+    pub step: Step,
+    pub writes: Writes,
+}
+
+impl Probe<'_> {
+    pub fn open(self) -> Result<Broker, SetupError> {
+        let grant: String = self.grant.lines().map(|line| format!("        {line}\n")).collect();
+        let text = format!(
+            "targets:\n  - name: probe\n    connector: {{ file: probe.wasm }}\n    grants:\n      {}:\n{grant}",
+            self.slot
+        );
+        let configuration = raito_config::read_configuration(&text, &|_| None);
+        let configuration = configuration.unwrap_or_else(|mistakes| panic!("{mistakes:?}\n{text}"));
+        let target: &Target = &configuration.targets[0];
+        let head = "name = \"probe\"\nversion = \"1.0.0\"\nsummary = \"Asks\"\n";
+        let manifest = Manifest::parse(&format!("{head}{}", self.manifest));
+        let manifest = manifest.unwrap_or_else(|errors| panic!("{errors:?}"));
+        let exports = [format!("raito:connector/{}@0.1.0", self.step.name())];
+        let ask = Ask { digest: Digest::of(b""), manifest: &manifest, imports: &[], exports: &exports };
+        let effective = decide(&ask, target, &Ceiling::default()).unwrap_or_else(|refused| panic!("{refused:?}"));
+        let slot = SlotName::parse(self.slot).expect("a slot");
+        let mut material = Material::default();
+        for (name, text) in self.secrets {
+            let secret = Secret::new((*text).to_owned()).expect("a secret");
+            material.watch.add(name, &secret);
+            material.secrets.insert((slot.clone(), (*name).to_owned()), secret);
+        }
+        let named = |(name, text): &(&str, &str)| ((slot.clone(), (*name).to_owned()), text.as_bytes().to_vec());
+        material.files = self.files.iter().map(named).collect::<BTreeMap<_, _>>();
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = StateFile::open(&folder.path().join("state")).expect("a state");
+        let (clock, record) = (Arc::new(TestClock::default()), Arc::new(Record::default()));
+        let brokerage = Brokerage::new(
+            target.name.clone(),
+            &manifest,
+            &effective,
+            material,
+            state,
+            Arc::clone(&record) as _,
+            Arc::clone(&clock) as _,
+        )?;
+        Ok(Broker { step: brokerage.open(self.step, self.writes), clock, record, _folder: folder })
+    }
 }
 
 /// The broker of a target with these grants for `http.api`, in YAML, and these secrets and files.
@@ -94,40 +148,9 @@ pub fn try_broker(
     secrets: &[(&str, &str)],
     files: &[(&str, &str)],
 ) -> Result<Broker, SetupError> {
-    let grant: String = grant.lines().map(|line| format!("        {line}\n")).collect();
-    let text = format!(
-        "targets:\n  - name: probe\n    connector: {{ file: probe.wasm }}\n    grants:\n      http.api:\n        methods: [search]\n{grant}"
-    );
-    let configuration = raito_config::read_configuration(&text, &|_| None);
-    let configuration = configuration.unwrap_or_else(|mistakes| panic!("{mistakes:?}\n{text}"));
-    let target: &Target = &configuration.targets[0];
-    let manifest = manifest(scheme);
-    let imports = ["raito:connector/http@0.1.0".to_owned()];
-    let exports = ["raito:connector/identity-store@0.1.0".to_owned()];
-    let ask = Ask { digest: Digest::of(b""), manifest: &manifest, imports: &imports, exports: &exports };
-    let effective = decide(&ask, target, &Ceiling::default()).unwrap_or_else(|refused| panic!("{refused:?}"));
-    let slot = SlotName::parse("http.api").expect("a slot");
-    let mut material = Material::default();
-    for (name, text) in secrets {
-        let secret = Secret::new((*text).to_owned()).expect("a secret");
-        material.watch.add(name, &secret);
-        material.secrets.insert((slot.clone(), (*name).to_owned()), secret);
-    }
-    let named = |(name, text): &(&str, &str)| ((slot.clone(), (*name).to_owned()), text.as_bytes().to_vec());
-    material.files = files.iter().map(named).collect::<BTreeMap<_, _>>();
-    let folder = tempfile::tempdir().expect("a folder");
-    let state = StateFile::open(&folder.path().join("state")).expect("a state");
-    let (clock, record) = (Arc::new(TestClock::default()), Arc::new(Record::default()));
-    let brokerage = Brokerage::new(
-        target.name.clone(),
-        &manifest,
-        &effective,
-        material,
-        state,
-        Arc::clone(&record) as _,
-        Arc::clone(&clock) as _,
-    )?;
-    Ok(Broker { step: brokerage.open(Step::IdentityStore, Writes::Refused), clock, record, _folder: folder })
+    let (manifest, grant) = (manifest(scheme), format!("methods: [search]\n{grant}"));
+    let (step, writes) = (Step::IdentityStore, Writes::Refused);
+    Probe { slot: "http.api", manifest: &manifest, grant: &grant, secrets, files, step, writes }.open()
 }
 
 pub fn broker(scheme: &str, grant: &str, secrets: &[(&str, &str)], files: &[(&str, &str)]) -> Broker {

@@ -17,10 +17,12 @@ pub enum Form {
     Base64,
     /// In hexadecimal.
     Hex,
-    /// Percent-encoded (RFC 3986, section 2.1), or one of the above so.
+    /// Percent-encoded (RFC 3986, section 2.1), with `+` for a space as forms have it, or one of the above so.
     Percent,
     /// With escapes of JSON (RFC 8259, section 7), or one of the above so.
     Json,
+    /// Nobody knows: the search could not be made ready, so everything counts as a find.
+    Unsearched,
 }
 
 impl fmt::Display for Form {
@@ -31,6 +33,7 @@ impl fmt::Display for Form {
             Self::Hex => "in hexadecimal",
             Self::Percent => "percent-encoded",
             Self::Json => "escaped as JSON",
+            Self::Unsearched => "for all that is known: the search for secrets could not be made ready",
         })
     }
 }
@@ -64,13 +67,19 @@ pub(super) fn patterns(secret: usize, text: &str, patterns: &mut Vec<Pattern>) {
     if text.len() < limits::SHORT_SECRET_BYTES {
         for (form, value) in short_forms(text.as_bytes()) {
             for (before, after) in [("\"", "\""), ("'", "'"), (">", "<")] {
-                let enclosed = Zeroizing::new(format!("{before}{}{after}", value.as_str()));
+                let enclosed = Zeroizing::new([before, value.as_str(), after].concat());
                 patterns.push(pattern(form, enclosed.as_bytes(), Some(value.as_bytes())));
             }
         }
         return;
     }
-    let telling = telling(text).as_bytes();
+    let telling = telling(text);
+    if telling.contains(' ') {
+        // In forms (URL standard, application/x-www-form-urlencoded) a space has a sign of its own; the rest is percent-encoded.
+        let spaced = Zeroizing::new(telling.replace(' ', "+"));
+        patterns.push(pattern(Form::Percent, spaced.as_bytes(), None));
+    }
+    let telling = telling.as_bytes();
     patterns.push(pattern(Form::Plain, telling, None));
     for upper in [false, true] {
         patterns.push(pattern(Form::Hex, hex(telling, upper).as_bytes(), None));
@@ -108,7 +117,7 @@ fn short_forms(secret: &[u8]) -> Vec<(Form, Zeroizing<String>)> {
     for url in [false, true] {
         let encoded = base64(secret, url);
         let padding = "=".repeat((4 - encoded.len() % 4) % 4);
-        let padded = Zeroizing::new(format!("{}{padding}", encoded.as_str()));
+        let padded = Zeroizing::new([encoded.as_str(), &padding].concat());
         forms.extend([(Form::Base64, encoded), (Form::Base64, padded)]);
     }
     forms
@@ -117,8 +126,7 @@ fn short_forms(secret: &[u8]) -> Vec<(Form, Zeroizing<String>)> {
 /// What of a text's base64 does not depend on what stands around it, where `before` (0 to 2) bytes of its first group of
 /// three belong to something else. Each character holds six bits.
 fn within_base64(text: &[u8], before: usize, url: bool) -> Zeroizing<String> {
-    let mut bytes = Zeroizing::new(vec![0; before]);
-    bytes.extend_from_slice(text);
+    let bytes = Zeroizing::new([&[0; 2][..before], text].concat());
     let encoded = base64(&bytes, url);
     let first = (before * 8).div_ceil(6);
     let end = bytes.len() * 8 / 6;
@@ -134,5 +142,8 @@ pub(super) fn base64(bytes: &[u8], url: bool) -> Zeroizing<String> {
 pub(super) fn hex(bytes: &[u8], upper: bool) -> Zeroizing<String> {
     let digits: &[u8; 16] = if upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
     let digit = |nibble: u8| char::from(digits[usize::from(nibble & 15)]);
-    Zeroizing::new(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect())
+    // At its full length from the beginning: memory that grows leaves copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(2 * bytes.len()));
+    text.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]));
+    text
 }
