@@ -10,7 +10,7 @@ use crate::fact::{Fact, FactSet, Options, insert_control};
 use crate::grant::Drift;
 use crate::marker::{is_of, marked, marker, unmarked};
 use crate::record::{AccessControl, Change, ChangeSet, ControlKind, Facet, Identity, MemberKind};
-use crate::text::{ExternalId, Name, PathPart, PermissionName, Remark};
+use crate::text::{ExternalId, Name, Remark};
 
 /// Decides about one.
 pub(super) fn decide(situation: &Situation<'_>, wanted: &Desired, kind: &ControlKind, decision: &mut Decision) {
@@ -366,26 +366,24 @@ impl One<'_> {
     /// A revoke on a table takes what the same grantor granted on its columns along: what is to stay there, wanted or left to
     /// somebody else, is granted again, behind it.
     fn grant_parts_again(&self, compared: &mut Compared, actual: &FactSet, by_whom: &Grantors) {
-        let taken: Vec<(Vec<PathPart>, PermissionName, Option<&BTreeSet<ExternalId>>)> = compared
-            .remove
-            .keys()
-            .chain(compared.strangers.keys())
-            .chain(compared.change.iter().map(|(fact, _, _)| fact))
-            .filter_map(|fact| match fact {
-                Fact::Permission { object, permission, .. } if self.clears_parts(object) => {
-                    Some((object.path.clone(), permission.clone(), by_whom.get(fact)))
-                }
-                _ => None,
-            })
-            .collect();
+        let changed = compared.change.iter().map(|(fact, _, _)| fact);
+        let taken: Vec<&Fact> = compared.remove.keys().chain(compared.strangers.keys()).chain(changed).collect();
+        let takes = |whole: &Fact, part: &Fact| match (whole, part) {
+            (
+                Fact::Permission { object: whole, permission: one, .. },
+                Fact::Permission { object: part, permission: other, .. },
+            ) => {
+                let is_part = part.path.len() > whole.path.len() && part.path.starts_with(&whole.path);
+                one == other && is_part && self.clears_parts(whole)
+            }
+            _ => false,
+        };
+        let same_grantor = |whole: &Fact, part: &Fact| {
+            by_whom.get(whole).zip(by_whom.get(part)).is_none_or(|(one, other)| !one.is_disjoint(other))
+        };
         let mut again = FactSet::new();
         for (fact, options) in actual.iter().filter(|(fact, _)| !compared.remove.contains_key(*fact)) {
-            let Fact::Permission { object, permission, .. } = fact else { continue };
-            let takes = |(path, name, by): &(Vec<PathPart>, PermissionName, Option<&BTreeSet<ExternalId>>)| {
-                let is_part = name == permission && object.path.len() > path.len() && object.path.starts_with(path);
-                is_part && by.zip(by_whom.get(fact)).is_none_or(|(table, column)| !table.is_disjoint(column))
-            };
-            if taken.iter().any(takes) {
+            if taken.iter().any(|whole| takes(whole, fact) && same_grantor(whole, fact)) {
                 let changed = compared.change.iter().find(|(changed, _, _)| changed == fact);
                 again.insert(fact.clone(), changed.map_or(*options, |(_, _, to)| *to));
             }
