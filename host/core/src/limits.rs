@@ -150,8 +150,13 @@ pub const CODE_CACHE_BYTES: u64 = 512 * 1_024 * 1_024;
 
 /// Calls to the broker in one step: a catalogue of a million objects at one call for each hundred.
 pub const STEP_CALLS: u64 = 1_000_000;
-/// Calls of one `send-all` or `execute`.
+/// Calls of one `send-all` or of one change of a directory: they are under way at the same time, or answered together.
 pub const CALL_BATCH: usize = 256;
+/// Statements of one `execute`, which is one transaction. A role with a grant on each table of a large database is changed
+/// in one; each statement is a line or two of the audit log, and 10,000 of them take a few MiB on their way.
+pub const TRANSACTION_STATEMENTS: usize = 10_000;
+/// Bytes of the arguments of those statements: half of what a guest may hand over in one call.
+pub const TRANSACTION_BYTES: usize = HOSTCALL_BYTES / 2;
 /// Arguments of one call.
 pub const CALL_ARGUMENTS: usize = 64;
 /// Bytes of one argument's text.
