@@ -8,6 +8,8 @@ mod access;
 mod access_filters;
 mod access_size;
 mod changes;
+mod changes_deletion;
+mod changes_exact;
 mod changes_policies;
 mod changes_random;
 mod ci;
