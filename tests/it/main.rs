@@ -32,5 +32,6 @@ mod refusals;
 mod tamper;
 mod untold;
 mod usage;
+mod usage_gaps;
 mod who;
 mod who_tried;
