@@ -278,7 +278,7 @@ const BY_HAND: [(&str, &str, &str); 9] = [
     ("crm", "grant usage on schema sales to revenue", "granted USAGE on schema crm.sales"),
 ];
 
-fn what_is_changed_by_hand_is_reported_and_reverted_only_where_that_is_configured(version: Version) {
+fn what_is_changed_by_hand(version: Version) {
     let managed = managed_on(version, "superuser");
     let untouched = managed.raw("untouched");
     let id = managed.want(&revenue(&managed));
@@ -328,13 +328,13 @@ fn what_is_changed_by_hand_is_reported_and_reverted_only_where_that_is_configure
 }
 
 #[test]
-fn what_is_changed_by_hand_on_the_systems_postgresql() {
-    what_is_changed_by_hand_is_reported_and_reverted_only_where_that_is_configured(SYSTEM);
+fn what_is_changed_by_hand_is_reported_and_reverted_only_where_that_is_configured() {
+    what_is_changed_by_hand(SYSTEM);
 }
 
 #[test]
 fn what_is_changed_by_hand_on_postgresql_18() {
-    what_is_changed_by_hand_is_reported_and_reverted_only_where_that_is_configured(Version(18));
+    what_is_changed_by_hand(Version(18));
 }
 
 #[test]
