@@ -12,6 +12,10 @@ from wit_world.imports.access import AccessControl, Action, Member, PermissionUs
 from wit_world.imports.types import Context, Gap
 
 
+# The permission that an empty list is told with, and nobody has.
+OF_EMPTY_LIST = "read"
+
+
 class Reader(access_from_target.Reader):
     """Reads roles, then their grants as parts, then the access lists of datasets, then masks."""
 
@@ -105,10 +109,15 @@ def _parts(grants: List[Fields]) -> List[Part]:
 
 
 def _access_list(dataset: Fields, answer: Answer) -> List[AccessControl]:
-    """The access list of a dataset: one control for each permission on it, all with the version of the list."""
+    """The access list of a dataset: one control for each permission on it, all with the version of the list.
+
+    An empty list is a control without members, because its version is needed to put the first line on it.
+    """
     permissions: Dict[str, List[Member]] = {}
     for entry in answer.json().objects("entries"):
         permissions.setdefault(entry.text("permission"), []).append(member(entry.text("principal")))
+    if not permissions:
+        permissions[OF_EMPTY_LIST] = []
     name = dataset.text("name")
     controls = []
     for permission, who in sorted(permissions.items()):

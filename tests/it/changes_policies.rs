@@ -23,7 +23,7 @@ impl Managed {
     }
 }
 
-fn policy(name: &str, who: &[Value], rule: &Value) -> Value {
+pub(crate) fn policy(name: &str, who: &[Value], rule: &Value) -> Value {
     let commands = rule["commands"].as_array().cloned().unwrap_or_default();
     let of = |command: &Value| command.as_str().expect("a command").to_owned();
     let mut commands: Vec<String> = commands.iter().map(of).collect();

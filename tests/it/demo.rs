@@ -1,5 +1,8 @@
 //! The demo from end to end, and the ways in which its warehouse misbehaves.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
 use serde_json::Value;
 
 use crate::support::{Place, Warehouse, connector};
@@ -186,6 +189,50 @@ fn two_access_controls_can_want_one_line_and_it_goes_with_the_last() {
     place.run(&[]);
     assert_eq!(lines(&place, &dataset), before);
     assert!(place.list("/sources/warehouse/internal-access-controls").is_empty());
+}
+
+/// Empties the access list of a dataset behind the program's back.
+fn empty(warehouse: &Warehouse, dataset: &str) {
+    let host = warehouse.url.trim_start_matches("http://");
+    let body = r#"{"entries":[]}"#;
+    let request = format!(
+        "PUT /v1/datasets/{dataset}/access HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\nIf-Match: *\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        warehouse.token,
+        body.len()
+    );
+    let mut stream = TcpStream::connect(host).expect("it serves");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("it answers");
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+}
+
+#[test]
+fn an_empty_list_gets_its_first_line_loses_its_last_and_gets_one_again() {
+    let warehouse = Warehouse::serve(&["--seed", "7", "--tables", "20"]);
+    let place = warehouse.place("");
+    place.run(&[]);
+    let datasets = place.list("/sources/warehouse/objects?kind=dataset");
+    let dataset = datasets[0]["path"][0].as_str().expect("a name").to_owned();
+    assert!(!lines(&place, &dataset).is_empty());
+    empty(&warehouse, &dataset);
+    place.run(&[]);
+    assert_eq!(lines(&place, &dataset), [""; 0]);
+    let person = place.list("/sources/warehouse/users")[0]["external-id"].clone();
+    let draft = serde_json::json!({ "name": "writers", "kind": "dataset-access", "who": [{ "kind": "user", "id": person, "inherits": true }],
+        "what": [{ "object": { "kind": "dataset", "path": [dataset] }, "permissions": [{ "name": "write" }] }] });
+    for round in 0..2 {
+        let id = want(&place, &draft);
+        place.run(if round == 0 { &["--apply-first"] } else { &[] });
+        place.run(&[]);
+        assert_eq!(lines(&place, &dataset), [format!("\"write\" {person}")]);
+        delete(&place, &id);
+        place.run(&[]);
+        place.run(&[]);
+        assert_eq!(lines(&place, &dataset), [""; 0]);
+        assert!(place.list("/sources/warehouse/internal-access-controls").is_empty());
+    }
 }
 
 #[test]

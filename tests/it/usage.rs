@@ -10,21 +10,26 @@ use crate::support::{Place, Postgres, Random};
 
 /// A server that audits and counts.
 const AUDITED: &str = "shared_preload_libraries = 'pg_stat_statements, pgaudit'\npgaudit.log = 'read, write'\npgaudit.log_relation = on\n\
-                       logging_collector = on\nlog_rotation_age = 0\n";
+                       logging_collector = on\nlog_rotation_age = 0\npg_stat_statements.track = all\n";
 const USERS: usize = 50;
 
 /// Uses by user, object and action, as often as each was.
 type Uses = BTreeMap<(String, String, String), u64>;
 
-struct Watched {
-    server: Postgres,
+pub(crate) struct Watched {
+    pub(crate) server: Postgres,
     /// A place that reads the log, and one that reads the counters.
-    log: Place,
-    counters: Place,
+    pub(crate) log: Place,
+    pub(crate) counters: Place,
 }
 
 fn watched(destination: &str) -> Watched {
-    let server = Postgres::start_with(&format!("{AUDITED}log_destination = '{destination}'\n"), ONLY_TLS);
+    watched_with(destination, "")
+}
+
+/// The same with more settings, which hold against those that are usual here.
+pub(crate) fn watched_with(destination: &str, settings: &str) -> Watched {
+    let server = Postgres::start_with(&format!("{AUDITED}log_destination = '{destination}'\n{settings}"), ONLY_TLS);
     server.sql("postgres", "create database shop; create database crm");
     let schema = "create schema sales; create schema hr;
         create table sales.orders (id bigint, note text); create table sales.customers (id bigint, name text);
@@ -142,7 +147,7 @@ impl Watched {
     }
 }
 
-fn covered(place: &Place) -> Vec<(u64, u64)> {
+pub(crate) fn covered(place: &Place) -> Vec<(u64, u64)> {
     let page = place.get("/sources/shop/usage");
     let bound = |one: &Value, key: &str| one[key].as_u64().expect("a time");
     page["coverage"]["covered"]

@@ -140,13 +140,20 @@ fn parts(grants: Vec<Grant>) -> Vec<Part> {
     roles.into_iter().map(part).collect()
 }
 
-/// The access list of a dataset: one control for each permission on it, all with the version of the list.
+/// The permission that an empty list is told with, and nobody has.
+const OF_EMPTY_LIST: &str = "read";
+
+/// The access list of a dataset: one control for each permission on it, all with the version of the list. An empty list is a
+/// control without members, because its version is needed to put the first line on it.
 fn access_list(dataset: &Dataset, answer: &HttpPage) -> Result<Vec<AccessControl>, Fault> {
     let list: AccessList = parse("dataset-access", &answer.body)?;
     let version = answer.header("etag").map(str::to_owned);
     let mut permissions: BTreeMap<String, Vec<_>> = BTreeMap::new();
     for entry in list.entries {
         permissions.entry(entry.permission).or_default().push(member(&entry.principal));
+    }
+    if permissions.is_empty() {
+        permissions.insert(OF_EMPTY_LIST.to_owned(), vec![]);
     }
     let of_permission = |(permission, who): (String, Vec<_>)| {
         let name = format!("{} {permission}", dataset.name);
@@ -226,5 +233,15 @@ mod tests {
         );
         assert!(controls.iter().all(|control| control.version.as_deref() == Some("\"7\"")));
         assert_eq!(controls[1].who.len(), 2);
+    }
+
+    #[test]
+    fn an_empty_access_list_has_a_version_too() {
+        let dataset: Dataset = serde_json::from_str(r#"{"id":"d1","name":"sales","comment":""}"#).expect("a dataset");
+        let answer = HttpPage { body: br#"{"entries":[]}"#.to_vec(), headers: vec![("etag".into(), "\"8\"".into())] };
+        let controls = access_list(&dataset, &answer).expect("a list");
+        let [empty] = controls.as_slice() else { panic!("one control, and not {}", controls.len()) };
+        assert_eq!((empty.external_id.as_str(), empty.version.as_deref()), ("d1/read", Some("\"8\"")));
+        assert!(empty.who.is_empty());
     }
 }

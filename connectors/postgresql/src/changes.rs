@@ -8,6 +8,7 @@ use raito_sdk::types::{self, Value};
 use raito_sdk::{Call, Context, Fault, FaultKind, fault, sql};
 
 use crate::cluster::{Cluster, places};
+use crate::dependents::{self, Taken};
 use crate::keyset::{Keyset, Listing, MAIN};
 use crate::rules;
 
@@ -31,8 +32,8 @@ struct Batch {
     /// The database; none for what is about the cluster.
     at: Option<String>,
     calls: Vec<types::Call>,
-    /// The last change that these statements belong to.
-    last: usize,
+    /// The first change that these statements belong to.
+    first: usize,
 }
 
 impl Carrier {
@@ -54,9 +55,20 @@ impl Carrier {
         Ok(Self { cluster: database.at, names, places, with_options: version >= WITH_OPTIONS })
     }
 
+    /// Carries out change-sets in their order.
+    pub(crate) fn apply_all(&self, sets: &[ChangeSet]) -> Vec<Applied> {
+        let mut all: Vec<Applied> = Vec::with_capacity(sets.len());
+        for set in sets {
+            let went_well = sets.iter().zip(&all).filter(|(_, applied)| applied.fault.is_none()).map(|(set, _)| set);
+            let applied = self.apply(set, went_well);
+            all.push(applied);
+        }
+        all
+    }
+
     /// Carries out one change-set. Where a transaction fails, the ones before it stay, and the host learns how many changes
-    /// they were.
-    pub(crate) fn apply(&self, set: &ChangeSet) -> Applied {
+    /// they were. `before` are the change-sets that were carried out already.
+    fn apply<'s>(&self, set: &ChangeSet, before: impl Iterator<Item = &'s ChangeSet>) -> Applied {
         let mut applied = Applied {
             external_id: set.external_id.clone(),
             actual_name: renamed(set).unwrap_or_else(|| set.actual_name.clone()),
@@ -65,7 +77,7 @@ impl Carrier {
             warnings: vec![],
         };
         let deletes = set.changes.iter().any(|change| matches!(change, Change::Delete));
-        if let Err(fault) = if deletes { self.check_dependents(set) } else { Ok(()) } {
+        if let Err(fault) = if deletes { self.check_dependents(set, before) } else { Ok(()) } {
             return Applied { fault: Some(fault), ..applied };
         }
         let batches = match self.batches(set) {
@@ -78,55 +90,40 @@ impl Carrier {
                 applied.fault = Some(fault);
                 break;
             }
-            let behind = batches[at + 1..].iter().map(|later| later.last).min();
-            let done = behind.map_or(total, |later| later.min(batch.last + 1));
+            // A change is done when all of its statements are, wherever they are sent.
+            let done = batches[at + 1..].iter().map(|later| later.first).min().unwrap_or(total);
             applied.done = u32::try_from(done).unwrap_or(u32::MAX);
         }
         applied
     }
 
-    /// Refuses to begin with a role that cannot be dropped in the end: it owns something anywhere, or has privileges in a
-    /// database that is not granted.
-    fn check_dependents(&self, set: &ChangeSet) -> Result<(), Fault> {
-        let Some(oid) = set.external_id.as_ref().and_then(|id| id.parse().ok()) else { return Ok(()) };
-        let call = Call::new(MAIN, "dependents").integer("role", oid);
-        let mut rows = match &self.cluster {
-            Some(at) => call.at(at).query()?,
-            None => call.query()?,
+    /// Refuses to begin with a role that cannot be dropped in the end.
+    fn check_dependents<'s>(&self, set: &ChangeSet, before: impl Iterator<Item = &'s ChangeSet>) -> Result<(), Fault> {
+        // What a policy is called by is no oid, and nothing depends on it.
+        let Some((id, role)) = set.external_id.as_ref().and_then(|id| Some((id, id.parse().ok()?))) else {
+            return Ok(());
         };
-        let mut left = Vec::new();
-        while let Some(mut row) = rows.next_row()? {
-            let (database, kind, count) = (row.text(0), row.text(1), row.text(2));
-            let is_reached = database.is_empty() || self.places.is_empty() || self.places.contains(&database);
-            match kind.as_str() {
-                "o" => left.push(format!("it owns {count} objects of database {database}")),
-                _ if !is_reached => {
-                    left.push(format!("database {database}, which is not granted, names it {count} times"))
-                }
-                _ => {}
-            }
-        }
-        if left.is_empty() { Ok(()) } else { Err(fault(FaultKind::Conflict, left.join("; "))) }
+        dependents::check(role, &Taken::by(set, id, before), &self.places)
     }
 
-    /// What is about the cluster comes first, then each database; a role is dropped when nothing is left of it anywhere.
+    /// What is about the cluster comes first, then each database. A role is dropped with the last statements about it, in one
+    /// transaction: where it cannot be dropped after all, they do not take effect either.
     fn batches(&self, set: &ChangeSet) -> Result<Vec<Batch>, Fault> {
         let mut batches: Vec<Batch> = Vec::new();
         let mut name = set.actual_name.clone();
         for (at, change) in set.changes.iter().enumerate() {
             for (place, call) in self.calls(set, &name, change)? {
-                let last = matches!(change, Change::Delete);
-                let open = batches.iter_mut().find(|batch| batch.at == place && !last);
+                let place = match (change, batches.last()) {
+                    (Change::Delete, Some(last)) if place.is_none() => last.at.clone(),
+                    _ => place,
+                };
                 let call = match place.as_ref().or(self.cluster.as_ref()) {
                     Some(at) => call.at(at).build(),
                     None => call.build(),
                 };
-                match open {
-                    Some(batch) => {
-                        batch.calls.push(call);
-                        batch.last = at;
-                    }
-                    None => batches.push(Batch { at: place, calls: vec![call], last: at }),
+                match batches.iter_mut().find(|batch| batch.at == place) {
+                    Some(batch) => batch.calls.push(call),
+                    None => batches.push(Batch { at: place, calls: vec![call], first: at }),
                 }
             }
             if let Change::Rename(to) = change {
@@ -367,8 +364,6 @@ mod tests {
     }
 
     fn entries(batches: &[Batch]) -> Vec<(Option<&str>, Vec<&str>)> {
-        let of = |batch: &'_ Batch| batch.calls.iter().map(|call| call.entry.clone()).collect::<Vec<_>>();
-        let _ = of;
         batches
             .iter()
             .map(|batch| (batch.at.as_deref(), batch.calls.iter().map(|call| call.entry.as_str()).collect()))
@@ -376,16 +371,24 @@ mod tests {
     }
 
     #[test]
-    fn each_place_has_one_transaction_and_a_role_is_dropped_last() {
+    fn each_place_has_one_transaction_and_a_role_is_dropped_with_the_last() {
         let table = what(object_ref("table", &["shop", "sales", "orders"]), vec![used("SELECT", false)]);
         let other = what(object_ref("schema", &["crm", "public"]), vec![used("USAGE", true)]);
         let set = set(vec![Change::Revoke(vec![table, other]), Change::Delete]);
         let batches = carrier(true).batches(&set).expect("statements");
         assert_eq!(
             entries(&batches),
-            [(Some("shop"), vec!["revoke-table"]), (Some("crm"), vec!["revoke-schema"]), (None, vec!["drop-role"]),]
+            [(Some("shop"), vec!["revoke-table"]), (Some("crm"), vec!["revoke-schema", "drop-role"])]
         );
-        assert_eq!(batches[2].calls[0].at.as_deref(), Some("shop"), "the cluster is reached through any database");
+        assert_eq!(batches[1].calls[1].at.as_deref(), Some("crm"), "the cluster is reached through any database");
+        assert_eq!(batches[1].first, 0, "nothing is revoked whole before the last transaction");
+    }
+
+    #[test]
+    fn a_role_that_holds_nothing_is_dropped_alone() {
+        let batches = carrier(true).batches(&set(vec![Change::Delete])).expect("statements");
+        assert_eq!(entries(&batches), [(None, vec!["drop-role"])]);
+        assert_eq!(batches[0].calls[0].at.as_deref(), Some("shop"));
     }
 
     #[test]

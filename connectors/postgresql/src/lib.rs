@@ -5,6 +5,7 @@ mod access;
 mod attributes;
 mod changes;
 mod cluster;
+mod dependents;
 mod description;
 mod identities;
 mod keyset;
@@ -59,7 +60,7 @@ impl access_to_target::Guest for Postgresql {
         changes: Vec<access_to_target::ChangeSet>,
     ) -> Result<Vec<access_to_target::Applied>, Fault> {
         let carrier = changes::Carrier::new(&context, &changes)?;
-        Ok(changes.iter().map(|set| carrier.apply(set)).collect())
+        Ok(carrier.apply_all(&changes))
     }
 }
 

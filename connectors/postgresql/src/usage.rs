@@ -4,6 +4,7 @@ mod audit;
 mod counts;
 mod entries;
 mod log;
+mod memory;
 mod people;
 mod snapshot;
 

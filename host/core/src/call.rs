@@ -124,8 +124,12 @@ impl Request {
     // Checked by whoever answers, because a refusal goes on record there.
     pub fn check(&self) -> Result<(), Fault> {
         let calls = self.calls();
-        if calls.len() > limits::CALL_BATCH {
-            return Err(Fault::denied(format!("at most {} calls at once", limits::CALL_BATCH)));
+        match self {
+            Self::SqlExecute(_) => check_transaction(calls)?,
+            _ if calls.len() > limits::CALL_BATCH => {
+                return Err(Fault::denied(format!("at most {} calls at once", limits::CALL_BATCH)));
+            }
+            _ => {}
         }
         calls.iter().try_for_each(Call::check)
     }
@@ -138,6 +142,20 @@ impl Request {
             Self::Next(..) | Self::Close(_) | Self::StateGet(_) | Self::StateSet(..) | Self::Log(..) | Self::Now => &[],
         }
     }
+}
+
+/// Whether the statements of one transaction keep to its bounds.
+fn check_transaction(calls: &[Call]) -> Result<(), Fault> {
+    let too_much =
+        |what: String| Err(Fault::denied(format!("one transaction has at most {what}: change less at once")));
+    if calls.len() > limits::TRANSACTION_STATEMENTS {
+        return too_much(format!("{} statements, and these are {}", limits::TRANSACTION_STATEMENTS, calls.len()));
+    }
+    let bytes: usize = calls.iter().flat_map(|call| &call.arguments).map(|argument| argument.value.bytes()).sum();
+    if bytes > limits::TRANSACTION_BYTES {
+        return too_much(format!("{} bytes of arguments, and these are {bytes}", limits::TRANSACTION_BYTES));
+    }
+    Ok(())
 }
 
 impl Call {
@@ -157,6 +175,18 @@ impl Call {
 }
 
 impl Value {
+    /// Bytes of its texts.
+    fn bytes(&self) -> usize {
+        let all = |texts: &[String]| texts.iter().map(String::len).sum();
+        match self {
+            Self::Null | Self::Integer(_) | Self::Boolean(_) => 0,
+            Self::Text(text) | Self::Captured(text) | Self::Free(text) => text.len(),
+            Self::Texts(texts) | Self::Name(texts) | Self::Keywords(texts) => all(texts),
+            Self::Names(paths) => paths.iter().map(|path| all(path)).sum(),
+            Self::Items(items) => items.iter().flatten().map(|(key, text)| key.len() + text.len()).sum(),
+        }
+    }
+
     fn check(&self) -> Result<(), Fault> {
         let longest = |texts: &[String]| texts.iter().map(String::len).max().unwrap_or(0);
         let (items, longest) = match self {
@@ -271,10 +301,25 @@ mod tests {
             assert!(Request::SqlExecute(vec![call(Value::Null), call(value)]).check().is_err());
         }
         let name = "x".repeat(limits::NAME_BYTES + 1);
+        assert!(Request::LdapModify(vec![call(Value::Null); limits::CALL_BATCH + 1]).check().is_err());
         assert!(Request::LdapSearch(Call { slot: name.clone(), ..call(Value::Null) }).check().is_err());
         assert!(Request::LdapSearch(Call { at: Some(name), ..call(Value::Null) }).check().is_err());
         assert!(Request::HttpSend(vec![call(Value::Null); limits::CALL_BATCH + 1]).check().is_err());
         let arguments = vec![call(Value::Null).arguments.remove(0); limits::CALL_ARGUMENTS + 1];
         assert!(Request::HttpFetch(Call { arguments, ..call(Value::Null) }).check().is_err());
+    }
+    #[test]
+    fn a_transaction_has_bounds_of_its_own() {
+        let most = vec![call(Value::Null); limits::TRANSACTION_STATEMENTS];
+        assert_eq!(Request::SqlExecute(most.clone()).check(), Ok(()));
+        let more = [most, vec![call(Value::Null)]].concat();
+        let refused = Request::SqlExecute(more).check().expect_err("one too many");
+        assert!(refused.message.as_str().contains("10000 statements, and these are 10001"), "{}", refused.message);
+
+        let longest = call(Value::Names(vec![vec!["x".repeat(limits::ARGUMENT_BYTES / 2); 2]]));
+        let fitting = vec![longest.clone(); limits::TRANSACTION_BYTES / limits::ARGUMENT_BYTES];
+        assert_eq!(Request::SqlExecute(fitting.clone()).check(), Ok(()));
+        let refused = Request::SqlExecute([fitting, vec![longest]].concat()).check().expect_err("too many bytes");
+        assert!(refused.message.as_str().contains("bytes of arguments"), "{}", refused.message);
     }
 }

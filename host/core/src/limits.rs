@@ -154,8 +154,13 @@ pub const STEP_CALLS: u64 = 1_000_000;
 /// a target cannot take. Each is a line of the record, of 300 bytes: a thousand in each of five steps of `TARGETS` targets
 /// take 1.5 of its 4 GiB.
 pub const STEP_REFUSALS: u64 = 1_000;
-/// Calls of one `send-all` or `execute`.
+/// Calls of one `send-all` or of one change of a directory: they are under way at the same time, or answered together.
 pub const CALL_BATCH: usize = 256;
+/// Statements of one `execute`, which is one transaction. A role with a grant on each table of a large database is changed
+/// in one; each statement is a line or two of the audit log, and 10,000 of them take a few MiB on their way.
+pub const TRANSACTION_STATEMENTS: usize = 10_000;
+/// Bytes of the arguments of those statements: half of what a guest may hand over in one call.
+pub const TRANSACTION_BYTES: usize = HOSTCALL_BYTES / 2;
 /// Arguments of one call.
 pub const CALL_ARGUMENTS: usize = 64;
 /// Bytes of one argument's text.

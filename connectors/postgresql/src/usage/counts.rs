@@ -1,7 +1,8 @@
 //! The server's counters (`pg_stat_statements`): what was counted since the last completed run.
 //!
 //! A counter says how often a statement ran, and neither when nor for whom, but as which role. What it covers ends where the
-//! counters were set back, and where the server dropped some for want of place.
+//! counters were set back, and where the server dropped some for want of place. Where not all statements are counted, nothing
+//! is covered: what was used is told all the same, and nothing may be called unused.
 
 use raito_sdk::data_usage::{Coverage, Page, Statement};
 use raito_sdk::{Call, Context, Fault, Gap, Settings, SqlRow};
@@ -23,6 +24,10 @@ pub(crate) struct Counts {
     after: Option<Key>,
     hidden: u64,
     beyond: u64,
+    /// Statements whose text was too long to be told whole.
+    cut: u64,
+    /// When the server read its settings last.
+    settings_ms: u64,
     coverage: Option<Coverage>,
     gaps: Vec<Gap>,
     ended: bool,
@@ -35,6 +40,8 @@ struct About {
     reset_ms: u64,
     dropped: i64,
     track: String,
+    track_utility: String,
+    settings_ms: u64,
 }
 
 fn call(statement: &str, at: Option<&String>) -> Call {
@@ -54,7 +61,43 @@ fn about(at: Option<&String>) -> Result<About, Fault> {
         reset_ms: number(&row, 2),
         dropped: row.integer(3).unwrap_or_default(),
         track: row.text(4),
+        track_utility: row.text(5),
+        settings_ms: number(&row, 6),
     })
+}
+
+/// What is not counted although it uses rows, each with the setting that would have it counted.
+fn uncounted(about: &About) -> Vec<String> {
+    let mut all = Vec::new();
+    if about.track != "all" {
+        all.push(
+            "usage: pg_stat_statements.track is top, so what functions run is not counted: set it to all".to_owned(),
+        );
+    }
+    if about.track_utility != "on" {
+        let what = "pg_stat_statements.track_utility is off, so COPY and CREATE TABLE AS are not counted";
+        all.push(format!("usage: {what}: set it to on"));
+    }
+    all
+}
+
+/// Roles and databases for which less is counted.
+fn exceptions(at: Option<&String>) -> Result<Vec<String>, Fault> {
+    let mut rows = call("counter-exceptions", at).query()?;
+    let mut all = Vec::new();
+    while let Some(mut row) = rows.next_row()? {
+        all.push(exception(&row.text(0), &row.text(1), &row.text(2)));
+    }
+    Ok(all)
+}
+
+fn exception(role: &str, database: &str, settings: &str) -> String {
+    let whose = match (role, database) {
+        ("", database) => format!("in database {database:?}"),
+        (role, "") => format!("for role {role:?}"),
+        (role, database) => format!("for role {role:?} in database {database:?}"),
+    };
+    format!("usage: not all is counted {whose}: {settings}")
 }
 
 impl Counts {
@@ -65,12 +108,15 @@ impl Counts {
         if about.track != "top" && about.track != "all" {
             return Ok(Err(format!("usage: pg_stat_statements.track is {:?}, so nothing is counted", about.track)));
         }
+        let mut missing = uncounted(&about);
         let before = if since_ms.is_some() { Snapshot::load(&about.server) } else { Snapshot::default() };
+        missing.extend(exceptions(at.as_ref())?);
         let now = Snapshot {
             server: about.server,
             at_ms: about.at_ms,
             reset_ms: about.reset_ms,
             dropped: about.dropped,
+            whole: missing.is_empty(),
             ..Snapshot::default()
         };
         let people = People::read(context)?;
@@ -82,8 +128,10 @@ impl Counts {
             after: None,
             hidden: 0,
             beyond: 0,
+            cut: 0,
+            settings_ms: about.settings_ms,
             coverage: None,
-            gaps: Vec::new(),
+            gaps: missing.into_iter().map(gap).collect(),
             ended: false,
         }))
     }
@@ -134,7 +182,7 @@ impl Counts {
             top: row.boolean(3),
         };
         self.after = Some(key);
-        let (database, text) = (row.text(4), row.text(5));
+        let (database, text, is_cut) = (row.text(4), row.text(5), row.boolean(7));
         let calls = row.integer(6).and_then(|calls| u64::try_from(calls).ok()).unwrap_or_default();
         if key.statement == 0 {
             // The server hides text and number of what others ran from who may not see it.
@@ -147,6 +195,7 @@ impl Counts {
         }
         self.now.calls.insert(key, calls);
         let new = self.new_calls(key, calls);
+        self.cut += u64::from(is_cut && new > 0);
         (new > 0).then(|| self.statement(key, &database, text, new))
     }
 
@@ -182,6 +231,13 @@ impl Counts {
         if self.before.reset_ms == self.now.reset_ms { self.before.at_ms } else { self.now.reset_ms }
     }
 
+    /// Since when all was counted. A run that knows that it was so when the last one ended goes on from there; else the settings
+    /// can have been others until the server read them.
+    fn covered_from_ms(&self, known: bool) -> u64 {
+        let since_ms = self.since_ms();
+        if known && self.before.whole { since_ms } else { since_ms.max(self.settings_ms) }
+    }
+
     /// Says what is covered, and remembers the counters.
     fn finish(&mut self) -> Result<(), Fault> {
         self.ended = true;
@@ -193,12 +249,18 @@ impl Counts {
         if self.beyond > 0 {
             self.gaps.push(gap(format!("usage: {} counters beyond {MOST} were not read", self.beyond)));
         }
+        if self.cut > 0 {
+            let whole = "so what they use is not told whole";
+            self.gaps
+                .push(gap(format!("usage: the texts of {} statements are too long and were cut, {whole}", self.cut)));
+        }
         let same = after.reset_ms == self.now.reset_ms;
         let known = self.before.at_ms > 0 && self.before.reset_ms == self.now.reset_ms;
         let dropped = if known { self.before.dropped } else { 0 };
         let went_back = known && self.before.calls.iter().any(|(key, calls)| self.now.calls.get(key) < Some(calls));
-        if same && after.dropped == dropped && !went_back && self.hidden == 0 && self.beyond == 0 {
-            let from_ms = self.since_ms().min(self.now.at_ms);
+        let told = self.now.whole && self.hidden == 0 && self.beyond == 0 && self.cut == 0;
+        if same && after.dropped == dropped && !went_back && told {
+            let from_ms = self.covered_from_ms(known).min(self.now.at_ms);
             self.coverage = Some(Coverage { from_ms, to_ms: self.now.at_ms });
         }
         self.now.dropped = after.dropped;
@@ -220,6 +282,8 @@ mod tests {
             after: None,
             hidden: 0,
             beyond: 0,
+            cut: 0,
+            settings_ms: 700,
             coverage: None,
             gaps: vec![],
             ended: false,
@@ -232,11 +296,11 @@ mod tests {
 
     fn before() -> Snapshot {
         let calls = [(key(1), 7), (key(2), 3)].into();
-        Snapshot { server: "7".into(), at_ms: 500, reset_ms: 100, dropped: 0, calls }
+        Snapshot { server: "7".into(), at_ms: 500, reset_ms: 100, dropped: 0, whole: true, calls }
     }
 
     fn row(statement: &str, calls: &str) -> SqlRow {
-        let cells = ["10", "5", statement, "true", "shop", "select 1", calls];
+        let cells = ["10", "5", statement, "true", "shop", "select 1", calls, "false"];
         SqlRow::new(cells.map(|cell| Some(cell.to_owned())).into())
     }
 
@@ -260,9 +324,47 @@ mod tests {
     }
 
     #[test]
+    fn what_is_covered_begins_where_all_was_counted() {
+        assert_eq!(counts(before(), 100).covered_from_ms(true), 500);
+        let partly = Snapshot { whole: false, ..before() };
+        assert_eq!(counts(partly, 100).covered_from_ms(true), 700, "when the server read its settings");
+        assert_eq!(counts(Snapshot::default(), 100).covered_from_ms(false), 700);
+        assert_eq!(counts(Snapshot::default(), 800).covered_from_ms(false), 800);
+    }
+
+    #[test]
     fn what_the_server_hides_is_counted_and_not_told() {
         let mut counts = counts(before(), 100);
         assert!(counts.take(row("", "9")).is_none());
         assert_eq!(counts.hidden, 9);
+    }
+    #[test]
+    fn what_is_not_counted_is_told_with_the_setting_that_counts_it() {
+        let of = |track: &str, track_utility: &str| {
+            uncounted(&About {
+                server: String::new(),
+                at_ms: 0,
+                reset_ms: 0,
+                dropped: 0,
+                track: track.into(),
+                track_utility: track_utility.into(),
+                settings_ms: 0,
+            })
+        };
+        assert!(of("all", "on").is_empty());
+        assert!(of("top", "on")[0].ends_with("what functions run is not counted: set it to all"));
+        assert!(of("all", "off")[0].contains("COPY and CREATE TABLE AS are not counted"));
+        assert_eq!(of("top", "off").len(), 2);
+        assert_eq!(exception("ann", "", "x=1"), "usage: not all is counted for role \"ann\": x=1");
+        assert_eq!(exception("", "shop", "x=1"), "usage: not all is counted in database \"shop\": x=1");
+    }
+
+    #[test]
+    fn a_text_that_was_cut_counts_only_where_it_is_told() {
+        let mut counts = counts(before(), 100);
+        let cells =
+            |calls: &str| ["10", "5", "1", "true", "shop", "select 1", calls, "true"].map(|cell| Some(cell.to_owned()));
+        assert!(counts.take(SqlRow::new(cells("7").into())).is_none() && counts.cut == 0, "nothing new");
+        assert!(counts.take(SqlRow::new(cells("8").into())).is_some() && counts.cut == 1);
     }
 }

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, VecDeque};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use raito_sdk::data_usage::{Access, Coverage, Page, Statement};
-use raito_sdk::{Call, Context, Fault, Gap, Settings, SqlRow, state};
-use serde::{Deserialize, Serialize};
+use raito_sdk::{Call, Context, Fault, Gap, Settings, SqlRow};
 
 use super::audit::{Used, audited, is_whole};
 use super::entries::{Cutter, Entry, Format, Zones, entry};
+use super::memory::{HEAD, Head, Memory, Read};
 use super::people::People;
 use super::{LOG, gap};
 use crate::cluster::Scope;
@@ -22,36 +22,12 @@ use crate::names::object_ref;
 const PART: i64 = 720_000;
 /// The longest record that is understood, in bytes. A longer one is left out.
 const RECORD: usize = 4 * 1024 * 1024;
-/// Bytes of a file's beginning that it is known by.
-const HEAD: i64 = 512;
 /// How long a line may take from its time into the file, in milliseconds: younger ones are left to the next run.
 const SETTLING: u64 = 2_000;
 /// Statements that wait for their further lines.
 const OPEN: usize = 1_024;
 /// Bytes of a text that are reported; a longer one is cut.
 const TEXT: usize = 60_000;
-/// The key of what is remembered.
-const STATE: &str = "log";
-
-/// What the last completed run left.
-#[derive(Default, Serialize, Deserialize)]
-struct Memory {
-    /// The cluster.
-    server: String,
-    /// Until when the log was read.
-    to_ms: u64,
-    /// The files that were there, the newest last.
-    files: Vec<Read>,
-}
-
-/// How much of a file was read.
-#[derive(Clone, Serialize, Deserialize)]
-struct Read {
-    name: String,
-    /// Its first bytes, in base64.
-    head: String,
-    offset: i64,
-}
 
 struct File {
     name: String,
@@ -90,6 +66,8 @@ pub(crate) struct Log {
     whole: bool,
     to_ms: u64,
     open: BTreeMap<String, (String, Statement)>,
+    /// Texts that were cut.
+    cut: u64,
     gaps: Vec<Gap>,
     ended: bool,
 }
@@ -114,6 +92,7 @@ impl Log {
         let (collector, destinations, audited) = (row.text(0), row.text(1), row.text(2));
         let (server, started_ms, now_ms, zone) =
             (row.text(3), milliseconds(&row, 4), milliseconds(&row, 5), row.text(6));
+        let relations = row.text(7);
         if collector != "on" {
             return Ok(Err("usage: the server does not collect its log: set logging_collector to on".into()));
         }
@@ -130,15 +109,19 @@ impl Log {
         if !is_whole(&audited) {
             gaps.push(gap(format!("usage: pgaudit.log is {audited}, so not all reading and writing is logged")));
         }
+        if relations != "on" {
+            let what = "so the log does not say what statements use";
+            gaps.push(gap(format!("usage: pgaudit.log_relation is off, {what}: set it to on")));
+        }
         let mut exceptions = call("log-exceptions", at.as_ref()).query()?;
         while let Some(mut row) = exceptions.next_row()? {
             let (role, database) = (row.text(0), row.text(1));
             gaps.push(gap(format!("usage: what is logged differs for role {role:?} in database {database:?}")));
         }
-        let before = remembered(&server, since_ms)?;
+        let before = Memory::load(&server, since_ms);
         let files = files(at.as_ref(), format)?;
         let to_ms = now_ms.saturating_sub(SETTLING);
-        let memory = Memory { server, to_ms, files: Vec::new() };
+        let memory = Memory::after(&before, server, to_ms);
         let mut log = Self {
             scope: Scope::new(context),
             people: People::read(context)?,
@@ -152,6 +135,7 @@ impl Log {
             memory,
             to_ms,
             open: BTreeMap::new(),
+            cut: 0,
             gaps,
             ended: false,
         };
@@ -168,9 +152,9 @@ impl Log {
     /// Sets from when on the log is whole: from where the last run ended, if the file is there that it read last. A server that
     /// was started since may have had other settings in between.
     fn join(&mut self, started_ms: u64) -> Result<(), Fault> {
-        let Some(last) = self.before.files.last().cloned() else { return Ok(()) };
+        let Some(last) = self.before.last().cloned() else { return Ok(()) };
         let known = self.files.iter().any(|file| file.name == last.name && file.size >= last.offset);
-        if known && self.head(&last.name)? == last.head {
+        if known && last.head.begins(&self.part(&last.name, 0, HEAD)?) {
             let before_ms = self.before.to_ms;
             self.from_ms = Some(if started_ms > before_ms { started_ms } else { before_ms });
         }
@@ -187,23 +171,18 @@ impl Log {
             .map_err(|error| raito_sdk::fault(raito_sdk::FaultKind::Internal, format!("{name}: {error}")))
     }
 
-    fn head(&self, name: &str) -> Result<String, Fault> {
-        Ok(STANDARD.encode(self.part(name, 0, HEAD)?))
-    }
-
     /// Begins the next file that has something new.
     fn begin(&mut self) -> Result<bool, Fault> {
         while let Some(file) = self.files.pop_front() {
-            let head = self.head(&file.name)?;
-            // A file that grows from less than a whole head is known by what it had.
-            let known = self.before.files.iter().find(|known| known.name == file.name && file.size >= known.offset);
-            let offset = known.filter(|known| known.head == head).map_or(0, |known| known.offset);
-            let read = Read { name: file.name, head, offset };
-            if offset >= file.size {
-                self.memory.files.push(read);
+            let File { name, size, changed_ms, .. } = file;
+            let beginning = self.part(&name, 0, HEAD)?;
+            let offset = self.before.offset(&name, size, changed_ms, &beginning);
+            let read = Read { name, head: Head::of(&beginning), offset, changed_ms };
+            if offset >= size {
+                self.memory.keep(read);
                 continue;
             }
-            let (format, size) = (file.format, file.size);
+            let format = file.format;
             let cutter = Cutter::default();
             self.current = Some(Current { read, format, size, next: offset, cutter, record: offset, left: None });
             return Ok(true);
@@ -262,7 +241,7 @@ impl Log {
             self.current = Some(current);
         } else {
             let offset = current.left.unwrap_or(current.record);
-            self.memory.files.push(Read { offset, ..current.read });
+            self.memory.keep(Read { offset, ..current.read });
         }
         Ok(())
     }
@@ -298,9 +277,11 @@ impl Log {
             && !statement.accessed.iter().any(|known| is_same(known, &access))
         {
             statement.accessed.push(access);
+            statement.precise = true;
         }
-        if statement.text.is_none() {
-            statement.text = line.text.map(|text| cut(&text));
+        if let (None, Some(text)) = (&statement.text, line.text) {
+            self.cut += u64::from(text.len() > TEXT);
+            statement.text = Some(cut(text));
         }
     }
 
@@ -315,7 +296,8 @@ impl Log {
             ended_ms: None,
             success: None,
             calls: 1,
-            precise: true,
+            // Until a line names what it uses: where none does, the host tells that from the text.
+            precise: false,
             accessed: vec![],
             bytes: None,
             rows: None,
@@ -326,8 +308,10 @@ impl Log {
         if self.from_ms.is_none() {
             self.from_ms = Some(self.to_ms);
         }
-        let text = serde_json::to_vec(&self.memory).unwrap_or_default();
-        state::set(STATE, &text)
+        if self.cut > 0 {
+            self.gaps.push(gap(format!("usage: the texts of {} statements are too long and were cut", self.cut)));
+        }
+        self.memory.store()
     }
 }
 
@@ -335,16 +319,9 @@ fn is_same(one: &Access, other: &Access) -> bool {
     one.action == other.action && one.object.kind == other.object.kind && one.object.path == other.object.path
 }
 
-fn cut(text: &str) -> String {
-    let end = (0..=text.len().min(TEXT)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
-    text[..end].to_owned()
-}
-
-/// What the last completed run left of this cluster. Nothing where the cloud knows nothing of this target.
-fn remembered(server: &str, since_ms: Option<u64>) -> Result<Memory, Fault> {
-    let stored = if since_ms.is_some() { state::get(STATE) } else { None };
-    let memory: Option<Memory> = stored.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    Ok(memory.filter(|memory| memory.server == server).unwrap_or_default())
+fn cut(mut text: String) -> String {
+    text.truncate((0..=text.len().min(TEXT)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default());
+    text
 }
 
 /// The files of a format, the oldest first.

@@ -24,6 +24,8 @@ pub(crate) struct Snapshot {
     pub(crate) reset_ms: u64,
     /// How many times counters were dropped for want of place.
     pub(crate) dropped: i64,
+    /// Whether all that uses rows was to be counted.
+    pub(crate) whole: bool,
     pub(crate) calls: BTreeMap<Key, u64>,
 }
 
@@ -64,7 +66,7 @@ impl Snapshot {
     }
 
     fn head(&self) -> Vec<u8> {
-        format!("{} {} {} {}", self.server, self.at_ms, self.reset_ms, self.dropped).into_bytes()
+        format!("{} {} {} {} {}", self.server, self.at_ms, self.reset_ms, self.dropped, self.whole).into_bytes()
     }
 
     fn read_head(head: &[u8]) -> Option<Self> {
@@ -75,6 +77,7 @@ impl Snapshot {
             at_ms: words.next()?.parse().ok()?,
             reset_ms: words.next()?.parse().ok()?,
             dropped: words.next()?.parse().ok()?,
+            whole: words.next()?.parse().ok()?,
             calls: BTreeMap::new(),
         })
     }
@@ -114,7 +117,7 @@ mod tests {
             top: number.is_multiple_of(2),
         };
         let calls = (0..100).map(|number| (key(number), u64::from(number) << 40)).collect();
-        let snapshot = Snapshot { server: "7".into(), at_ms: 1, reset_ms: 2, dropped: 3, calls };
+        let snapshot = Snapshot { server: "7".into(), at_ms: 1, reset_ms: 2, dropped: 3, whole: true, calls };
         let mut read = Snapshot::read_head(&snapshot.head()).expect("a head");
         read.unpack(&snapshot.pack());
         assert_eq!(read, snapshot);

@@ -127,6 +127,7 @@ pub(super) const HOST_FUNCTIONS: &[&str] = &[
     "percent_rank",
     "pg_client_encoding",
     "pg_column_is_updatable",
+    "pg_conf_load_time",
     "pg_control_system",
     "pg_describe_object",
     "pg_encoding_to_char",
