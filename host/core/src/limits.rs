@@ -246,6 +246,9 @@ pub const CLOUD_ANSWER: Duration = Duration::from_secs(15 * 60);
 
 /// Bytes of a configuration file.
 pub const CONFIG_BYTES: usize = 4 * 1_024 * 1_024;
+/// The last column in which something may begin in a file of YAML. What nests deeper would take the stack of a parser that
+/// calls itself: 3,000 lists within each other end a build without optimisation.
+pub const YAML_COLUMNS: usize = 256;
 /// Items of one list in a file of access code: one file with every role of a large warehouse has some ten thousand.
 pub const ACCESS_ITEMS: usize = 100_000;
 /// Files of access code that are read together.
