@@ -20,6 +20,7 @@ mod hostile_egress;
 mod hostile_resources;
 mod isolation;
 mod kill;
+mod lsp;
 mod mistakes;
 mod people;
 mod postgresql;

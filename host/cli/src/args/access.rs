@@ -36,6 +36,18 @@ pub(crate) enum Access {
     Expire(ExpireArgs),
     /// Print the file of another tool as access code
     Convert(ConvertArgs),
+    /// Serve an editor over standard input and output: mistakes, completion, what a name means, where it is said
+    Lsp(LspArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LspArgs {
+    #[command(flatten)]
+    pub(crate) paths: Paths,
+    /// Take names of a target from a snapshot that `raito access export --output json` printed [default: the last read that a
+    /// command kept in the state directory]
+    #[arg(long, value_name = "TARGET=FILE", value_parser = snapshot)]
+    pub(crate) snapshot: Vec<(TargetName, PathBuf)>,
 }
 
 #[derive(Debug, Args)]

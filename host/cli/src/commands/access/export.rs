@@ -32,7 +32,12 @@ async fn print(session: &Session, global: &Global, args: &ExportArgs) -> Result<
     access::end(&run, Outcome::Completed).map_err(|failure| opened.failed(&failure))?;
     match global.output {
         Output::Csv => csv(&seen.catalogue).iter().for_each(|line| data(line)),
-        _ => snapshot(&seen.catalogue).iter().for_each(|line| data(line)),
+        _ => {
+            let Ok(()) = snapshot(&seen.catalogue, |line| {
+                data(line);
+                Ok::<(), std::convert::Infallible>(())
+            });
+        }
     }
     Ok(Exit::Done)
 }

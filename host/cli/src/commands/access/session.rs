@@ -1,11 +1,14 @@
 //! What commands of access code that reach a target share: configuration, lock, audit log, and each target's connector.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Arc;
 
+use raito_access::export::snapshot;
 use raito_audit::Log;
 use raito_broker::{Brokerage, StateFile};
 use raito_core::capability::Effective;
+use raito_core::catalogue::Catalogue;
 use raito_core::event::{ConnectorIdentity, Event};
 use raito_core::exchange::Outcome;
 use raito_core::grant::{Ceiling, Target};
@@ -23,6 +26,8 @@ use crate::engine::prepare::{Prepared, prepare};
 use crate::engine::{hinted, interrupt, new_run_id, run_start};
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::files;
+use crate::leaks::redact;
 use crate::render::say;
 use crate::state_dir::{Lock, StateDir};
 
@@ -185,6 +190,16 @@ impl Opened<'_> {
             allow_removals: None,
             allow_revokes: None,
             apply_first: true,
+        }
+    }
+
+    /// Keeps what was read for editors. Nothing of a run depends on it, so that a full disk ends none.
+    pub(super) fn keep(&self, catalogue: &Catalogue) {
+        let kept = self.session.state.last_read(&self.target.name).and_then(|path| {
+            files::replace_private_with(&path, |file| snapshot(catalogue, |line| writeln!(file, "{}", redact(line))))
+        });
+        if let Err(error) = kept {
+            tracing::warn!("{}: what was read is not kept for editors: {}", self.target.name, error.message);
         }
     }
 
