@@ -12,7 +12,7 @@ use raito_core::record::AccessControl;
 use super::read::LastRead;
 use super::site::{Part, Site};
 use super::tree::Tree;
-use super::{Known, LISTS, Page};
+use super::{Known, Page};
 use crate::document::ObjectName;
 use crate::report::code;
 
@@ -50,7 +50,7 @@ fn value(site: &Site<'_>, key: &Key, known: &Known<'_>) -> Option<String> {
     let read = known.last_read(site.target())?;
     let name = site.word.text.as_str();
     let text = match key.name {
-        "name" if LISTS.contains(&site.key(1)?) => control(name, &read)?,
+        "name" if site.key(1) == Some("grants") => control(name, &read)?,
         "control" | "controls" | "creators" => control(name, &read)?,
         "user" => user(name, &read)?,
         "object" | "under" => object(name, &read)?,
