@@ -6,6 +6,7 @@ mod support;
 
 mod access;
 mod access_filters;
+mod access_random;
 mod access_size;
 mod changes;
 mod changes_policies;
