@@ -19,7 +19,7 @@ pub(super) async fn run(global: &Global, args: &ExportArgs) -> Result<Exit, CliE
         let error = CliError::new(codes::USAGE, "access is exported as a table or as a snapshot");
         return Err(error.help("write --output csv or --output json"));
     }
-    let session = Session::open(global, true)?;
+    let session = Session::open(global, args.isolated, true)?;
     let result = print(&session, global, args).await;
     session.close(result)
 }

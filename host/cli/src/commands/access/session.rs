@@ -17,7 +17,8 @@ use raito_core::text::{Ident, RunId, TargetName};
 use raito_run::access::NoCloud;
 use raito_run::{Failure, Observer, RunEvent, Stop, TargetRun};
 
-use crate::args::{Global, Isolation, Output};
+use crate::args::access::Isolated;
+use crate::args::{Global, Output};
 use crate::clock::SystemClock;
 use crate::codes;
 use crate::commands::configuration::{self, Loaded};
@@ -78,7 +79,7 @@ fn audit(error: LedgerError) -> CliError {
 
 impl Session {
     /// Reads the configuration, takes the lock, and begins to record. `plans` says that nothing will be sent.
-    pub(super) fn open(global: &Global, plans: bool) -> Result<Self, CliError> {
+    pub(super) fn open(global: &Global, isolated: Isolated, plans: bool) -> Result<Self, CliError> {
         let loaded = configuration::load(global)?;
         let (ceiling, ceiling_digest) = configuration::ceiling(global)?;
         // Secrets of all targets are about to be in this process.
@@ -93,7 +94,7 @@ impl Session {
         let signals = interrupt::listen(&stop);
         let says =
             global.output == Output::Human && !global.quiet && std::io::IsTerminal::is_terminal(&std::io::stderr());
-        let workplace = Workplace::open(Isolation::default(), &state);
+        let workplace = Workplace::open(isolated.isolation, &state);
         Ok(Self {
             loaded,
             state,
