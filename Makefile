@@ -34,8 +34,8 @@ fuzz: ## fuzz every border at which bytes from outside become values, each for S
 	@CARGO="$(CARGO)" tests/fuzz/run.sh $(or $(SECONDS),60)
 
 bench: setup connectors ## measure what host/docs/performance.md states
-	$(CARGO) bench -p raito-core --bench expansion --bench leak -p raito-audit --bench append -p raito-sandbox --bench boundary \
-		-p raito-worker --bench isolation -p raito --bench program
+	$(CARGO) bench -p raito-core --bench expansion --bench leak -p raito-access --bench files -p raito-audit --bench append \
+		-p raito-sandbox --bench boundary -p raito-worker --bench isolation -p raito --bench program
 
 fmt: ## format the sources
 	$(CARGO) fmt

@@ -264,43 +264,116 @@ fn tests_run_against_a_snapshot_without_reaching_anything() {
 }
 
 #[test]
-fn an_apply_that_is_killed_is_gone_on_with() {
+fn connectors_run_where_each_command_is_told() {
     let managed = managed("createrole");
-    let nothing = "version: 1\nrepository: corp/access\non: shop\nmanages: [{ kind: role, names: R_* }]\n";
     managed.code("sales.yml", CODE);
-    managed.plan(3);
+    for place in ["in-process", "process"] {
+        let commands: [&[&str]; 6] = [
+            &["plan"],
+            &["apply", "--yes"],
+            &["test"],
+            &["drift"],
+            &["export", "shop", "--output", "csv"],
+            &["import", "shop", "--into", place],
+        ];
+        for command in commands {
+            managed.access(&[command, &["--isolation", place]].concat()).exits(0);
+            let events = managed.place.events();
+            let last = events.iter().rfind(|event| event["kind"] == "isolation").expect("it is on record");
+            assert_eq!(last["isolation"], place, "{command:?}");
+        }
+    }
+}
+
+impl Managed {
+    /// All roles of the files with their members and comments, and all access lists that have one of them, of both databases.
+    fn roles_and_grants(&self) -> Vec<String> {
+        let roles = "select r.rolname || ' ' || coalesce(shobj_description(r.oid, 'pg_authid'), '') || ' ' ||
+                       coalesce((select string_agg(m.rolname, ',' order by m.rolname) from pg_auth_members a
+                         join pg_roles m on m.oid = a.member where a.roleid = r.oid), '')
+                     from pg_roles r where r.rolname like 'R\\_%' order by 1";
+        let lists = "select n.nspname || '.' || c.relname || ' ' || array(select unnest(c.relacl)::text order by 1)::text from pg_class c
+                       join pg_namespace n on n.oid = c.relnamespace where c.relacl::text like '%R\\_%'
+                     union all select nspname || ' ' || array(select unnest(nspacl)::text order by 1)::text from pg_namespace where nspacl::text like '%R\\_%' order by 1";
+        let mut all = self.server.rows("shop", roles);
+        all.extend(self.server.rows("shop", lists));
+        all.extend(self.server.rows("crm", lists));
+        all
+    }
+}
+
+/// Roles whose creation takes thirty statements and more, in both databases.
+fn thirty() -> (Vec<String>, String) {
+    let names: Vec<String> = (0..5).map(|number| format!("R_{number}")).collect();
+    let entry = |name: &String| {
+        format!(
+            "  - name: {name}\n    description: a role\n    who: [{{ user: ann }}]\n    what:\n      \
+             - {{ select: {{ kind: table, under: shop.sales }}, permissions: [read] }}\n      \
+             - {{ object: crm.sales.orders, permissions: [read] }}\n"
+        )
+    };
+    let entries: String = names.iter().map(entry).collect();
+    let head = "version: 1\nrepository: corp/access\non: shop\nmanages: [{ kind: role, names: R_* }]\ngrants:\n";
+    (names, format!("{head}{entries}"))
+}
+
+#[test]
+fn an_apply_that_is_killed_at_any_statement_is_gone_on_with() {
+    let managed = managed("createrole");
+    let (names, code) = thirty();
+    managed.code("all.yml", &code);
+    let mut planned = statements(&managed.plan(3));
+    planned.sort();
+    assert!(planned.len() >= 30, "{planned:#?}");
     managed.access(&["apply", "plan.json", "--yes"]).exits(0);
-    let expected = (managed.holds("R_READERS"), managed.holds("R_LEADS"));
+    let expected = managed.roles_and_grants();
+    let begun = managed.place.path().join(".raito/access/shop.begun");
+    let (mut killed, mut partly) = (0, 0);
+    let lines_to_kill_at = breaks(&managed);
+    let mut sent = managed.changed().len();
+    for line in &lines_to_kill_at {
+        let listed = names.join("\", \"");
+        managed.server.sql("crm", &format!("drop owned by \"{listed}\""));
+        managed.server.sql("shop", &format!("drop owned by \"{listed}\"; drop role \"{listed}\""));
+        let before = lines(&managed.place);
+        let mut child = managed.place.spawn(&["access", "apply", "plan.json", "--yes"]);
+        let was_killed = kill_at(&managed.place, &mut child, before, *line);
+        let _ = child.wait();
+        let broke_off = managed.changed().len() - sent;
+        killed += usize::from(was_killed);
+        partly += usize::from(broke_off > 0 && broke_off < planned.len());
+        // Whoever was killed behind the very last line had nothing left to do.
+        if begun.exists() {
+            managed.access(&["apply", "plan.json", "--yes", "--resume"]).exits(0);
+        }
+        assert_eq!(managed.roles_and_grants(), expected, "killed at line {line}");
+        let mut committed = managed.changed()[sent..].to_vec();
+        sent += committed.len();
+        committed.sort();
+        assert_eq!(committed, planned, "each statement once, killed at line {line}");
+    }
+    managed.plan(0);
+    println!("{killed} of {} were killed while they ran, {partly} between two commits", lines_to_kill_at.len());
+    assert!(killed >= 25, "only {killed} applies were caught while they ran");
+    assert!(partly > 0, "no apply broke off between two commits");
+}
+
+/// Where the last run can break off: the lines of its record, counted from its first, for each statement that was sent, and
+/// for everything between the last commit and the end, in which the plan still counts as begun.
+fn breaks(managed: &Managed) -> Vec<u64> {
     let events = managed.place.events();
     let run = events.last().expect("events")["run"].clone();
-    let first = events.iter().find(|event| event["run"] == run).expect("a run")["seq"].as_u64().expect("a number");
-    let sent = events.iter().filter(|event| {
-        event["run"] == run
-            && event["step"] == "access-to-target"
-            && event["mode"] == "write"
-            && event["planned"] == false
-    });
-    let sent: Vec<u64> = sent.map(|event| event["seq"].as_u64().expect("a number") - first).collect();
-    assert!(sent.len() >= 9, "{sent:?}");
-    let mut resumed = 0;
-    for line in sent.iter().step_by(2).chain([sent.last().expect("calls")]) {
-        managed.code("sales.yml", nothing);
-        managed.access(&["apply", "--yes"]).exits(0);
-        managed.code("sales.yml", CODE);
-        managed.plan(3);
-        let (before, from) = (lines(&managed.place), managed.changed().len());
-        let mut child = managed.place.spawn(&["access", "apply", "plan.json", "--yes"]);
-        let killed = kill_at(&managed.place, &mut child, before, *line);
-        let _ = child.wait();
-        if killed && managed.access(&["plan", "--detailed-exitcode"]).code == Some(3) {
-            managed.access(&["apply", "plan.json", "--yes", "--resume"]).exits(0);
-            resumed += 1;
-        }
-        assert_eq!((managed.holds("R_READERS"), managed.holds("R_LEADS")), expected, "killed at line {line}");
-        managed.plan(0);
-        let mut once = managed.changed()[from..].to_vec();
-        once.sort();
-        assert!(once.windows(2).all(|two| two[0] != two[1]), "sent twice: {once:#?}");
-    }
-    assert!(resumed > 0, "some applies broke off");
+    let of_run: Vec<&Value> = events.iter().filter(|event| event["run"] == run).collect();
+    let number =
+        |event: &Value| event["seq"].as_u64().expect("a number") - of_run[0]["seq"].as_u64().expect("a number");
+    let is_sent =
+        |event: &&&Value| event["step"] == "access-to-target" && event["mode"] == "write" && event["planned"] == false;
+    let sent: Vec<u64> = of_run.iter().filter(is_sent).map(|event| number(event)).collect();
+    let last = *sent.last().expect("calls");
+    let ends = ["step-start", "step-end", "target-end"];
+    let behind = of_run.iter().filter(|event| ends.iter().any(|kind| event["kind"] == *kind));
+    let behind = behind.map(|event| number(event)).filter(|line| *line > last);
+    let all: Vec<u64> = sent.iter().copied().chain(behind).collect();
+    assert!(sent.len() >= 30 && all.len() > sent.len() + 5, "{all:?}");
+    all
 }

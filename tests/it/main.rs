@@ -6,6 +6,7 @@ mod support;
 
 mod access;
 mod access_filters;
+mod access_random;
 mod access_size;
 mod api;
 mod changes;
@@ -23,6 +24,7 @@ mod hostile_egress;
 mod hostile_resources;
 mod isolation;
 mod kill;
+mod lsp;
 mod mistakes;
 mod people;
 mod postgresql;

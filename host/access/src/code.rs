@@ -82,16 +82,28 @@ fn read_code_with(
     sources: &[Source],
     read: impl Fn(&str, usize) -> Result<Document, Vec<Mistake>>,
 ) -> Result<Code, Vec<FileMistakes>> {
+    let documents = sources.iter().enumerate().map(|(file, source)| read(&source.text, file)).collect();
+    together(documents, &|file| sources.get(file).map_or("", |source| source.path.as_str()))
+}
+
+/// Puts together what was read of files one by one, in their order; `path` gives their paths.
+///
+/// # Errors
+/// All mistakes of all files, file by file.
+pub fn together<'p>(
+    read: Vec<Result<Document, Vec<Mistake>>>,
+    path: &dyn Fn(usize) -> &'p str,
+) -> Result<Code, Vec<FileMistakes>> {
     let mut wrong: Vec<FileMistakes> = Vec::new();
     let mut documents = Vec::new();
-    for (file, source) in sources.iter().enumerate() {
-        match read(&source.text, file) {
+    for (file, document) in read.into_iter().enumerate() {
+        match document {
             Ok(document) => documents.push(document),
             Err(mistakes) => wrong.push(FileMistakes { file, mistakes }),
         }
     }
     // What several files have wrong together is only said of those that could be read.
-    let (code, conflicts) = merge(documents, &|file| sources.get(file).map_or("", |source| source.path.as_str()));
+    let (code, conflicts) = merge(documents, path);
     for (spot, message, help) in conflicts {
         let mistake = Mistake { place: spot.place, message, help };
         match wrong.iter_mut().find(|known| known.file == spot.file) {

@@ -3,7 +3,6 @@
 use raito_core::catalogue::{Catalogue, CatalogueBuilder, CatalogueError};
 use raito_core::record::{AccessControl, MemberKind};
 use raito_core::text::ExternalId;
-use raito_core::upload::Line;
 
 /// Why a text is no snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,10 +15,12 @@ pub enum SnapshotError {
     Catalogue(#[from] CatalogueError),
 }
 
-/// Everything that was read, one record of JSON a line, with an end that says how many there are.
-pub fn snapshot(catalogue: &Catalogue) -> Vec<String> {
-    let line = |line: &Line| serde_json::to_string(line).expect("a record has text keys");
-    catalogue.lines().iter().map(line).collect()
+/// Gives everything that was read, one record of JSON a line, with an end that says how many there are.
+///
+/// # Errors
+/// The first one of `take`, which is not called again then.
+pub fn snapshot<E>(catalogue: &Catalogue, mut take: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
+    catalogue.each_line(|line| take(&serde_json::to_string(&line).expect("a record has text keys")))
 }
 
 /// Reads a snapshot.

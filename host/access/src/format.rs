@@ -3,6 +3,7 @@
 
 use marked_yaml::{LoaderOptions, Node, parse_yaml_with_options};
 use pretty_yaml::config::{FormatOptions, LanguageOptions, LayoutOptions, Quotes};
+use raito_config::reader::fits;
 
 /// Why a text is not formatted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +33,7 @@ pub fn format_text(text: &str) -> Result<String, FormatError> {
 
 /// What a text says, without where it says it: two nodes are equal whatever their places.
 fn load(text: &str) -> Result<Node, FormatError> {
+    fits(text).map_err(|mistake| FormatError::NotYaml(mistake.message))?;
     let options = LoaderOptions::default().error_on_duplicate_keys(true).prevent_coercion(true);
     parse_yaml_with_options(0, text, options).map_err(|error| FormatError::NotYaml(error.to_string()))
 }
@@ -55,5 +57,9 @@ mod tests {
     fn what_is_no_yaml_is_not_touched() {
         assert!(matches!(format_text("a: [1"), Err(FormatError::NotYaml(_))));
         assert!(matches!(format_text("a: 1\na: 2\n"), Err(FormatError::NotYaml(_))));
+        let deep = format!("a:\n{}x\n", "- ".repeat(100_000));
+        assert!(matches!(format_text(&deep), Err(FormatError::NotYaml(reason)) if reason.contains("column")));
+        let just = format!("a:\n{}x\n", "- ".repeat(120));
+        assert!(!matches!(format_text(&just), Err(FormatError::NotYaml(_))));
     }
 }

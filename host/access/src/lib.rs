@@ -11,6 +11,7 @@ pub mod convert;
 pub mod document;
 pub mod drift;
 pub mod edit;
+pub mod editor;
 pub mod effect;
 pub mod evaluate;
 pub mod expire;

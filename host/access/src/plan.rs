@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use raito_core::call::Argument;
 use raito_core::catalogue::Catalogue;
-use raito_core::decide::{Decision, Protected};
+use raito_core::decide::{Counts, Decision, Protected, removals};
 use raito_core::digest::Digest;
 use raito_core::plan::RecordedCall;
 use raito_core::record::{AccessControl, Change, ChangeSet, MemberKind};
-use raito_core::text::{ExternalId, Name, Remark, TargetName};
-use raito_core::threshold::{OverThreshold, Removal, Thresholds};
+use raito_core::text::{ExternalId, Kind, Name, Remark, TargetName};
+use raito_core::threshold::{OverThreshold, Thresholds};
 use serde::{Deserialize, Serialize};
 
 use crate::effect::Effects;
@@ -62,10 +62,8 @@ pub struct TargetPlan {
     pub calls: Vec<PlannedCall>,
     /// Digests of all access controls that are touched, as they were read, by external id.
     pub fingerprints: BTreeMap<ExternalId, Digest>,
-    /// How many permissions, members and access controls are taken away.
-    pub removes: u64,
-    /// How many permissions and members there are of what is managed.
-    pub held: u64,
+    /// How much is taken away, by kind of access control.
+    pub counts: BTreeMap<Kind, Counts>,
     /// How many access controls are deleted.
     pub drops: u64,
     /// What comes of it for people.
@@ -207,8 +205,7 @@ impl TargetPlan {
             sets: sets.to_vec(),
             calls: calls.iter().map(PlannedCall::from).collect(),
             fingerprints: fingerprints(sets, catalogue),
-            removes: decision.removes,
-            held: decision.held,
+            counts: decision.counts.clone(),
             drops: sets.iter().filter(|set| set.changes.contains(&Change::Delete)).count() as u64,
             effects,
             refused,
@@ -221,16 +218,17 @@ impl TargetPlan {
     /// # Errors
     /// `OverThreshold` where a person has to say so. `allowed` is the number that one typed.
     pub fn check(&self, thresholds: &Thresholds, drops: u64, allowed: Option<u64>) -> Result<(), OverThreshold> {
-        let removal = Removal { what: "permissions and members", removed: self.removes, before: self.held };
-        thresholds.check(&[removal], allowed)?;
-        if self.drops > drops && allowed != Some(self.removes) {
+        let removals = removals(&self.counts);
+        thresholds.check(&removals, allowed)?;
+        let total = removals.iter().map(|removal| removal.removed).sum();
+        if self.drops > drops && allowed != Some(total) {
             return Err(OverThreshold {
                 what: format!("access controls (at most {drops} are deleted at once)"),
                 removed: self.drops,
                 before: self.drops,
                 remove_percent: thresholds.remove_percent,
                 remove_count: drops,
-                total: self.removes,
+                total,
             });
         }
         Ok(())

@@ -109,7 +109,7 @@ pub fn markdown(plan: &Plan, beside: &[Beside]) -> Vec<String> {
 }
 
 /// A line as a code span: with more backticks around than within (CommonMark, section 6.1).
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
     if longest == 0 { format!("{fence}{text}{fence}") } else { format!("{fence} {text} {fence}") }

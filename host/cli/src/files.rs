@@ -57,13 +57,21 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
 
 /// Writes a file that only its owner can read, whole or not at all.
 pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    replace_private_with(path, |file| file.write_all(bytes))
+}
+
+/// Writes a file that only its owner can read piece by piece, whole or not at all.
+pub(crate) fn replace_private_with(
+    path: &Path,
+    write: impl FnOnce(&mut io::BufWriter<File>) -> io::Result<()>,
+) -> Result<(), CliError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let cannot =
         |error: io::Error| CliError::new(codes::FILE, format!("cannot write {}: {}", shown(path), reason(&error)));
     let new = path.with_extension("new");
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(cannot)?;
-    file.write_all(bytes).map_err(cannot)?;
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(cannot)?;
+    let mut file = io::BufWriter::new(file);
+    write(&mut file).and_then(|()| file.flush()).map_err(cannot)?;
     fs::rename(&new, path).map_err(cannot)
 }
 

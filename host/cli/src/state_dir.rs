@@ -24,6 +24,18 @@ pub(crate) struct Lock {
     _file: File,
 }
 
+/// The folder of last reads.
+const READS: &str = "reads";
+
+fn last_read(folder: &Path, target: &TargetName) -> PathBuf {
+    folder.join(format!("{}.jsonl", target.as_str()))
+}
+
+/// Where the last read of a target is found in a state directory, for who only looks: nothing is made.
+pub(crate) fn find_last_read(state: &Path, target: &TargetName) -> PathBuf {
+    last_read(&state.join(READS), target)
+}
+
 impl StateDir {
     /// Opens the folder, and makes it where there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, CliError> {
@@ -73,14 +85,24 @@ impl StateDir {
 
     /// The state of a target's connector.
     pub(crate) fn connector_state(&self, target: &TargetName) -> Result<PathBuf, CliError> {
-        let folder = self.path.join("connectors");
+        Ok(self.folder("connectors")?.join(format!("{}.json", target.as_str())))
+    }
+
+    /// What was read of a target last, for editors.
+    pub(crate) fn last_read(&self, target: &TargetName) -> Result<PathBuf, CliError> {
+        Ok(last_read(&self.folder(READS)?, target))
+    }
+
+    /// A folder within this one, which is made where there is none.
+    fn folder(&self, name: &str) -> Result<PathBuf, CliError> {
+        let folder = self.path.join(name);
         if !folder.exists() {
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
             made.map_err(|error| {
                 CliError::new(codes::STATE, format!("cannot make {}: {}", files::shown(&folder), files::reason(&error)))
             })?;
         }
-        Ok(folder.join(format!("{}.json", target.as_str())))
+        Ok(folder)
     }
 
     /// Takes the lock of a run; another one that runs is named.

@@ -46,14 +46,34 @@ impl<'n> Fields<'n> {
 /// Parses a file into its outermost mapping.
 ///
 /// # Errors
-/// The first place where the text is longer than [`limits::CONFIG_BYTES`], no YAML, or YAML that is not used here.
+/// The first place where the text is longer than [`limits::CONFIG_BYTES`], nested too deep, no YAML, or YAML that is not used here.
 pub fn parse(text: &str) -> Result<Node, Mistake> {
+    fits(text)?;
+    let options = LoaderOptions::default().error_on_duplicate_keys(true).prevent_coercion(true);
+    parse_yaml_with_options(0, text, options).map_err(|error| load_mistake(&error))
+}
+
+/// Whether a text may be parsed: it is not too long, and nothing in it is nested so deep that a parser which calls itself would
+/// run out of stack. Every list and mapping outside of brackets begins in another column than what it stands in, or is the list
+/// of a key in the same one; within brackets the parser has a bound of its own.
+///
+/// # Errors
+/// The place where it is too long or too deep.
+pub fn fits(text: &str) -> Result<(), Mistake> {
     if text.len() > limits::CONFIG_BYTES {
         let message = format!("the file has {} bytes, and at most {} are read", text.len(), limits::CONFIG_BYTES);
         return Err(Mistake { place: Place { line: 1, column: 1, length: 1 }, message, help: None });
     }
-    let options = LoaderOptions::default().error_on_duplicate_keys(true).prevent_coercion(true);
-    parse_yaml_with_options(0, text, options).map_err(|error| load_mistake(&error))
+    let indented = |line: &str| line.len() - line.trim_start_matches([' ', '\t', '-', '?', ':']).len();
+    let is_deep = |line: &str| line.split('\r').any(|part| indented(part) > limits::YAML_COLUMNS);
+    match text.lines().position(is_deep) {
+        None => Ok(()),
+        Some(before) => {
+            let message = format!("nothing begins behind column {}", limits::YAML_COLUMNS);
+            let help = Some("nest less, or indent by two blanks".to_owned());
+            Err(Mistake { place: Place { line: before + 1, column: 1, length: 1 }, message, help })
+        }
+    }
 }
 
 fn at(marker: &Marker) -> Place {
@@ -307,5 +327,24 @@ impl<'v> Reader<'v> {
     {
         let items: Vec<T> = self.list(node).iter().filter_map(|item| self.parsed(item)).collect();
         items.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_nested_too_deep_is_a_mistake_and_not_the_end() {
+        let lists = |count: usize| format!("a:\n{}x\n", "- ".repeat(count));
+        assert!(parse(&lists(limits::YAML_COLUMNS / 2)).is_ok());
+        for text in [lists(100_000), format!("a:\r{}x\n", "- ".repeat(100_000)), "? ".repeat(100_000)] {
+            let mistake = parse(&text).expect_err("it is too deep");
+            assert!(mistake.message.contains("column 256"), "{mistake}");
+        }
+        let mappings: String = (0..1_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+        assert_eq!(parse(&mappings).expect_err("it is too deep").place.line, limits::YAML_COLUMNS + 2);
+        let brackets = format!("a: {}", "[".repeat(100_000));
+        assert!(parse(&brackets).expect_err("it is too deep").message.contains("not YAML"));
     }
 }

@@ -160,21 +160,25 @@ impl CatalogueBuilder {
 }
 
 impl Catalogue {
-    /// The catalogue as lines, which [`CatalogueBuilder`] takes.
-    pub fn lines(&self) -> Vec<Line> {
-        let gap = |gaps: &[Gap]| gaps.iter().cloned().map(Line::Gap).collect::<Vec<_>>();
-        let mut lines: Vec<Line> = self.users.iter().cloned().map(Line::User).collect();
-        lines.extend(self.groups.iter().cloned().map(Line::Group));
-        lines.extend(self.memberships.iter().cloned().map(Line::Membership));
-        lines.extend(gap(&self.identity_gaps));
-        lines.push(Line::Description(Box::new(self.description.clone())));
-        lines.extend(self.objects.iter().cloned().map(Line::Object));
-        lines.extend(gap(&self.object_gaps));
-        lines.extend(self.controls.kept().map(|control| Line::AccessControl(Box::new(control.clone()))));
-        lines.extend(gap(&self.access_gaps));
-        let end = crate::upload::End { lines: lines.len() as u64, complete: true };
-        lines.push(Line::End(end));
-        lines
+    /// Gives the catalogue line by line, as [`CatalogueBuilder`] takes it, so that it need not be held twice.
+    ///
+    /// # Errors
+    /// The first one of `take`, which is not called again then.
+    pub fn each_line<E>(&self, mut take: impl FnMut(Line) -> Result<(), E>) -> Result<(), E> {
+        let gaps = |gaps: &[Gap]| gaps.iter().cloned().map(Line::Gap).collect::<Vec<_>>();
+        let users = self.users.iter().cloned().map(Line::User);
+        let groups = self.groups.iter().cloned().map(Line::Group);
+        let memberships = self.memberships.iter().cloned().map(Line::Membership);
+        let identities = users.chain(groups).chain(memberships).chain(gaps(&self.identity_gaps));
+        let description = std::iter::once_with(|| Line::Description(Box::new(self.description.clone())));
+        let objects = self.objects.iter().cloned().map(Line::Object).chain(gaps(&self.object_gaps));
+        let controls = self.controls.kept().map(|control| Line::AccessControl(Box::new(control.clone())));
+        let mut count = 0;
+        for line in identities.chain(description).chain(objects).chain(controls).chain(gaps(&self.access_gaps)) {
+            count += 1;
+            take(line)?;
+        }
+        take(Line::End(crate::upload::End { lines: count, complete: true }))
     }
 
     /// What the reads left open, for a comparison in which access controls have these ids. Where objects or identities are

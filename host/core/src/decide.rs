@@ -11,14 +11,17 @@ mod lists;
 mod named;
 mod rule;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
 
 use crate::exchange::Desired;
 use crate::fact::Unread;
 use crate::grant::Drift;
 use crate::marker::Master;
 use crate::record::{AccessControl, Change, ChangeSet, Description, MemberKind};
-use crate::text::{ExternalId, Name};
+use crate::text::{ExternalId, Kind, Name};
+use crate::threshold::Removal;
 use crate::unite::AccessControls;
 
 pub use drift::{DriftItem, DriftKind};
@@ -89,10 +92,28 @@ pub struct Decision {
     pub refused: Vec<(Name, String)>,
     /// What was changed by hand, by access control.
     pub drift: Vec<(Name, DriftItem)>,
-    /// How many facts the changes take away.
+    /// How much the changes take away, by kind of access control.
+    pub counts: BTreeMap<Kind, Counts>,
+}
+
+/// How much changes take away of access controls of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Counts {
+    /// How many permissions, members and access controls they take away.
     pub removes: u64,
-    /// How many facts there are now of what is managed.
+    /// How many permissions and members there are now of what is managed.
     pub held: u64,
+}
+
+/// What counts of each kind mean for thresholds: a kind of which there is little is not hidden by one of which there is much.
+pub fn removals(counts: &BTreeMap<Kind, Counts>) -> Vec<Removal> {
+    let removal = |(kind, counts): (&Kind, &Counts)| Removal {
+        what: format!("permissions and members of kind {kind}"),
+        removed: counts.removes,
+        before: counts.held,
+    };
+    counts.iter().map(removal).collect()
 }
 
 /// Decides the changes that lead from what is to what is to be.
@@ -115,6 +136,11 @@ pub fn decide(situation: &Situation<'_>) -> Decision {
 }
 
 impl Decision {
+    /// What is counted of a kind.
+    fn count(&mut self, kind: &Kind) -> &mut Counts {
+        self.counts.entry(kind.clone()).or_default()
+    }
+
     fn push(&mut self, set: ChangeSet, owners: Vec<Name>) {
         self.sets.push(set);
         self.owners.push(owners);
@@ -139,4 +165,23 @@ impl Decision {
 /// An access control without anything in it.
 fn bare(control: &AccessControl) -> AccessControl {
     AccessControl { who: Vec::new(), what: Vec::new(), standing: Vec::new(), policy: None, ..control.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::threshold::Thresholds;
+
+    #[test]
+    fn a_kind_of_which_there_is_little_is_not_hidden_by_one_of_which_there_is_much() {
+        let kind = |name: &str| Kind::new(name).expect("a word");
+        let mut decision = Decision::default();
+        *decision.count(&kind("role")) = Counts { removes: 3, held: 100_000 };
+        *decision.count(&kind("dataset-access")) = Counts { removes: 60, held: 61 };
+        let over = Thresholds::default().check(&removals(&decision.counts), None).expect_err("nearly all of one kind");
+        assert_eq!((over.what.as_str(), over.total), ("permissions and members of kind dataset-access", 63));
+        assert_eq!(Thresholds::default().check(&removals(&decision.counts), Some(63)), Ok(()));
+        *decision.count(&kind("dataset-access")) = Counts { removes: 60, held: 1_000 };
+        assert_eq!(Thresholds::default().check(&removals(&decision.counts), None), Ok(()));
+    }
 }

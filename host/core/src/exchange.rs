@@ -135,7 +135,7 @@ pub fn resolve_members(controls: &mut [Desired]) {
 pub struct DesiredState {
     /// Who is master of it: this cloud.
     pub master: Master,
-    /// Whether anything was ever carried out at this source.
+    /// Whether anything was ever carried out at this source, or begun.
     pub was_applied: bool,
     /// The instance of the target that the source is; none before the first one was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]

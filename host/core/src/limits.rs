@@ -268,6 +268,9 @@ pub const CLOUD_ANSWER: Duration = Duration::from_secs(15 * 60);
 
 /// Bytes of a configuration file.
 pub const CONFIG_BYTES: usize = 4 * 1_024 * 1_024;
+/// The last column in which something may begin in a file of YAML. What nests deeper would take the stack of a parser that
+/// calls itself: 3,000 lists within each other end a build without optimisation.
+pub const YAML_COLUMNS: usize = 256;
 /// Items of one list in a file of access code: one file with every role of a large warehouse has some ten thousand.
 pub const ACCESS_ITEMS: usize = 100_000;
 /// Files of access code that are read together.
@@ -299,3 +302,23 @@ pub const SCENARIO_RECORDS: u64 = 200_000;
 pub const SCENARIO_REPEATS: u32 = 100;
 /// Calls of one step at which faults are tried. Each takes a whole read; where there are more calls, these are spread evenly.
 pub const SCENARIO_PROBES: usize = 48;
+
+// --- editors ----------------------------------------------------------------------------------------------------------
+
+/// Bytes of one message of an editor. A file of [`CONFIG_BYTES`] takes up to twice as many as JSON: quotes and line ends are
+/// two bytes each, and letters beyond ASCII may be six for two.
+pub const EDITOR_MESSAGE_BYTES: usize = 16 * 1_024 * 1_024;
+/// Bytes of the head of a message, which is one line of 30 bytes, or two.
+pub const EDITOR_HEAD_BYTES: usize = 4 * 1_024;
+/// Messages of an editor that wait while one is answered; then it waits with the next one.
+pub const EDITOR_QUEUE: usize = 64;
+/// Files that are open in an editor at the same time.
+pub const EDITOR_DOCUMENTS: usize = 1_024;
+/// Proposals in one answer. Nobody reads more: typing on asks again.
+pub const EDITOR_PROPOSALS: usize = 200;
+/// Names in one line of what is shown of a place, and lines of it.
+pub const EDITOR_SHOWN: usize = 20;
+/// Mappings and lists within each other, in a file that is being written. Access code has eight.
+pub const EDITOR_DEPTH: usize = 64;
+/// Users whose effective access is looked at to say who has an access control: some hundred microseconds each.
+pub const EDITOR_USERS: usize = 10_000;

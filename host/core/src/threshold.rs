@@ -28,10 +28,10 @@ impl Default for Thresholds {
 pub const DROP_COUNT: u64 = 5;
 
 /// What one read would remove of one kind of record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removal {
     /// The kind, such as `users`.
-    pub what: &'static str,
+    pub what: String,
     /// How many would be removed.
     pub removed: u64,
     /// How many there are.
@@ -74,7 +74,7 @@ impl Thresholds {
         };
         match removals.iter().find(over) {
             Some(removal) if allowed != Some(total) => Err(OverThreshold {
-                what: removal.what.to_owned(),
+                what: removal.what.clone(),
                 removed: removal.removed,
                 before: removal.before,
                 remove_percent: self.remove_percent,
@@ -93,8 +93,10 @@ mod tests {
     #[test]
     fn both_the_share_and_the_count_must_be_exceeded() {
         let check = |removed, before, allowed| {
-            let removals =
-                [Removal { what: "groups", removed: 7, before: 100 }, Removal { what: "users", removed, before }];
+            let removals = [
+                Removal { what: "groups".into(), removed: 7, before: 100 },
+                Removal { what: "users".into(), removed, before },
+            ];
             Thresholds::default().check(&removals, allowed).map_err(|over| over.total)
         };
         assert_eq!(check(0, 0, None), Ok(()));

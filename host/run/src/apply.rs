@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use raito_core::decide::{Decision, Protected, Situation, decide};
+use raito_core::decide::{Decision, Protected, Situation, decide, removals};
 use raito_core::exchange::{Desired, DesiredState, Feedback};
 use raito_core::fact::Unread;
 use raito_core::fault::{Fault, FaultKind, StepFault};
@@ -15,7 +15,6 @@ use raito_core::ports::{StepBroker, Writes};
 use raito_core::record::{AccessControl, Applied, Change, ChangeSet, Description};
 use raito_core::step::Step;
 use raito_core::text::{ExternalId, Name};
-use raito_core::threshold::Removal;
 use raito_core::warrant::{Names, Warrants};
 
 use crate::event::RunEvent;
@@ -41,8 +40,8 @@ pub(crate) async fn apply_step(run: &TargetRun<'_>, basis: &Basis<'_>) -> Result
     let mut changed = Changed::default();
     let mut feedback = settled(&decision, &mut changed);
     if !decision.sets.is_empty() {
-        let removal = Removal { what: "permissions and members", removed: decision.removes, before: decision.held };
-        run.target.thresholds.check(&[removal], run.allow_revokes).map_err(Failure::OverThreshold)?;
+        let removals = removals(&decision.counts);
+        run.target.thresholds.check(&removals, run.allow_revokes).map_err(Failure::OverThreshold)?;
         let names = names(basis, &decision.sets);
         let plan = plan(run, &names, decision.sets.clone(), &mut changed).await?;
         let is_first = !basis.state.was_applied && !run.apply_first;

@@ -45,12 +45,12 @@ pub(crate) async fn verify(
     for wanted in &now {
         if let Some(feedback) = told.get_mut(&wanted.id) {
             settle(basis, wanted, &again, feedback);
-            // What was not read whole cannot stand for what is there: until it can, what was begun stands beside what was told.
-            let is_whole = |held: &AccessControl| !held.incomplete;
-            if unread(basis.found, &wanted.id)
-                || unread(&again, &wanted.id)
-                || !feedback.applied.as_deref().is_none_or(is_whole)
-            {
+            // What was not read whole, or did not become what it was to be, does not replace what was told before: what was
+            // begun stands beside it, so that nothing of somebody else's passes for ours.
+            let is_whole = feedback.applied.as_deref().is_none_or(|held| !held.incomplete);
+            let is_read = is_whole && !unread(basis.found, &wanted.id) && !unread(&again, &wanted.id);
+            let was_told = basis.state.controls.iter().any(|known| known.id == wanted.id && known.applied.is_some());
+            if !is_read || (was_told && !feedback.errors.is_empty()) {
                 feedback.applied = None;
             }
         }

@@ -6,6 +6,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use raito_access::pattern::Pattern;
 use raito_core::text::TargetName;
 
+use super::Isolation;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Access {
     /// Check files, without a target
@@ -36,6 +38,18 @@ pub(crate) enum Access {
     Expire(ExpireArgs),
     /// Print the file of another tool as access code
     Convert(ConvertArgs),
+    /// Serve an editor over standard input and output: mistakes, completion, what a name means, where it is said
+    Lsp(LspArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LspArgs {
+    #[command(flatten)]
+    pub(crate) paths: Paths,
+    /// Take names of a target from a snapshot that `raito access export --output json` printed [default: the last read that a
+    /// command kept in the state directory]
+    #[arg(long, value_name = "TARGET=FILE", value_parser = snapshot)]
+    pub(crate) snapshot: Vec<(TargetName, PathBuf)>,
 }
 
 #[derive(Debug, Args)]
@@ -55,6 +69,8 @@ pub(crate) struct ApplyAccessArgs {
     /// Take this many permissions and members away although that is over the threshold; the exact number that was said
     #[arg(long, value_name = "N")]
     pub(crate) allow_revokes: Option<u64>,
+    #[command(flatten)]
+    pub(crate) isolated: Isolated,
 }
 
 #[derive(Debug, Args)]
@@ -82,6 +98,8 @@ pub(crate) struct DriftArgs {
     /// Take this many permissions and members away although that is over the threshold; the exact number that was said
     #[arg(long, value_name = "N", requires = "fix")]
     pub(crate) allow_revokes: Option<u64>,
+    #[command(flatten)]
+    pub(crate) isolated: Isolated,
 }
 
 #[derive(Debug, Args)]
@@ -149,6 +167,8 @@ pub(crate) struct PlanArgs {
     /// Take this many permissions and members away although that is over the threshold; the exact number that was said
     #[arg(long, value_name = "N")]
     pub(crate) allow_revokes: Option<u64>,
+    #[command(flatten)]
+    pub(crate) isolated: Isolated,
 }
 
 #[derive(Debug, Args)]
@@ -177,6 +197,8 @@ pub(crate) struct ApplyArgs {
     /// Take this many permissions and members away although that is over the threshold; the exact number that was said
     #[arg(long, value_name = "N")]
     pub(crate) allow_revokes: Option<u64>,
+    #[command(flatten)]
+    pub(crate) isolated: Isolated,
 }
 
 #[derive(Debug, Args)]
@@ -196,6 +218,8 @@ pub(crate) struct ImportArgs {
     /// Write one selector where a role has the same permissions on all tables of a schema
     #[arg(long)]
     pub(crate) compact: bool,
+    #[command(flatten)]
+    pub(crate) isolated: Isolated,
 }
 
 #[derive(Debug, Args)]
@@ -203,6 +227,8 @@ pub(crate) struct ExportArgs {
     /// The target
     #[arg(value_name = "TARGET")]
     pub(crate) target: TargetName,
+    #[command(flatten)]
+    pub(crate) isolated: Isolated,
 }
 
 #[derive(Debug, Args)]
@@ -218,11 +244,21 @@ pub(crate) struct TestArgs {
     /// Write the results as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) isolated: Isolated,
 }
 
 fn snapshot(text: &str) -> Result<(TargetName, PathBuf), String> {
     let (name, path) = text.split_once('=').ok_or("write it as TARGET=FILE")?;
     Ok((name.parse().map_err(|error| format!("{name}: {error}"))?, PathBuf::from(path)))
+}
+
+/// Where connectors run.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct Isolated {
+    /// Where connectors run: in a process each that the operating system confines, or in raito's own
+    #[arg(long, value_enum, value_name = "WHERE", default_value_t)]
+    pub(crate) isolation: Isolation,
 }
 
 /// Which files.

@@ -11,6 +11,7 @@ mod fmt;
 mod git;
 mod import;
 mod journal;
+mod lsp;
 mod plan;
 mod planning;
 mod recover;
@@ -34,6 +35,7 @@ pub(super) fn run(global: &Global, args: &Access) -> Result<Exit, CliError> {
             data(&format!("{:#}", raito_access::access_schema()));
             Ok(Exit::Done)
         }
+        Access::Lsp(args) => lsp::run(global, args),
         Access::Convert(args) => convert::run(global, args),
         Access::Plan(args) => super::block_on(plan::run(global, args)),
         Access::Apply(args) => super::block_on(apply::run(global, args)),

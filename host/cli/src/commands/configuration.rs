@@ -84,6 +84,14 @@ pub(super) fn state(global: &Global, base: &Path) -> Result<StateDir, CliError> 
     StateDir::open(&path)
 }
 
+/// Where the state directory is, for who only looks: nothing is made.
+pub(super) fn state_path(global: &Global) -> Option<PathBuf> {
+    match &global.state_dir {
+        Some(path) => Some(path.clone()),
+        None => path(global).ok().map(|path| folder(&path).join(".raito")),
+    }
+}
+
 /// The state directory for commands that need no configuration.
 pub(super) fn state_alone(global: &Global) -> Result<StateDir, CliError> {
     let base = match (&global.state_dir, path(global)) {

@@ -93,7 +93,7 @@ impl Commit<'_> {
         }
         if !self.removes_nothing() {
             let removal = |(kind, counts): &(&'static Kind, Counts)| Removal {
-                what: kind.table,
+                what: kind.table.to_owned(),
                 removed: counts.gone - counts.in_gap,
                 before: counts.before,
             };

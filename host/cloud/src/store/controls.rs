@@ -322,7 +322,7 @@ impl Store {
             };
             query.execute(&mut *transaction).await?;
         }
-        if all.iter().any(|feedback| feedback.applied.is_some()) {
+        if all.iter().any(|feedback| feedback.begins.is_some() || feedback.applied.is_some()) {
             sqlx::query("update sources set was_applied = 1 where id = ?1")
                 .bind(source)
                 .execute(&mut *transaction)

@@ -110,8 +110,8 @@ impl List<'_> {
         let revert = self.situation.drift == Drift::Revert;
         let known = self.owners.iter().any(|wanted| wanted.applied.is_some()).then_some(&left);
         let compared = compare(&desired, &ours, known, revert, self.situation.description);
-        decision.held += ours.len() as u64;
-        decision.removes += compared.remove.len() as u64;
+        decision.count(&self.kind.name).held += ours.len() as u64;
+        decision.count(&self.kind.name).removes += compared.remove.len() as u64;
         self.tell(&compared.drift, decision);
         if compared.add.is_empty() && compared.remove.is_empty() {
             return Ok(());
@@ -193,7 +193,7 @@ impl List<'_> {
             // What was never ours stays, whoever once wanted something here.
             ([], Some(_)) if !ours => Ok(()),
             ([], Some(held)) => {
-                decision.removes += 1;
+                decision.count(&self.kind.name).removes += 1;
                 self.push(&[*held], None, vec![Change::ClearPolicy], decision, settled);
                 Ok(())
             }

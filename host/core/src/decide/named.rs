@@ -242,7 +242,7 @@ impl One<'_> {
             return Err(format!("{} is to go, and that it exists is locked", held.actual_name));
         }
         if self.kind.identity == Identity::NamedOnObject {
-            decision.removes += 1;
+            decision.count(&self.kind.name).removes += 1;
             decision.push(self.set(Some(held), vec![Change::Delete]), vec![self.wanted.id.clone()]);
             return Ok(());
         }
@@ -256,8 +256,8 @@ impl One<'_> {
         }
         let by_whom = grantors(held, |part| self.facts(part));
         let facts = self.actual(held, &by_whom, &FactSet::new());
-        decision.held += facts.len() as u64;
-        decision.removes += facts.len() as u64 + 1;
+        decision.count(&self.kind.name).held += facts.len() as u64;
+        decision.count(&self.kind.name).removes += facts.len() as u64 + 1;
         // What it was granted goes first, item by item: only an entity that holds nothing can be deleted.
         let taken = Compared { remove: facts, ..Compared::default() };
         let mut list = changes(&taken, &by_whom, false);
@@ -292,7 +292,7 @@ impl One<'_> {
         let desired = self.facts(&self.wanted.control);
         let by_whom = grantors(held, |part| self.facts(part));
         let actual = self.actual(held, &by_whom, &desired);
-        decision.held += actual.len() as u64;
+        decision.count(&self.kind.name).held += actual.len() as u64;
         self.check_wanted(Some(held))?;
         let left = Left::of(self.wanted, |state| self.facts(state));
         let mut compared = compare(&desired, &actual, left.as_ref(), revert, self.situation.description);
@@ -304,7 +304,7 @@ impl One<'_> {
         self.grant_parts_again(&mut compared, &actual, &by_whom);
         let mut list = self.own_changes(held, &mut compared.drift)?;
         list.extend(changes(&compared, &by_whom, self.takes_from_parts(&compared)));
-        decision.removes += self.taken(&compared);
+        decision.count(&self.kind.name).removes += self.taken(&compared);
         let drift = compared.drift;
         self.settle(held, self.set(Some(held), list), drift, decision);
         Ok(())

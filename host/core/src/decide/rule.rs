@@ -43,7 +43,7 @@ pub(super) fn keep(one: &One<'_>, held: &AccessControl, decision: &mut Decision)
     check_form(control, held)?;
     let revert = one.situation.drift == Drift::Revert;
     let (desired, actual) = (facts(one, control), facts(one, held));
-    decision.held += actual.len() as u64;
+    decision.count(&one.kind.name).held += actual.len() as u64;
     let left = Left::of(one.wanted, |state| facts(one, state));
     let mut compared = compare(&desired, &actual, left.as_ref(), revert, one.situation.description);
     one.leave_unread(&mut compared, left.as_ref(), held);
@@ -57,7 +57,7 @@ pub(super) fn keep(one: &One<'_>, held: &AccessControl, decision: &mut Decision)
         drift.push(DriftItem::new(DriftKind::Policy, &held.actual_name, revert));
     }
     let takes_rule = differs && (!by_hand || revert) && !one.is_locked(Facet::What, Some(held));
-    decision.removes += remove.len() as u64 + u64::from(takes_rule);
+    decision.count(&one.kind.name).removes += remove.len() as u64 + u64::from(takes_rule);
     if takes_rule || !add.is_empty() || !remove.is_empty() {
         list.push(Change::SetPolicy(if takes_rule { wanted } else { now }.clone()));
     } else if list.is_empty() && wanted.enabled && !now.enabled {

@@ -33,7 +33,7 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, CliEr
     let files = Files { paths: Paths { paths: args.files.clone() }, format: args.format };
     let kept = args.plan.as_deref().map(load).transpose()?;
     let Some((sources, code)) = read(global, &files)? else { return Ok(Exit::Usage) };
-    let session = Session::open(global, false)?;
+    let session = Session::open(global, args.isolated, false)?;
     let ask = Ask::Calls;
     let job = Job { global, args, sources: &sources, code: &code, kept, session: &session, ask };
     let result = job.run().await;

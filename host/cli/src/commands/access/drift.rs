@@ -43,7 +43,7 @@ pub(super) async fn run(global: &Global, args: &DriftArgs) -> Result<Exit, CliEr
     };
     let master = planning::master(code)?;
     let state = args.state.as_deref().map(|path| State::read(path, &master)).transpose()?;
-    let session = Session::open(global, !args.fix)?;
+    let session = Session::open(global, args.isolated, !args.fix)?;
     let job = Job { global, args, read: &read, code, master, state, session: &session };
     let result = job.run().await;
     session.close(result)
@@ -88,6 +88,7 @@ impl Job<'_> {
                 state: self.args.state.clone(),
                 resume: false,
                 allow_revokes: self.args.allow_revokes,
+                isolated: self.args.isolated,
             };
             let sources = &self.read.sources;
             return apply::anew(self.global, &args, sources, self.code, self.session, apply::Ask::Calls).await;

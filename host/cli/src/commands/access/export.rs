@@ -19,7 +19,7 @@ pub(super) async fn run(global: &Global, args: &ExportArgs) -> Result<Exit, CliE
         let error = CliError::new(codes::USAGE, "access is exported as a table or as a snapshot");
         return Err(error.help("write --output csv or --output json"));
     }
-    let session = Session::open(global, true)?;
+    let session = Session::open(global, args.isolated, true)?;
     let result = print(&session, global, args).await;
     session.close(result)
 }
@@ -32,7 +32,12 @@ async fn print(session: &Session, global: &Global, args: &ExportArgs) -> Result<
     access::end(&run, Outcome::Completed).map_err(|failure| opened.failed(&failure))?;
     match global.output {
         Output::Csv => csv(&seen.catalogue).iter().for_each(|line| data(line)),
-        _ => snapshot(&seen.catalogue).iter().for_each(|line| data(line)),
+        _ => {
+            let Ok(()) = snapshot(&seen.catalogue, |line| {
+                data(line);
+                Ok::<(), std::convert::Infallible>(())
+            });
+        }
     }
     Ok(Exit::Done)
 }

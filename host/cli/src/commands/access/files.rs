@@ -21,12 +21,7 @@ const FILE: &str = "access.yml";
 
 /// All files, in the order of their paths, each with its text.
 pub(super) fn sources(global: &Global, paths: &Paths) -> Result<Vec<(PathBuf, Source)>, CliError> {
-    let mut found = Vec::new();
-    for path in starts(global, paths)? {
-        find(&path, 0, true, &mut found)?;
-    }
-    found.sort();
-    found.dedup();
+    let found = self::paths(global, paths)?;
     let mut sources = Vec::with_capacity(found.len());
     let mut bytes = 0_usize;
     for path in found {
@@ -41,21 +36,44 @@ pub(super) fn sources(global: &Global, paths: &Paths) -> Result<Vec<(PathBuf, So
     Ok(sources)
 }
 
+/// The paths of all files, in their order.
+pub(super) fn paths(global: &Global, paths: &Paths) -> Result<Vec<PathBuf>, CliError> {
+    let mut found = Vec::new();
+    for path in starts(global, paths)? {
+        find(&path, 0, true, &mut found)?;
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// The named paths, or those beside the configuration where files are looked for, whether there are any or not.
+pub(super) fn usual(global: &Global, paths: &Paths) -> Vec<PathBuf> {
+    if !paths.paths.is_empty() {
+        return paths.paths.clone();
+    }
+    let base = base(global);
+    [FILE, FOLDER].map(|name| base.join(name)).map(|path| path.strip_prefix("./").unwrap_or(&path).to_path_buf()).into()
+}
+
+/// Where the configuration is; where there is none, this folder.
+fn base(global: &Global) -> PathBuf {
+    configuration::path(global).map(|path| configuration::folder(&path)).unwrap_or_default()
+}
+
 /// The named paths, or what stands beside the configuration; where there is none, in this folder.
 fn starts(global: &Global, paths: &Paths) -> Result<Vec<PathBuf>, CliError> {
     if !paths.paths.is_empty() {
         return Ok(paths.paths.clone());
     }
-    let base = configuration::path(global).map(|path| configuration::folder(&path)).unwrap_or_default();
-    let usual: Vec<PathBuf> =
-        [FILE, FOLDER].map(|name| base.join(name)).into_iter().filter(|path| path.exists()).collect();
-    if usual.is_empty() {
-        let message = format!("there is neither {FILE} nor {FOLDER}/ in {}", files::shown(&base.join(".")));
+    let starts: Vec<PathBuf> = usual(global, paths).into_iter().filter(|path| path.exists()).collect();
+    if starts.is_empty() {
+        let message = format!("there is neither {FILE} nor {FOLDER}/ in {}", files::shown(&base(global).join(".")));
         return Err(
             CliError::new(codes::FILE, message).help("name files or folders, or begin with `raito access import`")
         );
     }
-    Ok(usual)
+    Ok(starts)
 }
 
 /// Gathers the files of a path: itself, or what a folder holds, at any depth. Links are not followed below a folder.

@@ -22,7 +22,7 @@ pub(super) async fn run(global: &Global, args: &ImportArgs) -> Result<Exit, CliE
     let master: Master = format!("git:{}", args.repository)
         .parse()
         .map_err(|error| CliError::new(codes::USAGE, format!("--repository: {error}")))?;
-    let session = Session::open(global, true)?;
+    let session = Session::open(global, args.isolated, true)?;
     let result = write(&session, global, args, &master).await;
     session.close(result)
 }

@@ -51,7 +51,7 @@ impl Unplanned {
 /// Plans, shows the plan, and writes it down.
 pub(super) async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, CliError> {
     let Some((sources, code)) = read(global, &args.files)? else { return Ok(Exit::Usage) };
-    let session = Session::open(global, true)?;
+    let session = Session::open(global, args.isolated, true)?;
     let result = match planned(&session, global, &sources, &code, &args.target).await {
         Ok(planned) => {
             for (opened, _) in &planned.parts {

@@ -50,6 +50,7 @@ pub(super) async fn see(opened: &Opened<'_>) -> Result<Seen, CliError> {
     let run = opened.run();
     let catalogue = read_catalogue(&run).await.map_err(|failure| opened.failed(&failure))?;
     let protected = protected(&run, &catalogue);
+    opened.keep(&catalogue);
     Ok(Seen { catalogue, protected })
 }
 

@@ -47,7 +47,7 @@ pub(super) async fn run(global: &Global, args: &ApplyAccessArgs) -> Result<Exit,
     saved.kept.iter().for_each(|name| say(&format!("  {}", raito_core::text::escape(name))));
     saved.deleted.iter().for_each(|name| say(&format!("  {} (deleted)", raito_core::text::escape(name))));
     let mut code = of_saved(&saved);
-    let session = Session::open(global, false)?;
+    let session = Session::open(global, args.isolated, false)?;
     let result = send(&session, global, args, &source, &mut code).await;
     session.close(result)
 }
@@ -80,6 +80,7 @@ async fn send(
         state: None,
         resume: false,
         allow_revokes: args.allow_revokes,
+        isolated: args.isolated,
     };
     apply::anew(global, &apply, std::slice::from_ref(source), code, session, apply::Ask::Sure).await
 }

@@ -1,11 +1,14 @@
 //! What commands of access code that reach a target share: configuration, lock, audit log, and each target's connector.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::sync::Arc;
 
+use raito_access::export::snapshot;
 use raito_audit::Log;
 use raito_broker::{Brokerage, StateFile};
 use raito_core::capability::Effective;
+use raito_core::catalogue::Catalogue;
 use raito_core::event::{ConnectorIdentity, Event};
 use raito_core::exchange::Outcome;
 use raito_core::grant::{Ceiling, Target};
@@ -14,7 +17,8 @@ use raito_core::text::{Ident, RunId, TargetName};
 use raito_run::access::NoCloud;
 use raito_run::{Failure, Observer, RunEvent, Stop, TargetRun};
 
-use crate::args::{Global, Isolation, Output};
+use crate::args::access::Isolated;
+use crate::args::{Global, Output};
 use crate::clock::SystemClock;
 use crate::codes;
 use crate::commands::configuration::{self, Loaded};
@@ -23,6 +27,8 @@ use crate::engine::prepare::{Prepared, prepare};
 use crate::engine::{hinted, interrupt, new_run_id, run_start};
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::files;
+use crate::leaks::redact;
 use crate::render::say;
 use crate::state_dir::{Lock, StateDir};
 
@@ -73,7 +79,7 @@ fn audit(error: LedgerError) -> CliError {
 
 impl Session {
     /// Reads the configuration, takes the lock, and begins to record. `plans` says that nothing will be sent.
-    pub(super) fn open(global: &Global, plans: bool) -> Result<Self, CliError> {
+    pub(super) fn open(global: &Global, isolated: Isolated, plans: bool) -> Result<Self, CliError> {
         let loaded = configuration::load(global)?;
         let (ceiling, ceiling_digest) = configuration::ceiling(global)?;
         // Secrets of all targets are about to be in this process.
@@ -88,7 +94,7 @@ impl Session {
         let signals = interrupt::listen(&stop);
         let says =
             global.output == Output::Human && !global.quiet && std::io::IsTerminal::is_terminal(&std::io::stderr());
-        let workplace = Workplace::open(Isolation::default(), &state);
+        let workplace = Workplace::open(isolated.isolation, &state);
         Ok(Self {
             loaded,
             state,
@@ -185,6 +191,16 @@ impl Opened<'_> {
             allow_removals: None,
             allow_revokes: None,
             apply_first: true,
+        }
+    }
+
+    /// Keeps what was read for editors. Nothing of a run depends on it, so that a full disk ends none.
+    pub(super) fn keep(&self, catalogue: &Catalogue) {
+        let kept = self.session.state.last_read(&self.target.name).and_then(|path| {
+            files::replace_private_with(&path, |file| snapshot(catalogue, |line| writeln!(file, "{}", redact(line))))
+        });
+        if let Err(error) = kept {
+            tracing::warn!("{}: what was read is not kept for editors: {}", self.target.name, error.message);
         }
     }
 

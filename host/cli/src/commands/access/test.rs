@@ -43,7 +43,7 @@ pub(super) async fn run(global: &Global, args: &TestArgs) -> Result<Exit, CliErr
         }
     }
     if !live.is_empty() {
-        let session = Session::open(global, true)?;
+        let session = Session::open(global, args.isolated, true)?;
         let result = test_live(&session, &code, &live, &mut all).await;
         session.close(result)?;
     }
