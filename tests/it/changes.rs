@@ -367,6 +367,28 @@ fn a_role_that_is_renamed_or_made_again_by_hand_is_known_by_its_id() {
 }
 
 #[test]
+fn a_user_is_a_member_by_way_of_his_own_role() {
+    let managed = managed("superuser");
+    let user = |name: &str| json!({ "kind": "user", "id": managed.oid(name), "inherits": true, "assumable": true });
+    let mut wanted = json!({ "name": "analysts", "kind": "role", "who": [user("ann"), user("bob")] });
+    let id = managed.want(&wanted);
+    managed.place.run(&["--apply-first"]);
+    assert_eq!(managed.holds("analysts"), ["member ann", "member bob"]);
+    let sent = managed.written().len();
+    managed.place.run(&[]);
+    assert_eq!((managed.written().len(), managed.internal(&id)["status"].as_str()), (sent, Some("synced")));
+    wanted["who"] = json!([user("bob")]);
+    managed.change(&id, &wanted);
+    managed.place.run(&[]);
+    assert_eq!(managed.holds("analysts"), ["member bob"]);
+    // Who cannot log in is no user.
+    wanted["who"] = json!([user("staff")]);
+    managed.change(&id, &wanted);
+    managed.place.raito(&["run", "--quiet"]).exits(1).says(&["cannot be given from outside"]);
+    assert_eq!(managed.holds("analysts"), ["member bob"]);
+}
+
+#[test]
 fn a_grant_is_narrowed_to_two_columns() {
     let managed = managed("superuser");
     let mut wanted =

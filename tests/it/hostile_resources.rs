@@ -108,6 +108,7 @@ fn each_target_that_takes_too_much_fails_alone_and_host_and_workers_stay_small()
         ("stack", String::new(), "E-connector-limit", "stack"),
         ("empty-pages", String::new(), "E-bad-record", "empty pages in a row"),
         ("trap", String::new(), "E-connector-trap", ""),
+        ("refused-without-end", http(&sound), "E-denied", "more than 1000 calls of this step were refused"),
         ("http-read", http(&endless), "E-denied", "more than 16777216 bytes"),
         ("http-pieces", http(&drip), "E-target-unavailable", "comes too slowly"),
         ("http-hold", http(&sound), "E-denied", "more than 64 bodies and results"),

@@ -349,6 +349,10 @@ impl StepBroker for Session {
         locked(&self.leaked).clone()
     }
 
+    fn exceeded(&self) -> Option<Fault> {
+        self.ended()
+    }
+
     fn recorded(&self) -> Vec<RecordedCall> {
         locked(&self.recorded).clone()
     }

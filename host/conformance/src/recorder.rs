@@ -215,6 +215,10 @@ impl StepBroker for Recorded {
         self.inner.leaked()
     }
 
+    fn exceeded(&self) -> Option<Fault> {
+        self.inner.exceeded()
+    }
+
     fn recorded(&self) -> Vec<RecordedCall> {
         self.inner.recorded()
     }

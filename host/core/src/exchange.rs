@@ -1,6 +1,6 @@
 //! What a run and the cloud say to each other, besides the lines of uploads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -109,23 +109,6 @@ impl Desired {
     /// to make it since.
     pub fn left(&self) -> impl Iterator<Item = &AccessControl> {
         self.applied.as_deref().into_iter().chain(&self.begun)
-    }
-}
-
-/// Names members that are access controls of the same list by what the target calls them, as far as it has them: what is to be
-/// says the cloud's id of another one, which no target knows.
-pub fn resolve_members(controls: &mut [Desired]) {
-    let known: BTreeMap<String, ExternalId> = controls
-        .iter()
-        .filter_map(|wanted| Some((wanted.id.as_str().to_owned(), wanted.external_id.clone()?)))
-        .collect();
-    for wanted in controls {
-        let last = wanted.applied.as_deref_mut().into_iter().chain(&mut wanted.begun);
-        for member in last.chain([&mut wanted.control]).flat_map(|control| &mut control.who) {
-            if let (MemberKind::AccessControl, Some(id)) = (member.kind, known.get(member.id.as_str())) {
-                member.id = id.clone();
-            }
-        }
     }
 }
 

@@ -23,6 +23,7 @@ pub mod limits;
 pub mod linking;
 pub mod manifest;
 pub mod marker;
+pub mod members;
 pub mod naming;
 pub mod plan;
 pub mod ports;

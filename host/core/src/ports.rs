@@ -101,6 +101,8 @@ pub trait StepBroker: Broker {
     fn refusal(&self) -> Option<Fault>;
     /// What was withheld because it held a secret; the step must fail then, whatever the guest makes of it.
     fn leaked(&self) -> Option<String>;
+    /// Why nothing is answered any more, after so much was refused; the step must fail then too.
+    fn exceeded(&self) -> Option<Fault>;
     /// The write calls that were recorded.
     fn recorded(&self) -> Vec<RecordedCall>;
     /// The value that the target gave for a captured token.

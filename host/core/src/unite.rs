@@ -147,6 +147,8 @@ pub struct AccessReading {
     kept: BTreeMap<ExternalId, AccessControl>,
     /// About how many bytes these have.
     kept_bytes: u64,
+    /// The access controls of users' own, by user.
+    own: BTreeMap<ExternalId, ExternalId>,
 }
 
 impl AccessReading {
@@ -167,6 +169,10 @@ impl AccessReading {
             conforms(control, description).map_err(within)?;
             let kind = description.control_kind(&control.kind);
             let object = kind.and_then(|kind| kind.object_of(control)).cloned();
+            if let Some(user) = kind.and_then(|kind| kind.user_of(control)) {
+                reading.keep(user.as_str().len() + NAME_OVERHEAD_BYTES).map_err(within)?;
+                self.own.insert(user.clone(), control.external_id.clone());
+            }
             let path = object.iter().flat_map(|object| &object.path).map(|part| part.as_str().len()).sum::<usize>();
             let name = control.actual_name.as_str().len() + control.external_id.as_str().len();
             reading.keep(name + path + NAME_OVERHEAD_BYTES).map_err(within)?;
@@ -226,7 +232,7 @@ impl AccessReading {
 
     /// The controls, once the read is over.
     pub fn finish(self) -> AccessControls {
-        AccessControls { names: self.names, kept: self.kept }
+        AccessControls { names: self.names, kept: self.kept, own: self.own }
     }
 }
 
@@ -235,6 +241,7 @@ impl AccessReading {
 pub struct AccessControls {
     names: BTreeMap<Called, ExternalId>,
     kept: BTreeMap<ExternalId, AccessControl>,
+    own: BTreeMap<ExternalId, ExternalId>,
 }
 
 impl AccessControls {
@@ -242,6 +249,11 @@ impl AccessControls {
     /// object's own (`ControlKind::object_of`).
     pub fn id_of(&self, kind: &Kind, actual_name: &Name, object: Option<&ObjectRef>) -> Option<&ExternalId> {
         self.names.get(&(kind.clone(), actual_name.clone(), object.cloned()))
+    }
+
+    /// The access control of a user's own (`ControlKind::user_of`), by their external ids.
+    pub fn own_of(&self, user: &ExternalId) -> Option<&ExternalId> {
+        self.own.get(user)
     }
 
     /// The control with this external id, where it was kept.

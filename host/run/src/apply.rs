@@ -20,7 +20,7 @@ use raito_core::warrant::{Names, Warrants};
 use crate::event::RunEvent;
 use crate::kept::is_list;
 use crate::outcome::{Changed, outcomes, settled};
-use crate::read::Read;
+use crate::read::{Read, withheld};
 use crate::target::{Failure, TargetRun};
 use crate::verify::verify;
 
@@ -291,8 +291,8 @@ async fn carry_out(
     let mut guest = run.connector.start(Step::AccessToTarget, Arc::clone(broker) as _).await?;
     let applied = guest.apply(run.context(), sets.to_vec()).await;
     changed.memory_bytes = changed.memory_bytes.max(guest.used().memory_bytes);
-    if broker.leaked().is_some() {
-        return Err(crate::read::leaked(broker));
+    if let Some(failure) = withheld(broker) {
+        return Err(failure);
     }
     let applied = applied?;
     if applied.len() == sets.len() {

@@ -86,8 +86,8 @@ pub(crate) async fn read_step(run: &TargetRun<'_>, task: Task<'_>) -> Result<Rea
     let result = tokio::time::timeout(limits::STEP_WALL, read_with(run, task, &broker)).await;
     broker.close().await;
     // What was withheld is why the step fails, whatever the connector made of it.
-    if broker.leaked().is_some() {
-        return Err(leaked(&broker));
+    if let Some(failure) = withheld(&broker) {
+        return Err(failure);
     }
     let mut read = result.map_err(|_| {
         let allowed = format!("{} h", limits::STEP_WALL.as_secs() / 3_600);
@@ -132,8 +132,8 @@ async fn read_with(run: &TargetRun<'_>, task: Task<'_>, broker: &Arc<dyn StepBro
         reader.send(vec![Line::Description(Box::new(description.clone()))]).await?;
     }
     let pumped = reader.pull(task.opening, context, guest, broker).await?;
-    if broker.leaked().is_some() {
-        return Err(leaked(broker));
+    if let Some(failure) = withheld(broker) {
+        return Err(failure);
     }
     if let Some(coverage) = pumped.coverage {
         reader.send(vec![Line::Coverage(coverage)]).await?;
@@ -307,9 +307,11 @@ fn told(mut statement: Statement, dialect: Option<&Name>) -> Statement {
     statement
 }
 
-/// The failure of a step to which something was not given, because it held a secret.
-pub(crate) fn leaked(broker: &Arc<dyn StepBroker>) -> Failure {
-    Failure::Step(StepFault::Leak(broker.leaked().unwrap_or_default()))
+/// The failure of a step to which something was not given, because it held a secret, or because so much was refused before.
+/// Whatever the guest made of that, the step did not complete.
+pub(crate) fn withheld(broker: &Arc<dyn StepBroker>) -> Option<Failure> {
+    let leaked = || broker.leaked().map(StepFault::Leak);
+    leaked().or_else(|| broker.exceeded().map(StepFault::Fault)).map(Failure::Step)
 }
 
 /// How long something took, in milliseconds.

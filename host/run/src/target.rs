@@ -7,10 +7,11 @@ use std::time::Instant;
 use raito_core::capability::{Effective, StepState};
 use raito_core::checkpoint::base64_of;
 use raito_core::event::{ConnectorIdentity, Event, Place};
-use raito_core::exchange::{CloudError, DesiredState, Outcome, RunClosing, RunOpening, StepReport, resolve_members};
+use raito_core::exchange::{CloudError, DesiredState, Outcome, RunClosing, RunOpening, StepReport};
 use raito_core::fault::{Fault, FaultKind, StepFault};
 use raito_core::grant::Target;
 use raito_core::limits;
+use raito_core::members::{resolve_controls, resolve_users};
 use raito_core::ports::{Cloud, Connector, Context, Ledger, LedgerError, Opening, TargetBroker};
 use raito_core::record::{AccessControl, Description, User};
 use raito_core::step::Step;
@@ -21,7 +22,7 @@ use crate::apply::{Basis, apply_step, protected_names};
 use crate::event::{Observer, RunEvent};
 use crate::kept::Kept;
 use crate::outcome::remark;
-use crate::read::{Keeping, Read, Task, elapsed_ms, read_step};
+use crate::read::{Keeping, Read, Task, elapsed_ms, read_step, withheld};
 use crate::stop::Stop;
 
 /// Everything that a run of a target needs.
@@ -195,7 +196,7 @@ async fn begin(run: &TargetRun<'_>) -> Result<Known, Failure> {
     }
     if run.effective.steps.get(&Step::AccessToTarget) == Some(&StepState::Runs) {
         known.desired = run.cloud.desired(run.target.name.clone()).await?;
-        resolve_members(&mut known.desired.controls);
+        resolve_controls(&mut known.desired.controls);
         known.instance_id = known.instance_id.take().or_else(|| known.desired.instance_id.clone());
     }
     Ok(known)
@@ -330,6 +331,9 @@ async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result
             let description = known.description.as_ref();
             let read = read_step(run, Task { description, keep: &keep, ..of(Opening::AccessFromTarget) }).await?;
             let report = read_report(step, &read);
+            if let Some(description) = &known.description {
+                resolve_users(&mut known.desired.controls, &read.controls, description);
+            }
             known.access = Some(read);
             Ok(report)
         }
@@ -378,8 +382,8 @@ async fn describe(run: &TargetRun<'_>, known: &mut Known) -> Result<(), Failure>
     let mut guest = run.connector.start(Step::DataSource, Arc::clone(&broker) as _).await?;
     let description = guest.describe(run.context()).await;
     broker.close().await;
-    if broker.leaked().is_some() {
-        return Err(crate::read::leaked(&broker));
+    if let Some(failure) = withheld(&broker) {
+        return Err(failure);
     }
     known.description = Some(description?);
     Ok(())

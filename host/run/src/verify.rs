@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use raito_core::decide::{Decision, DriftItem, DriftKind};
-use raito_core::exchange::{Desired, Feedback, resolve_members};
+use raito_core::exchange::{Desired, Feedback};
 use raito_core::marker;
+use raito_core::members::resolve_controls;
 use raito_core::ports::Opening;
 use raito_core::record::{AccessControl, Change, ChangeSet, Description};
 use raito_core::text::Name;
@@ -31,7 +32,7 @@ pub(crate) async fn verify(
     for wanted in now.iter_mut().filter(|wanted| wanted.external_id.is_none()) {
         wanted.external_id = made(basis, wanted, &again).map(|held| held.external_id.clone());
     }
-    resolve_members(&mut now);
+    resolve_controls(&mut now);
     let left = decided(basis, &now, &again, run.target.drift, &protected(run, basis));
     for (id, reason) in doubts(&again, told).into_iter().chain(differences(&left)) {
         let Some(feedback) = told.get_mut(&id) else { continue };

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AccessControl, ObjectRef};
+use super::{AccessControl, MemberKind, ObjectRef};
 use crate::text::{ExternalId, Kind, Name, PermissionName, Remark};
 
 /// A permission on objects of a kind.
@@ -200,6 +200,15 @@ impl Description {
 }
 
 impl ControlKind {
+    /// The user whose own an access control of this kind is: the one user that belongs to it, where nobody can be admitted but by
+    /// way of such access controls. A role of PostgreSQL that can log in is one.
+    pub fn user_of<'c>(&self, control: &'c AccessControl) -> Option<&'c ExternalId> {
+        let is_own = self.members.contains(&MemberKind::User) && !self.admits.contains(&MemberKind::User);
+        let mut users = control.who.iter().filter(|member| member.kind == MemberKind::User);
+        let user = users.next().filter(|_| is_own && self.admits.contains(&MemberKind::AccessControl))?;
+        users.next().is_none().then_some(&user.id)
+    }
+
     /// The one object that an access control of this kind is on, where its name is its own there only.
     pub fn object_of<'c>(&self, control: &'c AccessControl) -> Option<&'c ObjectRef> {
         let object = control.what.first().map(|what| &what.object);

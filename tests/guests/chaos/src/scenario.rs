@@ -48,6 +48,8 @@ impl Scenario {
             "log-escape" => note(log::Level::Warn, "\u{1b}[2Jgone\nE-forged: a line of its own"),
             "fault" => return Err(fault(FaultKind::Internal, "\u{1b}[31mred\u{1b}[0m")),
             "unknown-entry" => drop(Call::new("http.api", "everything").get()?),
+            // It makes nothing of being refused.
+            "refused-without-end" => (0..2_000).for_each(|_| drop(Call::new("http.api", "everything").get())),
             "unknown-slot" => drop(Call::new("http.other", "people").get()?),
             "long-argument" => drop(Call::new("http.api", "person").text("id", "x".repeat(65 * 1024)).get()?),
             "many-arguments" => {

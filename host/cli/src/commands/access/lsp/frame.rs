@@ -43,7 +43,9 @@ pub(super) fn read(input: &mut impl BufRead) -> io::Result<Option<Incoming>> {
     };
     let mut body = input.take(length);
     if length > limits::EDITOR_MESSAGE_BYTES as u64 {
-        io::copy(&mut body, &mut io::sink())?;
+        if io::copy(&mut body, &mut io::sink())? < length {
+            return Ok(None);
+        }
         let reason = format!("a message has at most {} bytes, and this one {length}", limits::EDITOR_MESSAGE_BYTES);
         return Ok(Some(Incoming::Wrong(Wrong::new(ErrorCode::InvalidRequest, reason))));
     }
