@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::changes::{Managed, managed};
 use crate::kill::{kill_at, lines};
+use crate::support::Random;
 use crate::support::raito::Outcome;
 
 impl Managed {
@@ -317,8 +318,12 @@ fn thirty() -> (Vec<String>, String) {
     (names, format!("{head}{entries}"))
 }
 
+/// Applies that are killed in one test run, of the places where one can break off. With `RAITO_TEST_KILLS=all` each place is tried.
+const KILLS: usize = 12;
+
 #[test]
 fn an_apply_that_is_killed_at_any_statement_is_gone_on_with() {
+    let mut random = Random::from_environment("an_apply_that_is_killed_at_any_statement");
     let managed = managed("createrole");
     let (names, code) = thirty();
     managed.code("all.yml", &code);
@@ -329,7 +334,13 @@ fn an_apply_that_is_killed_at_any_statement_is_gone_on_with() {
     let expected = managed.roles_and_grants();
     let begun = managed.place.path().join(".raito/access/shop.begun");
     let (mut killed, mut partly) = (0, 0);
-    let lines_to_kill_at = breaks(&managed);
+    let mut lines_to_kill_at = breaks(&managed);
+    if std::env::var("RAITO_TEST_KILLS").as_deref() != Ok("all") {
+        while lines_to_kill_at.len() > KILLS {
+            let left_out = *random.pick(&lines_to_kill_at);
+            lines_to_kill_at.retain(|line| *line != left_out);
+        }
+    }
     let mut sent = managed.changed().len();
     for line in &lines_to_kill_at {
         let listed = names.join("\", \"");
@@ -354,7 +365,7 @@ fn an_apply_that_is_killed_at_any_statement_is_gone_on_with() {
     }
     managed.plan(0);
     println!("{killed} of {} were killed while they ran, {partly} between two commits", lines_to_kill_at.len());
-    assert!(killed >= 25, "only {killed} applies were caught while they ran");
+    assert!(killed * 2 >= lines_to_kill_at.len(), "only {killed} applies were caught while they ran");
     assert!(partly > 0, "no apply broke off between two commits");
 }
 
