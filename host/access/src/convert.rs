@@ -17,7 +17,7 @@ pub(crate) use text::entry_text;
 pub enum From {
     /// The first `raito access`.
     Raito,
-    /// Permifrost (pypi.org/project/permifrost): roles and users of Snowflake.
+    /// Permifrost (gitlab.com/gitlab-data/permifrost): roles and users of Snowflake.
     Permifrost,
     /// ldap2pg (ldap2pg.readthedocs.io): roles and privileges of PostgreSQL; only what is static.
     Ldap2pg,

@@ -1,4 +1,4 @@
-//! Permifrost's specification file (README of pypi.org/project/permifrost, section "spec_file"): roles with `member_of`,
+//! Permifrost's specification file (README of gitlab.com/gitlab-data/permifrost, section "spec_file"): roles with `member_of`,
 //! `warehouses` and `privileges` that are `read` or `write` on databases, schemas and tables, where `*` means all and later
 //! ones, and users with the roles that they are members of.
 
