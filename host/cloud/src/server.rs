@@ -7,9 +7,8 @@ mod draft;
 mod effective;
 mod export;
 mod naming;
-mod paging;
-
 mod openapi;
+mod paging;
 mod people;
 mod route;
 mod runs;

@@ -26,8 +26,8 @@ pub(crate) type LastUses = BTreeMap<(String, Done), LastUse>;
 type UsagePlace = (i64, [String; 6]);
 
 /// What stands behind the last use in the order of uses.
-const ORDER: &str =
-    "(coalesce(u.user_id, ''), coalesce(u.role_id, ''), r.kind, r.path, coalesce(r.signature, ''), u.action)";
+const PLACE: &str =
+    "coalesce(u.user_id, ''), coalesce(u.role_id, ''), r.kind, r.path, coalesce(r.signature, ''), u.action";
 
 const USES: &str = "from accesses a join statements s on s.source = a.source and s.key = a.statement_key \
                     where a.source = ?1 and (?2 is null or s.user_id = ?2) and (?3 is null or a.object_key = ?3)";
@@ -49,9 +49,8 @@ impl Store {
                max(coalesce(s.ended_ms, s.started_ms)) as last, sum(s.calls) as calls, min(s.precise) as precise {USES} \
                group by s.user_id, s.role_id, a.object_key, a.action) u \
              join object_refs r on r.source = ?1 and r.object_key = u.object_key \
-             where ?4 is null or u.last < ?4 or (u.last = ?4 and {ORDER} > (?5, ?6, ?7, ?8, ?9, ?10)) \
-             order by u.last desc, coalesce(u.user_id, ''), coalesce(u.role_id, ''), r.kind, r.path, coalesce(r.signature, ''), u.action \
-             limit ?11"
+             where ?4 is null or u.last < ?4 or (u.last = ?4 and ({PLACE}) > (?5, ?6, ?7, ?8, ?9, ?10)) \
+             order by u.last desc, {PLACE} limit ?11"
         );
         let (user, object) = bound(filter);
         let query = sqlx::query_as::<_, Row>(AssertSqlSafe(sql)).bind(source).bind(user).bind(object);
