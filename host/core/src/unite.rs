@@ -147,8 +147,8 @@ pub struct AccessReading {
     kept: BTreeMap<ExternalId, AccessControl>,
     /// About how many bytes these have.
     kept_bytes: u64,
-    /// The access controls of users' own, by user.
-    own: BTreeMap<ExternalId, ExternalId>,
+    /// The access controls of users' own, by user; none where several say to be that.
+    own: BTreeMap<ExternalId, Option<ExternalId>>,
 }
 
 impl AccessReading {
@@ -171,7 +171,8 @@ impl AccessReading {
             let object = kind.and_then(|kind| kind.object_of(control)).cloned();
             if let Some(user) = kind.and_then(|kind| kind.user_of(control)) {
                 reading.keep(user.as_str().len() + NAME_OVERHEAD_BYTES).map_err(within)?;
-                self.own.insert(user.clone(), control.external_id.clone());
+                let own = self.own.entry(user.clone());
+                own.and_modify(|own| *own = None).or_insert_with(|| Some(control.external_id.clone()));
             }
             let path = object.iter().flat_map(|object| &object.path).map(|part| part.as_str().len()).sum::<usize>();
             let name = control.actual_name.as_str().len() + control.external_id.as_str().len();
@@ -241,7 +242,7 @@ impl AccessReading {
 pub struct AccessControls {
     names: BTreeMap<Called, ExternalId>,
     kept: BTreeMap<ExternalId, AccessControl>,
-    own: BTreeMap<ExternalId, ExternalId>,
+    own: BTreeMap<ExternalId, Option<ExternalId>>,
 }
 
 impl AccessControls {
@@ -251,9 +252,9 @@ impl AccessControls {
         self.names.get(&(kind.clone(), actual_name.clone(), object.cloned()))
     }
 
-    /// The access control of a user's own (`ControlKind::user_of`), by their external ids.
+    /// The access control of a user's own (`ControlKind::user_of`), by their external ids; none where it is not certain which.
     pub fn own_of(&self, user: &ExternalId) -> Option<&ExternalId> {
-        self.own.get(user)
+        self.own.get(user)?.as_ref()
     }
 
     /// The control with this external id, where it was kept.

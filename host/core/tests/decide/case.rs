@@ -65,6 +65,15 @@ pub(crate) fn on(kind: &str, path: &[&str], names: &[&str]) -> Value {
     json!({ "object": { "kind": kind, "path": path }, "permissions": used })
 }
 
+/// A whole read of these access controls.
+pub(crate) fn read(controls: &[Value], description: &Description) -> AccessControls {
+    let controls: Vec<AccessControl> = controls.iter().cloned().map(record).collect();
+    let page = AccessPage { access_controls: controls, parts: Vec::new() };
+    let (mut reading, mut access) = (Reading::default(), AccessReading::default());
+    access.take(&mut reading, &page, description, |_| true).expect("fits the description");
+    access.finish()
+}
+
 pub(crate) struct Case {
     pub(crate) desired: Vec<Desired>,
     pub(crate) actual: Vec<Value>,
@@ -81,11 +90,7 @@ impl Case {
 
     pub(crate) fn decide(&self) -> Decision {
         let description = description();
-        let controls: Vec<AccessControl> = self.actual.iter().cloned().map(record).collect();
-        let page = AccessPage { access_controls: controls, parts: Vec::new() };
-        let (mut reading, mut access) = (Reading::default(), AccessReading::default());
-        access.take(&mut reading, &page, &description, |_| true).expect("fits the description");
-        let actual: AccessControls = access.finish();
+        let actual = read(&self.actual, &description);
         decide(&Situation {
             desired: &self.desired,
             actual: &actual,

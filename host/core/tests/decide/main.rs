@@ -6,11 +6,12 @@ mod property;
 use raito_core::decide::{Decision, DriftKind, removals};
 use raito_core::exchange::Desired;
 use raito_core::grant::Drift;
+use raito_core::members::resolve_users;
 use raito_core::record::Change;
 use raito_core::text::ExternalId;
 use serde_json::{Value, json};
 
-use case::{Case, held, on, record, wanted};
+use case::{Case, description, held, on, read, record, wanted};
 
 #[test]
 fn what_is_wanted_newly_is_carried_out_and_what_somebody_else_did_is_left() {
@@ -263,6 +264,28 @@ fn nobody_takes_from_the_protected_and_nobody_gives_them() {
     case.protected.users.insert(ExternalId::new("alice").expect("an id"));
     let decision = case.decide();
     assert!(decision.sets.is_empty() && decision.refused[0].1.contains("kept from changes"), "{decision:?}");
+}
+
+#[test]
+fn a_user_is_admitted_by_way_of_the_one_role_that_is_his_own() {
+    let mut description = serde_json::to_value(description()).expect("JSON");
+    description["controls"][0]["admits"] = json!(["access-control"]);
+    let description = record(description);
+    let user = |id: &str| json!([{ "kind": "user", "id": id, "inherits": true }]);
+    let own = |role: &str, id: &str| held(role, role, json!({ "who": user(id) }));
+    let found = read(&[own("r1", "ann"), own("r2", "bob"), own("r3", "bob")], &description);
+    let wanted = |id: &str| -> Desired {
+        record(json!({ "id": "d", "control": held("d", "team", json!({ "who": user(id) })) }))
+    };
+    let mut desired = [wanted("ann"), wanted("bob"), wanted("carl")];
+    resolve_users(&mut desired, &found, &description);
+    let members: Vec<String> = desired
+        .iter()
+        .flat_map(|wanted| &wanted.control.who)
+        .map(|member| format!("{} {}", member.kind.word(), member.id))
+        .collect();
+    // Bob has two, so nobody can say which one is his; Carl has none.
+    assert_eq!(members, ["access-control r1", "user bob", "user carl"]);
 }
 
 #[test]
