@@ -243,13 +243,15 @@ async fn announce(
 
 /// As an access control is about to be at the target.
 fn begins(basis: &Basis<'_>, wanted: &Desired) -> AccessControl {
-    let control = &wanted.control;
-    if is_list(basis.description, control) {
-        let nothing = AccessControl { who: Vec::new(), what: Vec::new(), ..control.clone() };
-        return if wanted.delete { nothing } else { control.clone() };
+    let mut control = wanted.control.clone();
+    if !is_list(basis.description, &control) {
+        control.description = marker::marked(&control.description, &basis.state.master, wanted.id.as_str());
     }
-    let description = marker::marked(&control.description, &basis.state.master, wanted.id.as_str());
-    AccessControl { description, ..control.clone() }
+    if wanted.delete {
+        // It may break off anywhere between all of it and nothing.
+        (control.who, control.what, control.standing) = (Vec::new(), Vec::new(), Vec::new());
+    }
+    control
 }
 
 /// Sends the calls of the plan. The connector is given the same changes again, and each of its calls must be the planned one.

@@ -59,6 +59,12 @@ pub(crate) fn settled(decision: &Decision, changed: &mut Changed) -> Vec<Feedbac
         let feedback = all.entry(id.clone()).or_insert_with(|| Feedback::of(id.clone()));
         feedback.drift.push(item.clone());
     }
+    if !decision.unknown.is_empty() {
+        let count = decision.unknown.len();
+        changed
+            .warnings
+            .push(format!("nobody knows whether {count} access controls are in sync: they were not read whole"));
+    }
     // Those that are changed are told of later, together with what became of the change.
     let later: BTreeSet<&Name> = decision.owners.iter().flatten().collect();
     all.into_values().filter(|feedback| !later.contains(&feedback.id)).collect()
