@@ -141,6 +141,16 @@ fn what_init_writes_can_be_validated() {
     );
     place.raito(&["validate", "--config-file", "new.yml"]).exits(0);
     place.raito(&["init", "new.yml"]).exits(2).says(&["new.yml"]);
+
+    place.raito(&["init", "example.yml"]).exits(0);
+    let text = std::fs::read_to_string(place.path().join("example.yml")).expect("written");
+    let postgresql = connector("postgresql");
+    let postgresql = postgresql.to_str().expect("UTF-8");
+    place.write(
+        "example.yml",
+        text.replace("connectors/postgresql.wasm", postgresql).replace("SHOP_PASSWORD", "HOME"),
+    );
+    place.raito(&["validate", "--config-file", "example.yml"]).exits(0);
 }
 
 #[test]

@@ -25,14 +25,13 @@ targets:
 ";
 
 /// A target for somebody who has no connector yet.
-const EXAMPLE: &str = "\
-  - name: shop
+const EXAMPLE: &str = r#"  - name: shop
     connector: { file: connectors/postgresql.wasm }
     # settings: { exclude-schemas: [pg_catalog] }
     grants:
       sql.main:
-        url: \"postgresql://raito_read@localhost:5432/\"
-        addresses: [\"127.0.0.1/32\", \"::1/128\"]
+        url: "postgresql://raito_read@localhost:5432/"
+        addresses: ["127.0.0.1/32", "::1/128"]
         databases: [shop]
         password: { env: SHOP_PASSWORD }
     # steps: { data-usage: false }
@@ -40,7 +39,7 @@ const EXAMPLE: &str = "\
     # break-glass: [postgres]            # users and access controls, by name, that step 4 never touches
     # send: { email: keep, query-text: drop }
     # thresholds: { remove-percent: 20, remove-count: 50 }
-";
+"#;
 
 /// Writes a commented configuration.
 pub(super) fn run(args: &Init) -> Result<Exit, CliError> {
@@ -52,7 +51,8 @@ pub(super) fn run(args: &Init) -> Result<Exit, CliError> {
         }
     };
     files::write_new(&args.file, format!("{HEAD}{target}").as_bytes())?;
-    say(&format!("wrote {}; fill in what is marked with …, then run `raito validate`", files::shown(&args.file)));
+    let next = if args.connector.is_some() { "fill in what is marked with …" } else { "make the target yours" };
+    say(&format!("wrote {}; {next}, then run `raito validate`", files::shown(&args.file)));
     Ok(Exit::Done)
 }
 
