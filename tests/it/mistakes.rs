@@ -131,8 +131,8 @@ fn a_threshold_is_kept_until_the_exact_number_is_allowed() {
 #[test]
 fn what_init_writes_can_be_validated() {
     let place = Place::new("targets: []\n");
-    let connector = connector("demo");
-    place.raito(&["init", "--connector", connector.to_str().expect("UTF-8"), "new.yml"]).exits(0);
+    let demo = connector("demo");
+    place.raito(&["init", "--connector", demo.to_str().expect("UTF-8"), "new.yml"]).exits(0);
     let text = std::fs::read_to_string(place.path().join("new.yml")).expect("written");
     assert!(text.contains("http.api") && text.contains("sha256"), "{text}");
     place.write(
