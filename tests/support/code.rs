@@ -1,12 +1,16 @@
-//! Compiled connectors: what one place compiled, the next ones have from the beginning. Most of a short run would be compiling.
+//! Compiled connectors, and the digest of the program: what one place made, the next ones have from the beginning. Most of a short
+//! run would be compiling and digesting.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use tempfile::TempDir;
+
+/// The digest of the program.
+const PROGRAM: &str = "program.json";
 
 /// The key of all places, and the entries that were made under it so far.
 static SHARED: LazyLock<TempDir> = LazyLock::new(|| {
@@ -34,10 +38,10 @@ pub fn give(state: &Path) {
 /// Copies what is not there yet; each file appears as a whole.
 fn copy_new(from: &Path, to: &Path) {
     let _ = DirBuilder::new().mode(0o700).create(to.join("cache"));
-    let key = Path::new("cache.key").to_owned();
+    let single = ["cache.key", PROGRAM].map(PathBuf::from).into_iter().filter(|name| from.join(name).exists());
     let entries = fs::read_dir(from.join("cache")).into_iter().flatten().flatten();
     let entries = entries.map(|entry| Path::new("cache").join(entry.file_name()));
-    for name in std::iter::once(key).chain(entries).filter(|name| !to.join(name).exists()) {
+    for name in single.chain(entries).filter(|name| !to.join(name).exists()) {
         let unfinished =
             tempfile::Builder::new().prefix("unfinished").make_in(to, |path| fs::copy(from.join(&name), path));
         if let Ok(file) = unfinished {

@@ -5,7 +5,6 @@ pub(crate) mod isolation;
 pub(crate) mod prepare;
 mod record;
 
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use raito_cloud::Client;
 use raito_config::Configuration;
 use raito_conformance::Recorder;
 use raito_core::capability::Effective;
-use raito_core::digest::{Digest, Hasher};
+use raito_core::digest::Digest;
 use raito_core::event::Event;
 use raito_core::exchange::Outcome;
 use raito_core::grant::{Ceiling, Target};
@@ -32,6 +31,7 @@ use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::leaks::Screened;
+use crate::program;
 use crate::render::{Reporter, Summary, TargetSummary};
 use crate::state_dir::StateDir;
 
@@ -71,7 +71,7 @@ impl Engine<'_> {
             .map_err(|error| CliError::new(codes::AUDIT, error.to_string()))?;
         let log = Arc::new(log);
         let audit = |error: raito_core::ports::LedgerError| CliError::new(codes::AUDIT, error.to_string());
-        log.append(&run_start(self.digest, self.ceiling_digest, self.asked.dry_run)).map_err(audit)?;
+        log.append(&run_start(self.state, self.digest, self.ceiling_digest, self.asked.dry_run)).map_err(audit)?;
         let cloud = Connected::open(&self.configuration.cloud, self.state, self.base).await?;
         let stop = Stop::default();
         let _signals = interrupt::listen(&stop);
@@ -273,23 +273,11 @@ impl Context {
     }
 }
 
-/// The digest of a file, which is read piece by piece: a program can have more than a hundred megabytes.
-fn digest_of(mut file: std::fs::File) -> std::io::Result<Digest> {
-    let (mut hasher, mut piece) = (Hasher::default(), vec![0; 64 << 10]);
-    loop {
-        match file.read(&mut piece)? {
-            0 => return Ok(hasher.finish()),
-            read => hasher.update(&piece[..read]),
-        }
-    }
-}
-
 /// The event with which a run begins.
-pub(crate) fn run_start(configuration: Digest, ceiling: Option<Digest>, dry_run: bool) -> Event {
-    let program = std::env::current_exe().and_then(std::fs::File::open);
+pub(crate) fn run_start(state: &StateDir, configuration: Digest, ceiling: Option<Digest>, dry_run: bool) -> Event {
     Event::RunStart {
         host: env!("CARGO_PKG_VERSION").to_owned(),
-        host_sha256: program.and_then(digest_of).ok(),
+        host_sha256: program::digest(state).ok(),
         configuration,
         ceiling,
         dry_run,

@@ -13,6 +13,7 @@ mod files;
 mod leaks;
 mod logging;
 mod memory;
+mod program;
 mod render;
 mod secrets;
 mod state_dir;

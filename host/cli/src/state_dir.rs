@@ -83,6 +83,11 @@ impl StateDir {
         self.path.join("cache.key")
     }
 
+    /// The digest of the program that wrote here last.
+    pub(crate) fn program(&self) -> PathBuf {
+        self.path.join("program.json")
+    }
+
     /// The state of a target's connector.
     pub(crate) fn connector_state(&self, target: &TargetName) -> Result<PathBuf, CliError> {
         Ok(self.folder("connectors")?.join(format!("{}.json", target.as_str())))

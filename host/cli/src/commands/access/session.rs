@@ -89,7 +89,7 @@ impl Session {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = Log::open(&state.audit(), new_run_id(), Arc::clone(&clock))
             .map_err(|error| CliError::new(codes::AUDIT, error.to_string()))?;
-        log.append(&run_start(loaded.digest, ceiling_digest, plans)).map_err(audit)?;
+        log.append(&run_start(&state, loaded.digest, ceiling_digest, plans)).map_err(audit)?;
         let stop = Stop::default();
         let signals = interrupt::listen(&stop);
         let says =
