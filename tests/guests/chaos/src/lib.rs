@@ -105,12 +105,29 @@ impl Pages for Objects {
     }
 }
 
+/// A text with a number of at least so many digits behind it, in a string of just that size: what is to be measured with these
+/// is how records cross, so making them is to cost little.
+fn numbered(prefix: &str, mut number: u64, digits: usize) -> String {
+    let mut written = [b'0'; 20];
+    let mut first = written.len();
+    while number > 0 {
+        first -= 1;
+        written[first] += (number % 10) as u8;
+        number /= 10;
+    }
+    let written = &written[first.min(written.len() - digits)..];
+    let mut text = String::with_capacity(prefix.len() + written.len());
+    text.push_str(prefix);
+    text.push_str(str::from_utf8(written).expect("digits"));
+    text
+}
+
 fn object(number: u64) -> DataObject {
     let root = number == 0;
-    let name = if root { "root".to_owned() } else { format!("table_{number:08}") };
+    let name = if root { "root".to_owned() } else { numbered("table_", number, 8) };
     let path = if root { vec![name.clone()] } else { vec!["root".to_owned(), "schema".to_owned(), name.clone()] };
     DataObject {
-        external_id: format!("id/{number}"),
+        external_id: numbered("id/", number, 1),
         name,
         ref_: ObjectRef { path, signature: None, kind: "table".into() },
         description: String::new(),
