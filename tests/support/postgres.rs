@@ -38,13 +38,16 @@ pub struct Postgres {
     pub port: u16,
 }
 
-/// A program of PostgreSQL: in `RAITO_TEST_POSTGRES`, where Debian puts it, or in the path.
+/// A program of PostgreSQL: in `RAITO_TEST_POSTGRES`, where Debian puts it, or in the path. What Debian has in the path is a
+/// script in Perl that looks for the program, each time as long as the program itself takes.
 fn program(name: &str) -> PathBuf {
-    let debian =
-        fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
+    let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut versions: Vec<u32> = installed.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    versions.sort_unstable();
+    let debian = versions.into_iter().rev().map(|version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin")));
     let named = std::env::var_os("RAITO_TEST_POSTGRES").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = named.into_iter().chain(std::env::split_paths(&path)).chain(debian).map(|folder| folder.join(name));
+    let found = named.into_iter().chain(debian).chain(std::env::split_paths(&path)).map(|folder| folder.join(name));
     found.into_iter().find(|file| file.is_file()).unwrap_or_else(|| {
         panic!("{name} is not installed: run `make setup`, or name the folder of PostgreSQL's programs in RAITO_TEST_POSTGRES")
     })
