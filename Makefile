@@ -4,6 +4,8 @@ CARGO ?= cargo
 RAITO := target/debug/raito
 PARTS := connectors/demo connectors/postgresql tests/guests/chaos
 PYTHON := connectors/demo-python
+PACK := for part in $(PARTS); do tests/connector.sh $$part $(RAITO) || exit 1; done && tests/setup.sh connectors && \
+	tests/python-connector.sh $(PYTHON) connectors/demo/connector.toml $(RAITO)
 
 .PHONY: help setup connectors build demo check test fuzz bench fmt clean
 
@@ -17,8 +19,7 @@ build: ## build the program
 	@tests/setup.sh build && $(CARGO) build
 
 connectors: build ## build and pack the connectors
-	@for part in $(PARTS); do tests/connector.sh $$part $(RAITO) || exit 1; done
-	@tests/setup.sh connectors && tests/python-connector.sh $(PYTHON) connectors/demo/connector.toml $(RAITO)
+	@$(PACK)
 
 demo: build ## show a run on a demo warehouse: five steps, a change, and the record of it
 	@tests/connector.sh connectors/demo $(RAITO)
@@ -27,8 +28,10 @@ demo: build ## show a run on a demo warehouse: five steps, a change, and the rec
 check: setup ## format, lints, and the licences of dependencies
 	$(CARGO) fmt --check && $(CARGO) clippy --workspace --all-targets -- -D warnings && tests/licences.sh
 
-test: setup connectors ## run all tests
-	$(CARGO) test --workspace
+# The tests' own dependencies turn on features of others, so the program is built as they need it, once, and packs with that.
+# There are no examples in the documentation of items, which would be linked one by one.
+test: setup ## run all tests
+	$(CARGO) test --workspace --tests --no-run && $(PACK) && $(CARGO) test --workspace --tests
 
 fuzz: ## fuzz every border at which bytes from outside become values, each for SECONDS (60)
 	@CARGO="$(CARGO)" tests/fuzz/run.sh $(or $(SECONDS),60)
