@@ -106,10 +106,13 @@ pub const GUEST_STACK_BYTES: usize = 512 * 1_024;
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 /// Processor time of one guest call: a page of thousands of records takes milliseconds.
 pub const CALL_CPU: Duration = Duration::from_secs(30);
-/// Wall time of one guest call, with everything that it waits for.
+/// Wall time of one guest call that reads, with everything that it waits for.
 pub const CALL_WALL: Duration = Duration::from_secs(15 * 60);
 /// Wall time of one step.
 pub const STEP_WALL: Duration = Duration::from_secs(4 * 60 * 60);
+/// Wall time of the one guest call that carries out all changes of a target: as much as a reading step has for all of its pages,
+/// since a service that takes 100 ms for a change needs a quarter of an hour for 9,000.
+pub const APPLY_WALL: Duration = STEP_WALL;
 /// Log messages of one step that are kept; more are counted.
 pub const LOG_LINES: u64 = 1_000;
 /// Bytes of one log message with its fields.
