@@ -123,6 +123,7 @@ fn push<T>(changes: &mut Vec<Change>, list: Vec<T>, change: impl FnOnce(Vec<T>) 
 /// Who granted what an access control holds, and who admitted its members; `fact` makes facts of it as the comparison does.
 pub(super) fn grantors(control: &AccessControl, facts: impl Fn(&AccessControl) -> FactSet) -> Grantors {
     let mut all = Grantors::new();
+    let bare = super::bare(control);
     let mut add = |part: AccessControl, by: &Option<ExternalId>| {
         let Some(by) = by else { return };
         for fact in facts(&part).into_keys() {
@@ -130,18 +131,18 @@ pub(super) fn grantors(control: &AccessControl, facts: impl Fn(&AccessControl) -
         }
     };
     for member in &control.who {
-        add(AccessControl { who: vec![member.clone()], ..super::bare(control) }, &member.granted_by);
+        add(AccessControl { who: vec![member.clone()], ..bare.clone() }, &member.granted_by);
     }
     for what in &control.what {
         for used in &what.permissions {
             let one = What { permissions: vec![used.clone()], ..what.clone() };
-            add(AccessControl { what: vec![one], ..super::bare(control) }, &used.granted_by);
+            add(AccessControl { what: vec![one], ..bare.clone() }, &used.granted_by);
         }
     }
     for standing in &control.standing {
         for used in &standing.permissions {
             let one = Standing { permissions: vec![used.clone()], ..standing.clone() };
-            add(AccessControl { standing: vec![one], ..super::bare(control) }, &used.granted_by);
+            add(AccessControl { standing: vec![one], ..bare.clone() }, &used.granted_by);
         }
     }
     all
