@@ -538,6 +538,43 @@ fn a_role_is_taken_over_as_it_is_and_handed_back_as_it_was() {
     assert!(external().is_some(), "it is external again");
 }
 
+#[test]
+fn what_somebody_else_gave_a_member_is_narrowed_in_his_name() {
+    let managed = managed_on(Version(18), "superuser");
+    managed.server.sql(
+        "shop",
+        "grant untouched to staff with admin option;
+        set role staff; grant untouched to ann with admin true, inherit true, set true",
+    );
+    managed.place.run(&[]);
+    let members = || {
+        let sql = "select a.member::regrole || ' by ' || a.grantor::regrole || ' ' || a.admin_option || a.inherit_option || a.set_option
+            from pg_auth_members a where a.roleid = 'untouched'::regrole order by 1";
+        managed.server.rows("shop", sql)
+    };
+    let carl = "carl by postgres falsetruetrue";
+    assert_eq!(members(), ["ann by staff truetruetrue", carl, "staff by postgres truetruetrue"]);
+    let path = format!("/sources/shop/access-controls/{}/take-over?confirm=true", managed.oid("untouched"));
+    let taken = managed.place.raito(&["cloud", "post", &path]).exits(0).value();
+    let id = taken["id"].as_str().expect("an id").to_owned();
+    let mut draft = managed.internal(&id)["control"].clone();
+    let fields = draft.as_object_mut().expect("fields");
+    let known = ["name", "actual-name", "kind", "description", "action", "who", "what", "standing"];
+    fields.retain(|field, _| known.contains(&field.as_str()));
+    let ann = managed.oid("ann");
+    for member in draft["who"].as_array_mut().expect("members").iter_mut().filter(|member| member["id"] == ann) {
+        member["may-pass-on"] = false.into();
+        member["inherits"] = false.into();
+    }
+    managed.change(&id, &draft);
+    managed.place.run(&["--apply-first"]);
+    assert_eq!(members(), ["ann by staff falsefalsetrue", carl, "staff by postgres truetruetrue"]);
+    assert_eq!(managed.internal(&id)["status"], "synced");
+    let sent = managed.written().len();
+    managed.place.run(&[]);
+    assert_eq!(managed.written().len(), sent, "nothing is left to do");
+}
+
 /// With the rights that `host/docs/postgresql.md` names, and no more.
 fn a_login_that_is_no_superuser_can_change_what_it_owns(version: Version) {
     let managed = managed_on(version, "createrole");

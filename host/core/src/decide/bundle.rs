@@ -95,7 +95,7 @@ pub(super) fn changes(compared: &Compared, grantors: &Grantors, revoke_first: bo
         Bundle::of(kept.map(|(fact, _, to)| (fact, *to)), grantors)
     };
     let (more, less) = (changed(false, None), changed(true, Some(grantors)));
-    let options = [more.members.clone(), changed(true, None).members].concat();
+    let options = members_otherwise(compared, grantors);
     let mut given = Vec::new();
     push(&mut given, add.members.clone(), Change::AddMembers);
     push(&mut given, options, Change::SetMemberOptions);
@@ -111,6 +111,19 @@ pub(super) fn changes(compared: &Compared, grantors: &Grantors, revoke_first: bo
     push(&mut taken, [remove.what(), strangers.what()].concat(), Change::Revoke);
     push(&mut taken, [remove.standing(), strangers.standing(), less.standing()].concat(), Change::RevokeStanding);
     if revoke_first || !again.is_empty() { [taken, given].concat() } else { [given, taken].concat() }
+}
+
+/// Members whose options change. What somebody is to lose is lost only where each who gave it says so: a target that keeps who
+/// admitted a member keeps what each of them gave, and gives all of it together.
+fn members_otherwise(compared: &Compared, grantors: &Grantors) -> Vec<Member> {
+    let loses = |from: &Options, to: &Options| {
+        (from.may_pass_on && !to.may_pass_on) || (from.inherits && !to.inherits) || (from.assumable && !to.assumable)
+    };
+    let of = |lost: bool, grantors| {
+        let changed = compared.change.iter().filter(move |(_, from, to)| loses(from, to) == lost);
+        Bundle::of(changed.map(|(fact, _, to)| (fact, *to)), grantors).members
+    };
+    [of(false, None), of(true, Some(grantors))].concat()
 }
 
 /// Adds a change unless it is about nothing.
