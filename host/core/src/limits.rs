@@ -55,6 +55,9 @@ pub const RESUME_BYTES: usize = 16 * 1_024;
 pub const STEP_KEPT_BYTES: usize = 64 * 1_024 * 1_024;
 /// Bytes of a read that is kept whole, as `raito access` needs it, and of the access controls that step 4 is to change: ten times 1,000,000 grants of a hundred bytes.
 pub const CATALOGUE_BYTES: u64 = 1_024 * 1_024 * 1_024;
+/// Bytes of the users and memberships that are kept of step 1 where what is to be names a group: a million of them with ids of
+/// usual length. With more, nobody is known to be in any group, and no access control is changed that names one.
+pub const GROUPS_KEPT_BYTES: usize = 128 * 1_024 * 1_024;
 /// Gaps that one step may report before it counts as unreadable as a whole.
 pub const GAPS: usize = 10_000;
 /// Times that a reader is opened again within one run after it said that the target is unavailable.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bundle::{Grantors, changes, grantors};
-use super::drift::{Compared, DriftItem, DriftKind, Left, compare, shown};
+use super::drift::{Compared, DriftItem, DriftKind, Left, compare, shown, unknown_group};
 use super::{Decision, InSync, Situation, bare, rule};
 use crate::exchange::Desired;
 use crate::fact::{Fact, FactSet, Options, insert_control};
@@ -190,9 +190,11 @@ impl One<'_> {
         let there = held.map(all).unwrap_or_default();
         let impossible =
             all(&self.wanted.control).into_keys().find(|fact| !self.is_manageable(fact) && !there.contains_key(fact));
-        impossible.map_or(Ok(()), |fact| {
-            Err(format!("{} cannot be given from outside, or is kept from changes", shown(&fact)))
-        })
+        match impossible {
+            None => Ok(()),
+            Some(Fact::Member { kind: MemberKind::Group, id, .. }) => Err(unknown_group(&id)),
+            Some(fact) => Err(format!("{} cannot be given from outside, or is kept from changes", shown(&fact))),
+        }
     }
 
     /// Refuses a name that the target would not take, or has already.
@@ -415,10 +417,7 @@ impl One<'_> {
     /// What a read left open takes nothing away, and is no drift. Only what was never there before is given.
     pub(super) fn leave_unread(&self, compared: &mut Compared, left: Option<&Left>, held: &AccessControl) {
         if self.is_unread(held) {
-            let add = std::mem::take(&mut compared.add);
-            *compared = Compared::default();
-            compared.add = add;
-            compared.add.retain(|fact, _| left.is_none_or(|left| !left.may_have(fact)));
+            compared.only_give(left);
         }
     }
 
