@@ -85,6 +85,17 @@ fn a_mask_is_lifted_for_everybody_in_a_group_where_the_warehouse_takes_people_on
     place.run(&[]);
     place.run(&[]);
     assert_eq!(clear_for(), users(other));
+    // One that was set in the warehouse's console can be taken over, with the users in the place of its group.
+    let of_console = masked
+        .iter()
+        .map(|mask| place.get(&format!("/sources/warehouse/access-controls/{}", text(&mask["external-id"]))));
+    let mut with_group = of_console.filter(|mask| mask["who"][0]["kind"] == "group");
+    let theirs: Value = with_group.next().expect("a mask that is lifted for a group");
+    let take_over = format!("/sources/warehouse/access-controls/{}/take-over", text(&theirs["external-id"]));
+    let asked = place.raito(&["cloud", "post", &take_over]).exits(0).value();
+    let group = text(&theirs["who"][0]["id"]);
+    let told = format!("{} gets the users of group {group} in its place", text(&theirs["name"]));
+    assert_eq!(asked["changes"], serde_json::json!([told]));
     // A group that the warehouse does not have takes nothing from anybody.
     change("g99");
     place.raito(&["run", "--quiet"]).exits(1).says(&["group g99 cannot be given"]);
