@@ -52,7 +52,7 @@ pub(crate) fn managed_on(version: Version, writer: &str) -> Managed {
 }
 
 /// Every list of privileges of a database, with what it is on.
-const ACLS: &str =
+pub(crate) const ACLS: &str =
     "select n.nspname || '.' || c.relname, c.relacl from pg_class c join pg_namespace n on n.oid = c.relnamespace
     union all select n.nspname || '.' || c.relname || '.' || a.attname, a.attacl from pg_attribute a
       join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
