@@ -344,13 +344,17 @@ fn a_role_that_is_renamed_or_made_again_by_hand_is_known_by_its_id() {
     managed.place.run(&["--apply-first"]);
     let right = managed.holds("revenue");
     managed.server.sql("shop", "alter role revenue rename to income; comment on role income is 'mine'");
-    managed.place.run(&[]);
+    let summary = managed.place.raito(&["run"]).exits(0).stdout;
+    for told in ["drift, left as it is: renamed income", "drift, left as it is: described mine"] {
+        assert!(summary.contains(told), "{told} is not in the summary:\n{summary}");
+    }
     let drift: Vec<String> =
         managed.place.list("/sources/shop/drift").iter().map(|item| item["kind"].to_string()).collect();
     assert_eq!(drift, ["\"renamed\"", "\"described\""]);
     let reporting = std::fs::read_to_string(managed.place.path().join("raito.yml")).expect("readable");
     managed.place.configure(&format!("{reporting}    drift: revert\n"));
-    managed.place.run(&[]);
+    let report = managed.place.run(&[]).to_string();
+    assert!(["renamed income", "described mine"].iter().all(|what| report.contains(what)), "{report}");
     assert_eq!(managed.holds("revenue"), right);
     assert_eq!(managed.internal(&id)["status"], "synced");
 
@@ -358,11 +362,15 @@ fn a_role_that_is_renamed_or_made_again_by_hand_is_known_by_its_id() {
         managed.server.sql(database, "drop owned by revenue");
     }
     managed.server.sql("shop", "drop role revenue; create role revenue");
-    managed.place.raito(&["run", "--quiet"]).exits(1).says(&["dropped and created it again", "take that one over"]);
+    let refused = managed.place.raito(&["run", "--quiet", "--output", "json"]).exits(1);
+    for told in ["drift, left as it is: recreated revenue", "dropped and created it again", "take that one over"] {
+        assert!(refused.stdout.contains(told), "{told} is not in {}", refused.stdout);
+    }
     assert_eq!(managed.place.list("/sources/shop/drift")[0]["kind"], "recreated");
     assert_eq!(managed.internal(&id)["status"], "failed");
     managed.server.sql("shop", "drop role revenue");
-    managed.place.run(&[]);
+    let report = managed.place.run(&[]).to_string();
+    assert!(report.contains("drift, reverted: deleted revenue"), "{report}");
     assert_eq!(managed.holds("revenue"), right, "what was deleted is made again");
 }
 
