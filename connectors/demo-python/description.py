@@ -1,6 +1,6 @@
 """How the warehouse behaves."""
 
-from typing import List
+from typing import List, Optional
 
 from api import get
 from wit_world.exports.data_source import (
@@ -104,6 +104,7 @@ def _control(
     *,
     can_rename: bool = False,
     replaced_whole: bool = False,
+    admits: Optional[List[str]] = None,
 ) -> ControlKind:
     return ControlKind(
         name=name,
@@ -113,7 +114,7 @@ def _control(
         can_rename=can_rename,
         assumable=False,
         members=members,
-        admits=members,
+        admits=members if admits is None else admits,
         common_parent=None,
         replaced_whole=replaced_whole,
     )
@@ -126,7 +127,8 @@ def _controls() -> List[ControlKind]:
     return [
         _control("role", "Role", Identity.NAMED, members, can_rename=True),
         _control("dataset-access", "Dataset access", per_permission, anybody, replaced_whole=True),
-        _control("mask", "Mask", Identity.PER_OBJECT, members),
+        # Masks that are lifted for a group come from the warehouse's own console; its API takes none.
+        _control("mask", "Mask", Identity.PER_OBJECT, members, admits=["user", "access-control"]),
     ]
 
 

@@ -52,7 +52,7 @@ pub(crate) fn managed_on(version: Version, writer: &str) -> Managed {
 }
 
 /// Every list of privileges of a database, with what it is on.
-const ACLS: &str =
+pub(crate) const ACLS: &str =
     "select n.nspname || '.' || c.relname, c.relacl from pg_class c join pg_namespace n on n.oid = c.relnamespace
     union all select n.nspname || '.' || c.relname || '.' || a.attname, a.attacl from pg_attribute a
       join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
@@ -344,13 +344,17 @@ fn a_role_that_is_renamed_or_made_again_by_hand_is_known_by_its_id() {
     managed.place.run(&["--apply-first"]);
     let right = managed.holds("revenue");
     managed.server.sql("shop", "alter role revenue rename to income; comment on role income is 'mine'");
-    managed.place.run(&[]);
+    let summary = managed.place.raito(&["run"]).exits(0).stdout;
+    for told in ["drift, left as it is: renamed income", "drift, left as it is: described mine"] {
+        assert!(summary.contains(told), "{told} is not in the summary:\n{summary}");
+    }
     let drift: Vec<String> =
         managed.place.list("/sources/shop/drift").iter().map(|item| item["kind"].to_string()).collect();
     assert_eq!(drift, ["\"renamed\"", "\"described\""]);
     let reporting = std::fs::read_to_string(managed.place.path().join("raito.yml")).expect("readable");
     managed.place.configure(&format!("{reporting}    drift: revert\n"));
-    managed.place.run(&[]);
+    let report = managed.place.run(&[]).to_string();
+    assert!(["renamed income", "described mine"].iter().all(|what| report.contains(what)), "{report}");
     assert_eq!(managed.holds("revenue"), right);
     assert_eq!(managed.internal(&id)["status"], "synced");
 
@@ -358,11 +362,15 @@ fn a_role_that_is_renamed_or_made_again_by_hand_is_known_by_its_id() {
         managed.server.sql(database, "drop owned by revenue");
     }
     managed.server.sql("shop", "drop role revenue; create role revenue");
-    managed.place.raito(&["run", "--quiet"]).exits(1).says(&["dropped and created it again", "take that one over"]);
+    let refused = managed.place.raito(&["run", "--quiet", "--output", "json"]).exits(1);
+    for told in ["drift, left as it is: recreated revenue", "dropped and created it again", "take that one over"] {
+        assert!(refused.stdout.contains(told), "{told} is not in {}", refused.stdout);
+    }
     assert_eq!(managed.place.list("/sources/shop/drift")[0]["kind"], "recreated");
     assert_eq!(managed.internal(&id)["status"], "failed");
     managed.server.sql("shop", "drop role revenue");
-    managed.place.run(&[]);
+    let report = managed.place.run(&[]).to_string();
+    assert!(report.contains("drift, reverted: deleted revenue"), "{report}");
     assert_eq!(managed.holds("revenue"), right, "what was deleted is made again");
 }
 
@@ -536,6 +544,43 @@ fn a_role_is_taken_over_as_it_is_and_handed_back_as_it_was() {
     assert_eq!(but_comment(), before);
     assert!(managed.place.list("/sources/shop/internal-access-controls").is_empty());
     assert!(external().is_some(), "it is external again");
+}
+
+#[test]
+fn what_somebody_else_gave_a_member_is_narrowed_in_his_name() {
+    let managed = managed_on(Version(18), "superuser");
+    managed.server.sql(
+        "shop",
+        "grant untouched to staff with admin option;
+        set role staff; grant untouched to ann with admin true, inherit true, set true",
+    );
+    managed.place.run(&[]);
+    let members = || {
+        let sql = "select a.member::regrole || ' by ' || a.grantor::regrole || ' ' || a.admin_option || a.inherit_option || a.set_option
+            from pg_auth_members a where a.roleid = 'untouched'::regrole order by 1";
+        managed.server.rows("shop", sql)
+    };
+    let carl = "carl by postgres falsetruetrue";
+    assert_eq!(members(), ["ann by staff truetruetrue", carl, "staff by postgres truetruetrue"]);
+    let path = format!("/sources/shop/access-controls/{}/take-over?confirm=true", managed.oid("untouched"));
+    let taken = managed.place.raito(&["cloud", "post", &path]).exits(0).value();
+    let id = taken["id"].as_str().expect("an id").to_owned();
+    let mut draft = managed.internal(&id)["control"].clone();
+    let fields = draft.as_object_mut().expect("fields");
+    let known = ["name", "actual-name", "kind", "description", "action", "who", "what", "standing"];
+    fields.retain(|field, _| known.contains(&field.as_str()));
+    let ann = managed.oid("ann");
+    for member in draft["who"].as_array_mut().expect("members").iter_mut().filter(|member| member["id"] == ann) {
+        member["may-pass-on"] = false.into();
+        member["inherits"] = false.into();
+    }
+    managed.change(&id, &draft);
+    managed.place.run(&["--apply-first"]);
+    assert_eq!(members(), ["ann by staff falsefalsetrue", carl, "staff by postgres truetruetrue"]);
+    assert_eq!(managed.internal(&id)["status"], "synced");
+    let sent = managed.written().len();
+    managed.place.run(&[]);
+    assert_eq!(managed.written().len(), sent, "nothing is left to do");
 }
 
 /// With the rights that `host/docs/postgresql.md` names, and no more.

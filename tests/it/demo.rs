@@ -146,14 +146,14 @@ fn delete(place: &Place, id: &str) {
     place.raito(&["cloud", "delete", &path, "--version", &version]).exits(0);
 }
 
-fn want(place: &Place, draft: &Value) -> String {
+pub(crate) fn want(place: &Place, draft: &Value) -> String {
     place.write("body.json", draft.to_string());
     let made = place.raito(&["cloud", "post", "/sources/warehouse/internal-access-controls", "body.json"]).exits(0);
     made.value()["id"].as_str().expect("an id").to_owned()
 }
 
 /// Write calls that left so far.
-fn writes(place: &Place) -> usize {
+pub(crate) fn writes(place: &Place) -> usize {
     place.events().iter().filter(|event| event["mode"] == "write" && event["planned"] != true).count()
 }
 
@@ -191,12 +191,11 @@ fn two_access_controls_can_want_one_line_and_it_goes_with_the_last() {
     assert!(place.list("/sources/warehouse/internal-access-controls").is_empty());
 }
 
-/// Empties the access list of a dataset behind the program's back.
-fn empty(warehouse: &Warehouse, dataset: &str) {
+/// Asks the warehouse itself, behind the program's back, and gives the head and the body of the answer.
+pub(crate) fn ask(warehouse: &Warehouse, request: &str, body: &str) -> (String, String) {
     let host = warehouse.url.trim_start_matches("http://");
-    let body = r#"{"entries":[]}"#;
     let request = format!(
-        "PUT /v1/datasets/{dataset}/access HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\nIf-Match: *\r\n\
+        "{request} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {}\r\nIf-Match: *\r\n\
          Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         warehouse.token,
         body.len()
@@ -205,7 +204,14 @@ fn empty(warehouse: &Warehouse, dataset: &str) {
     stream.write_all(request.as_bytes()).expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers");
-    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+    (head.to_owned(), body.to_owned())
+}
+
+/// Empties the access list of a dataset.
+fn empty(warehouse: &Warehouse, dataset: &str) {
+    let (head, _) = ask(warehouse, &format!("PUT /v1/datasets/{dataset}/access"), r#"{"entries":[]}"#);
+    assert!(head.starts_with("HTTP/1.1 204"), "{head}");
 }
 
 #[test]

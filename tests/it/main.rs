@@ -18,6 +18,7 @@ mod ci;
 mod conformance;
 mod demo;
 mod drift;
+mod groups;
 mod hostile;
 mod hostile_changes;
 mod hostile_egress;

@@ -127,20 +127,6 @@ impl Place {
         outcome.json().into_iter().find(|line| line["event"] == "summary").expect("a report")
     }
 
-    /// Has a process serve the cloud, so that commands need not begin one each.
-    pub fn serve_cloud(&self) -> Child {
-        let port =
-            std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-        let mut command = self.command(&["cloud", "serve", "--listen", &port.to_string()]);
-        let server = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts");
-        let began = std::time::Instant::now();
-        while std::net::TcpStream::connect(port).is_err() {
-            assert!(began.elapsed().as_secs() < 30, "the cloud does not start");
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        server
-    }
-
     /// Asks the cloud's API.
     #[track_caller]
     pub fn get(&self, path: &str) -> Value {

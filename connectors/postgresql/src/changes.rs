@@ -177,7 +177,12 @@ impl Carrier {
         let name = role(self.named(&member.id)?);
         let flag = |set: bool| Value::Keywords(vec![if set { "TRUE" } else { "FALSE" }.to_owned()]);
         if self.with_options {
-            let call = of(entry).value("m", name).value("a", flag(member.may_pass_on));
+            let call = match member.granted_by.as_ref().filter(|_| entry == "admit-otherwise") {
+                // What he has from somebody is changed in his name; without one, it would be another grant beside it.
+                Some(grantor) => of(&format!("{entry}-granted-by")).value("g", role(self.named(grantor)?)),
+                None => of(entry),
+            };
+            let call = call.value("m", name).value("a", flag(member.may_pass_on));
             return Ok((None, call.value("i", flag(member.inherits)).value("s", flag(member.assumable))));
         }
         if !member.inherits || !member.assumable {
@@ -408,6 +413,16 @@ mod tests {
         assert_eq!(entries(&now), [(None, vec!["admit", "remove-granted-by"])]);
         let before = carrier(false).batches(&changes()).expect("statements");
         assert_eq!(entries(&before), [(None, vec!["admit-before-16", "remove"])]);
+        let otherwise = |granted_by: Option<&str>| {
+            let member = Member { granted_by: granted_by.map(str::to_owned), ..member.clone() };
+            set(vec![Change::SetMemberOptions(vec![member])])
+        };
+        let by_whom = carrier(true).batches(&otherwise(Some("8"))).expect("statements");
+        assert_eq!(entries(&by_whom), [(None, vec!["admit-otherwise-granted-by"])]);
+        assert!(matches!(&by_whom[0].calls[0].arguments[1].value, Value::Name(path) if path == &["owner"]));
+        assert_eq!(entries(&carrier(true).batches(&otherwise(None)).expect("statements"))[0].1, ["admit-otherwise"]);
+        let before = carrier(false).batches(&otherwise(Some("8"))).expect("statements");
+        assert_eq!(entries(&before), [(None, vec!["let-not-admit-before-16"])]);
         let gone = Member { id: "99".into(), ..member };
         assert!(carrier(true).batches(&set(vec![Change::AddMembers(vec![gone])])).is_err());
     }

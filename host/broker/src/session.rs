@@ -145,7 +145,8 @@ impl Session {
         Ok(Admitted { name, slot, mode })
     }
 
-    /// Records that a call is about to leave, and gives its number. Before a change, everything is on the disk.
+    /// Records that a call is about to leave, and gives its number. Before a change leaves, it has to be on the disk as well
+    /// (`keep_record`).
     fn record_call(&self, call: &Call, mode: Mode, bytes: u64, secrets: &[String]) -> Result<u64, Fault> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let planned = mode == Mode::Write && self.is_plan();
@@ -163,13 +164,15 @@ impl Session {
             bytes,
             secrets: secrets.to_vec(),
         })?;
-        if mode == Mode::Write && !planned {
-            self.shared.ledger.sync().map_err(|error| Fault::denied(error.to_string()))?;
-        }
         if !planned {
             self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
         }
         Ok(number)
+    }
+
+    /// Has everything that was recorded on the disk: before a change leaves, and once for all statements of a transaction.
+    fn keep_record(&self) -> Result<(), Fault> {
+        self.shared.ledger.sync().map_err(|error| Fault::denied(error.to_string()))
     }
 
     /// Records what came of a call.

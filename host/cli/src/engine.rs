@@ -245,6 +245,7 @@ impl Context {
             ledger,
             observer: self.reporter.as_ref(),
             stop: &self.stop,
+            now_ms: self.clock.now_ms(),
             dry_run: self.dry_run,
             allow_removals: self.allow_removals,
             allow_revokes: self.allow_revokes,

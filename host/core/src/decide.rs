@@ -164,7 +164,7 @@ impl Decision {
 
 /// An access control without anything in it.
 fn bare(control: &AccessControl) -> AccessControl {
-    AccessControl { who: Vec::new(), what: Vec::new(), standing: Vec::new(), policy: None, ..control.clone() }
+    AccessControl { policy: None, ..control.without_facts() }
 }
 
 #[cfg(test)]

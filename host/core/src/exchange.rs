@@ -136,12 +136,18 @@ impl Default for DesiredState {
 
 impl DesiredState {
     /// The users among the members.
-    pub fn members(&self) -> BTreeSet<ExternalId> {
+    pub fn users(&self) -> BTreeSet<ExternalId> {
         let who = self
             .controls
             .iter()
             .flat_map(|wanted| wanted.control.who.iter().chain(wanted.left().flat_map(|control| &control.who)));
         who.filter(|member| member.kind == MemberKind::User).map(|member| member.id.clone()).collect()
+    }
+
+    /// Whether a group is to be a member of anything.
+    pub fn names_groups(&self) -> bool {
+        let mut who = self.controls.iter().flat_map(|wanted| &wanted.control.who);
+        who.any(|member| member.kind == MemberKind::Group)
     }
 }
 

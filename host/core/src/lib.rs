@@ -18,6 +18,7 @@ pub mod expansion;
 pub mod fact;
 pub mod fault;
 pub mod grant;
+pub mod groups;
 pub mod leak;
 pub mod limits;
 pub mod linking;

@@ -55,6 +55,9 @@ pub const RESUME_BYTES: usize = 16 * 1_024;
 pub const STEP_KEPT_BYTES: usize = 64 * 1_024 * 1_024;
 /// Bytes of a read that is kept whole, as `raito access` needs it, and of the access controls that step 4 is to change: ten times 1,000,000 grants of a hundred bytes.
 pub const CATALOGUE_BYTES: u64 = 1_024 * 1_024 * 1_024;
+/// Bytes of the users and memberships that are kept of step 1 where what is to be names a group: a million of them with ids of
+/// usual length. With more, nobody is known to be in any group, and no access control is changed that names one.
+pub const GROUPS_KEPT_BYTES: usize = 128 * 1_024 * 1_024;
 /// Gaps that one step may report before it counts as unreadable as a whole.
 pub const GAPS: usize = 10_000;
 /// Times that a reader is opened again within one run after it said that the target is unavailable.
@@ -106,10 +109,13 @@ pub const GUEST_STACK_BYTES: usize = 512 * 1_024;
 pub const EPOCH_TICK: Duration = Duration::from_millis(10);
 /// Processor time of one guest call: a page of thousands of records takes milliseconds.
 pub const CALL_CPU: Duration = Duration::from_secs(30);
-/// Wall time of one guest call, with everything that it waits for.
+/// Wall time of one guest call that reads, with everything that it waits for.
 pub const CALL_WALL: Duration = Duration::from_secs(15 * 60);
 /// Wall time of one step.
 pub const STEP_WALL: Duration = Duration::from_secs(4 * 60 * 60);
+/// Wall time of the one guest call that carries out all changes of a target: as much as a reading step has for all of its pages,
+/// since a service that takes 100 ms for a change needs a quarter of an hour for 9,000.
+pub const APPLY_WALL: Duration = STEP_WALL;
 /// Log messages of one step that are kept; more are counted.
 pub const LOG_LINES: u64 = 1_000;
 /// Bytes of one log message with its fields.

@@ -63,6 +63,7 @@ fn sets() -> Vec<ChangeSet> {
                 Change::Rename(record(json!("income"))),
                 Change::AddMembers(vec![member("11", true)]),
                 Change::RemoveMembers(vec![member("12", true)]),
+                Change::SetMemberOptions(vec![member("13", false)]),
                 Change::Grant(vec![
                     what(object("table", &["shop", "sales", "orders"]), used(&["SELECT", "INSERT"], None)),
                     what(object("column", &["shop", "sales", "people", "name"]), used(&["SELECT"], None)),
@@ -114,6 +115,18 @@ fn right() -> Vec<Said> {
             &[r.clone(), ("m", name(&["ann"])), ("a", no.clone()), ("i", yes.clone()), ("s", yes.clone())],
         ),
         call("remove-granted-by", "shop", &[r.clone(), ("m", name(&["bob"])), ("g", name(&["bob"]))]),
+        call(
+            "admit-otherwise-granted-by",
+            "shop",
+            &[
+                r.clone(),
+                ("m", name(&["carl"])),
+                ("a", no.clone()),
+                ("i", no.clone()),
+                ("s", yes.clone()),
+                ("g", name(&["bob"])),
+            ],
+        ),
         call("grant-table", "shop", &[r.clone(), orders.clone(), ("p", words(&["SELECT", "INSERT"]))]),
         call(
             "grant-column",
@@ -230,7 +243,7 @@ fn wrong(all: &[(String, Statement)]) -> Vec<Said> {
 }
 
 fn is_of_cluster(entry: &str) -> bool {
-    matches!(entry, "rename-role" | "admit" | "remove-granted-by" | "drop-role")
+    matches!(entry, "rename-role" | "admit" | "admit-otherwise-granted-by" | "remove-granted-by" | "drop-role")
 }
 
 #[test]
@@ -240,9 +253,9 @@ fn every_right_call_is_let_through() {
         let warranted = check(&all, &warrants, &said).unwrap_or_else(|reason| panic!("{said:?}: {reason}"));
         assert_eq!(warranted.set, usize::from(said.2[0].value == name(&["writers"])));
     }
-    let routine = check(&all, &warrants, &right()[5]).expect("a grant");
+    let routine = check(&all, &warrants, &right()[6]).expect("a grant");
     assert_eq!(routine.spliced[0].value, Value::Free("a integer".into()), "the host gives the argument types");
-    assert_eq!(check(&all, &warrants, &right()[6]).expect("a revoke").grantor.as_deref(), Some("bob"));
+    assert_eq!(check(&all, &warrants, &right()[7]).expect("a revoke").grantor.as_deref(), Some("bob"));
 }
 
 #[test]

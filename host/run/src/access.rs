@@ -67,7 +67,7 @@ pub fn end(run: &TargetRun<'_>, outcome: Outcome) -> Result<(), Failure> {
 /// # Errors
 /// `Failure` where a step does not reach its end; what it could not read within it stands in the gaps.
 pub async fn read_catalogue(run: &TargetRun<'_>) -> Result<Catalogue, Failure> {
-    let keep = Keeping { controls: &|_| true, users: &|_| false, records: true };
+    let keep = Keeping { controls: &|_| true, records: true, ..Keeping::NONE };
     let of = |opening, description| Task { opening, description, keep: &keep, sends: false };
     let identities = match run.effective.steps.get(&Step::IdentityStore) {
         Some(StepState::Runs) => reading(run, of(Opening::IdentityStore, None)).await?,

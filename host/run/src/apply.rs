@@ -31,6 +31,8 @@ pub(crate) struct Basis<'b> {
     /// Names of users, as step 1 of this run told them.
     pub(crate) users: &'b BTreeMap<ExternalId, Name>,
     pub(crate) description: &'b Description,
+    /// Access controls of which not all members are known, because not all of a group was read.
+    pub(crate) unread: &'b BTreeSet<Name>,
 }
 
 /// Carries out step 4 on the strength of step 3 of the same run.
@@ -91,7 +93,7 @@ pub(crate) fn decided(
     drift: Drift,
     protected: &Protected,
 ) -> Decision {
-    let unread = unread(desired, found);
+    let unread = unread(basis, desired, found);
     decide(&Situation {
         desired,
         actual: &found.controls,
@@ -103,13 +105,15 @@ pub(crate) fn decided(
     })
 }
 
-/// What a read left open of what is to be.
-pub(crate) fn unread(desired: &[Desired], found: &Read) -> Unread {
+/// What a read left open of what is to be, and what the groups in it did.
+pub(crate) fn unread(basis: &Basis<'_>, desired: &[Desired], found: &Read) -> Unread {
     let by_external_id = |id: &ExternalId| {
         let wanted = desired.iter().find(|wanted| wanted.external_id.as_ref() == Some(id));
         wanted.map(|wanted| wanted.id.clone())
     };
-    Unread::from_gaps(&found.gaps, by_external_id)
+    let mut unread = Unread::from_gaps(&found.gaps, by_external_id);
+    unread.controls.extend(basis.unread.iter().cloned());
+    unread
 }
 
 /// What is never touched: the logins of this target's grants, and what its configuration keeps for emergencies.

@@ -8,6 +8,7 @@ use raito_core::digest::{Digest, Hasher};
 use raito_core::event::{Event, Place};
 use raito_core::exchange::{CloudError, UploadId, UploadRules};
 use raito_core::fault::{BadRecord, LimitHit, StepFault};
+use raito_core::groups::Groups;
 use raito_core::limits;
 use raito_core::ports::{AnyPage, Context, Guest, Opening, StepBroker, Upload, Writes};
 use raito_core::record::{AccessControl, Description, Gap, Statement, User};
@@ -35,6 +36,8 @@ pub(crate) struct Read {
     pub(crate) warnings: Vec<String>,
     /// The account names of users that are kept.
     pub(crate) users: BTreeMap<ExternalId, Name>,
+    /// Who is in which group, where that is kept.
+    pub(crate) groups: Groups,
     /// Users, groups, memberships and objects, where all are kept.
     pub(crate) kept: Vec<Line>,
 }
@@ -45,13 +48,16 @@ pub(crate) struct Keeping<'k> {
     pub(crate) controls: &'k (dyn Fn(&AccessControl) -> bool + Send + Sync),
     /// Which users' names are kept.
     pub(crate) users: &'k (dyn Fn(&User) -> bool + Send + Sync),
+    /// Whether it is kept who is in which group.
+    pub(crate) groups: bool,
     /// Whether all other records are kept as well, as they were read.
     pub(crate) records: bool,
 }
 
 impl Keeping<'_> {
     /// Nothing.
-    pub(crate) const NONE: Keeping<'static> = Keeping { controls: &|_| false, users: &|_| false, records: false };
+    pub(crate) const NONE: Keeping<'static> =
+        Keeping { controls: &|_| false, users: &|_| false, groups: false, records: false };
 }
 
 /// What is to be read.
@@ -73,6 +79,7 @@ struct Reader<'r> {
     description: Option<&'r Description>,
     keep: &'r Keeping<'r>,
     users: BTreeMap<ExternalId, Name>,
+    groups: Groups,
     kept: Vec<Line>,
     upload: Option<Box<dyn Upload>>,
     hasher: Hasher,
@@ -122,6 +129,7 @@ async fn read_with(run: &TargetRun<'_>, task: Task<'_>, broker: &Arc<dyn StepBro
         description: described.as_ref().or(task.description),
         keep: task.keep,
         users: BTreeMap::new(),
+        groups: Groups::default(),
         kept: Vec::new(),
         upload,
         hasher: Hasher::default(),
@@ -144,6 +152,7 @@ async fn read_with(run: &TargetRun<'_>, task: Task<'_>, broker: &Arc<dyn StepBro
         gaps: reader.reading.gaps().to_vec(),
         receipt,
         users: std::mem::take(&mut reader.users),
+        groups: std::mem::take(&mut reader.groups),
         kept: std::mem::take(&mut reader.kept),
         controls: reader.access.finish(),
         memory_bytes: pumped.used.memory_bytes,
@@ -212,6 +221,9 @@ impl Reader<'_> {
                 self.reading.identities(&records)?;
                 let kept = records.users.iter().filter(|user| (self.keep.users)(user));
                 self.users.extend(kept.map(|user| (user.external_id.clone(), user.user_name.clone())));
+                if self.keep.groups {
+                    self.groups.take(&records, self.run.now_ms);
+                }
                 if self.keep.records {
                     self.kept.extend(records.users.iter().cloned().map(Line::User));
                     self.kept.extend(records.groups.iter().cloned().map(Line::Group));

@@ -1,6 +1,6 @@
 //! One run of one target: the five steps in their order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,13 +10,15 @@ use raito_core::event::{ConnectorIdentity, Event, Place};
 use raito_core::exchange::{CloudError, DesiredState, Outcome, RunClosing, RunOpening, StepReport};
 use raito_core::fault::{Fault, FaultKind, StepFault};
 use raito_core::grant::Target;
+use raito_core::groups::Groups;
 use raito_core::limits;
-use raito_core::members::{resolve_controls, resolve_users};
+use raito_core::members::{resolve_controls, resolve_groups, resolve_users};
 use raito_core::ports::{Cloud, Connector, Context, Ledger, LedgerError, Opening, TargetBroker};
 use raito_core::record::{AccessControl, Description, User};
 use raito_core::step::Step;
 use raito_core::text::{ExternalId, Ident, Name, RunId};
 use raito_core::threshold::OverThreshold;
+use raito_core::unite::AccessControls;
 
 use crate::apply::{Basis, apply_step, protected_names};
 use crate::event::{Observer, RunEvent};
@@ -49,6 +51,8 @@ pub struct TargetRun<'r> {
     pub observer: &'r dyn Observer,
     /// Whether somebody asked to stop.
     pub stop: &'r Stop,
+    /// When the run began, in milliseconds since 1970: a membership of a group that ended before is none.
+    pub now_ms: u64,
     /// Whether nothing may be changed, neither at the target nor in the cloud.
     pub dry_run: bool,
     /// The exact number of records that a person said may be removed.
@@ -110,6 +114,10 @@ struct Known {
     desired: DesiredState,
     /// Names of users that step 4 needs; none where step 1 did not run.
     users: Option<BTreeMap<ExternalId, Name>>,
+    /// Who is in which group, where what is to be names one.
+    groups: Groups,
+    /// Access controls of which not all members are known, because not all of a group was read.
+    unread: BTreeSet<Name>,
     description: Option<Description>,
     access: Option<Read>,
 }
@@ -310,11 +318,12 @@ async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result
     match step {
         Step::IdentityStore => {
             let named = protected_names(run);
-            let members = known.desired.members();
+            let members = known.desired.users();
             let keep = |user: &User| members.contains(&user.external_id) || named.contains(user.user_name.as_str());
-            let keep = Keeping { users: &keep, ..Keeping::NONE };
+            let keep = Keeping { users: &keep, groups: known.desired.names_groups(), ..Keeping::NONE };
             let mut read = read_step(run, Task { keep: &keep, ..of(Opening::IdentityStore) }).await?;
             known.users = Some(std::mem::take(&mut read.users));
+            known.groups = groups(&mut read);
             Ok(read_report(step, &read))
         }
         Step::DataSource => {
@@ -331,9 +340,7 @@ async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result
             let description = known.description.as_ref();
             let read = read_step(run, Task { description, keep: &keep, ..of(Opening::AccessFromTarget) }).await?;
             let report = read_report(step, &read);
-            if let Some(description) = &known.description {
-                resolve_users(&mut known.desired.controls, &read.controls, description);
-            }
+            resolve_members(run, known, &read.controls);
             known.access = Some(read);
             Ok(report)
         }
@@ -345,6 +352,33 @@ async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result
             Ok(read_report(step, &read))
         }
     }
+}
+
+/// Who is in which group, as step 1 told it.
+fn groups(read: &mut Read) -> Groups {
+    let mut groups = std::mem::take(&mut read.groups);
+    if !read.gaps.is_empty() {
+        groups.miss();
+    }
+    if groups.too_many() {
+        let most = limits::GROUPS_KEPT_BYTES;
+        read.warnings
+            .push(format!("users and memberships take more than {most} bytes: nobody is known to be in any group"));
+    }
+    groups
+}
+
+/// Names members of what is to be as the target has them.
+fn resolve_members(run: &TargetRun<'_>, known: &mut Known, found: &AccessControls) {
+    let Some(description) = &known.description else { return };
+    // Where step 1 did not run, no group is known, and each of them is refused as unknown.
+    let untouched = protected_names(run);
+    known.unread = resolve_groups(&mut known.desired.controls, &known.groups, description, &untouched);
+    if let Some(users) = &mut known.users {
+        let named = known.desired.users().into_iter();
+        users.extend(named.filter_map(|id| known.groups.name_of(&id).cloned().map(|name| (id, name))));
+    }
+    resolve_users(&mut known.desired.controls, found, description);
 }
 
 fn read_report(step: Step, read: &Read) -> StepReport {
@@ -423,10 +457,11 @@ async fn change(run: &TargetRun<'_>, known: &Known) -> Result<StepReport, Failur
     let nobody = BTreeMap::new();
     let users = match &known.users {
         Some(users) => users,
-        None if known.desired.members().is_empty() && run.target.break_glass.is_empty() => &nobody,
+        None if known.desired.users().is_empty() && run.target.break_glass.is_empty() => &nobody,
         None => return skipped("members are named as step identity-store of the same run told, and it is left out"),
     };
-    let changed = apply_step(run, &Basis { state: &known.desired, found, users, description }).await?;
+    let basis = Basis { state: &known.desired, found, users, description, unread: &known.unread };
+    let changed = apply_step(run, &basis).await?;
     let (failed, all) = (changed.failed.len(), known.desired.controls.len());
     let reasons: Vec<&str> = changed.failed.values().take(REASONS).map(String::as_str).collect();
     let failed = (failed > 0)

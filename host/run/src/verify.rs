@@ -42,10 +42,16 @@ pub(crate) async fn verify(
         (feedback.synced, feedback.deleted) = (false, false);
         changed.fail(&id, &reason);
     }
-    let unread = |found: &Read, id: &Name| unread(&basis.state.controls, found).of(id);
+    let unread = |found: &Read, id: &Name| unread(basis, &basis.state.controls, found).of(id);
     for wanted in &now {
         if let Some(feedback) = told.get_mut(&wanted.id) {
             settle(basis, wanted, &again, feedback);
+            if basis.unread.contains(&wanted.id) {
+                feedback.synced = false;
+                feedback
+                    .warnings
+                    .push(remark("not all of its groups were read: nobody lost it, and not all may have it"));
+            }
             // What was not read whole, or did not become what it was to be, does not replace what was told before: what was
             // begun stands beside it, so that nothing of somebody else's passes for ours.
             let is_whole = feedback.applied.as_deref().is_none_or(|held| !held.incomplete);

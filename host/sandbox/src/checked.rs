@@ -20,8 +20,10 @@ pub struct Checked<R> {
     step: Step,
     raw: R,
     pages: u64,
-    /// Wall time of one call.
+    /// Wall time of one call that reads.
     call_wall: Duration,
+    /// Wall time of the call that carries out all changes.
+    apply_wall: Duration,
     /// After a fault, a trap or a limit the guest is never called again.
     broken: bool,
 }
@@ -29,7 +31,7 @@ pub struct Checked<R> {
 impl<R: Raw> Checked<R> {
     /// The guest that was started for this step.
     pub fn new(step: Step, raw: R) -> Self {
-        Self { step, raw, pages: 0, call_wall: limits::CALL_WALL, broken: false }
+        Self { step, raw, pages: 0, call_wall: limits::CALL_WALL, apply_wall: limits::APPLY_WALL, broken: false }
     }
 
     /// The same with less wall time for each call, so that a test of what takes all of it takes less.
@@ -40,10 +42,11 @@ impl<R: Raw> Checked<R> {
 
     /// Asks under the bounds of one call. Until it is known to have succeeded, the guest counts as broken.
     async fn ask(&mut self, ask: Ask) -> Result<Answer, StepFault> {
+        let wall = if matches!(ask, Ask::Apply(..)) { self.apply_wall } else { self.call_wall };
         if std::mem::replace(&mut self.broken, true) {
             return Err(StepFault::Trap { message: "it was called after it had failed".into() });
         }
-        let answer = timeout(self.call_wall, self.raw.ask(ask)).await.map_err(|_| too_slow())??;
+        let answer = timeout(wall, self.raw.ask(ask)).await.map_err(|_| too_slow(wall))??;
         self.broken = false;
         Ok(answer)
     }
@@ -154,6 +157,44 @@ impl<R: Raw> Guest for Checked<R> {
 }
 
 /// What a call that took too long ends with.
-pub(crate) fn too_slow() -> StepFault {
-    StepFault::Limit(LimitHit { what: "time in one call", allowed: format!("{} s", limits::CALL_WALL.as_secs()) })
+pub(crate) fn too_slow(wall: Duration) -> StepFault {
+    StepFault::Limit(LimitHit { what: "time in one call", allowed: format!("{} s", wall.as_secs()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use raito_core::ports::GuestUse;
+
+    use super::*;
+
+    /// A guest that takes its time over everything.
+    struct Slow(Duration);
+
+    impl Raw for Slow {
+        fn ask(&mut self, ask: Ask) -> BoxFuture<'_, Result<Answer, StepFault>> {
+            Box::pin(async move {
+                tokio::time::sleep(self.0).await;
+                Ok(if matches!(ask, Ask::Apply(..)) { Answer::Applied(vec![]) } else { Answer::Opened })
+            })
+        }
+
+        fn used(&self) -> GuestUse {
+            GuestUse::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn carrying_out_all_changes_has_the_time_of_a_step_and_not_that_of_a_page() {
+        let (short, long) = (Duration::from_millis(20), Duration::from_secs(60));
+        let guest = |apply_wall| {
+            let step = Step::AccessToTarget;
+            Checked { call_wall: short, apply_wall, ..Checked::new(step, Slow(Duration::from_millis(200))) }
+        };
+        assert_eq!(guest(long).apply(Context::default(), vec![]).await, Ok(vec![]));
+        let late = guest(short).apply(Context::default(), vec![]).await.expect_err("it takes too long");
+        assert!(late.to_string().contains("time in one call"), "{late}");
+        let mut reader = Checked { step: Step::IdentityStore, ..guest(long) };
+        let late = reader.open(Opening::IdentityStore, Context::default()).await.expect_err("it takes too long");
+        assert!(late.to_string().contains("time in one call"), "{late}");
+    }
 }

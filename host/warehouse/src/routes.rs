@@ -395,6 +395,9 @@ async fn set_mask(
     if !given.clear_for.iter().all(|entry| is_principal(&model, &entry.member)) {
         return problem(StatusCode::BAD_REQUEST, "no such principal");
     }
+    if given.clear_for.iter().any(|entry| model.groups.contains_key(&entry.member)) {
+        return problem(StatusCode::BAD_REQUEST, "a mask can be lifted for people and roles, not for groups");
+    }
     let clear_for = given.clear_for.into_iter().map(|entry| entry.member).collect();
     model.masks.insert(column, Mask { kind, clear_for });
     StatusCode::NO_CONTENT.into_response()

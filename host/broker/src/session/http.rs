@@ -129,6 +129,9 @@ impl Session {
         if is_planned {
             return Ok(self.http_plan(call, &ready));
         }
+        if ready.mode == Mode::Write {
+            self.keep_record()?;
+        }
         let record = |secret: &str, stage: TokenStage<'_>| self.record_token(&ready.name, secret, stage);
         let (began, mut attempt) = (Instant::now(), Attempt::new(&record));
         match ready.slot.send_whole(&ready.request, &mut attempt, room).await {

@@ -150,6 +150,7 @@ impl Session {
         for (call, ready) in calls.iter().zip(&ready) {
             numbers.push(self.record_call(call, Mode::Write, ready.bytes, &[])?);
         }
+        self.keep_record()?;
         let name = first.name.clone();
         let requests: Vec<_> =
             calls.iter().map(|call| call.entry.clone()).zip(ready.into_iter().map(|ready| ready.request)).collect();

@@ -6,14 +6,14 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{delete, get, post, put};
 use raito_core::marker::marker;
-use raito_core::record::AccessControl;
+use raito_core::record::{AccessControl, Description, MemberKind};
 use raito_core::text::ExternalId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
 use super::answer::Refusal;
-use super::draft::{Draft, checked};
+use super::draft::{Draft, checked, described};
 use super::paging::{Answer, CURSOR, LIMIT, Paging, listed};
 use super::route::{Body, Route, question, route, schema};
 use crate::api::Listed;
@@ -138,12 +138,27 @@ async fn take_over(
         }
         return Err(Refusal::invalid(format!("{name} belongs to {}, which has to hand it over first", marker.master)));
     }
-    let changes = vec![format!("the description of {name} gets a marker that says who is master of it")];
+    let changes = taking_over(&control, &described(&app, &source).await?);
     let taken = confirm.then(|| uuid::Uuid::now_v7().to_string());
     if let Some(id) = &taken {
         app.store.take_over(number, id, &control, app.clock.now_ms()).await?;
     }
     Ok(Json(TakenOver { control, changes, id: taken }))
+}
+
+/// What the next run changes at the target because somebody takes an access control over as it is.
+fn taking_over(control: &AccessControl, description: &Description) -> Vec<String> {
+    let name = &control.name;
+    let kind = description.control_kind(&control.kind);
+    let mut changes = Vec::new();
+    // Lines on a list have no description of their own: who is master of them is known here only.
+    if kind.is_none_or(|kind| !kind.identity.is_list()) {
+        changes.push(format!("the description of {name} gets a marker that says who is master of it"));
+    }
+    let takes_users = kind.is_some_and(|kind| !kind.admits.contains(&MemberKind::Group));
+    let groups = control.who.iter().filter(|member| takes_users && member.kind == MemberKind::Group);
+    changes.extend(groups.map(|group| format!("{name} gets the users of group {} in its place", group.id)));
+    changes
 }
 
 async fn hand_back(

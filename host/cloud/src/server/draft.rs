@@ -1,7 +1,7 @@
 //! Drafts: what people ask an internal access control to be, checked against what its source has said of itself.
 
 use raito_core::naming::{Alphabet, check};
-use raito_core::record::{AccessControl, Action, Description, Lock, Member, MemberKind, Policy, Standing, What};
+use raito_core::record::{AccessControl, Action, Description, Lock, Member, Policy, Standing, What};
 use raito_core::text::{ExternalId, Kind, Name, Remark};
 use raito_core::unite::conforms;
 use schemars::JsonSchema;
@@ -96,10 +96,7 @@ pub(super) async fn checked(
     let kind = description.control_kind(&control.kind).filter(|kind| kind.can_create);
     let kind =
         kind.ok_or_else(|| Refusal::invalid(format!("access controls of kind {} cannot be created", control.kind)))?;
-    // A user whose own access control can be admitted is admitted by way of it.
-    let by_way = kind.admits.contains(&MemberKind::AccessControl) && kind.members.contains(&MemberKind::User);
-    let admits = |of: &MemberKind| kind.admits.contains(of) || (by_way && *of == MemberKind::User);
-    if let Some(member) = control.who.iter().find(|member| !admits(&member.kind)) {
+    if let Some(member) = control.who.iter().find(|member| !kind.can_be_wanted(member.kind)) {
         let words: Vec<&str> = kind.admits.iter().map(|kind| kind.word()).collect();
         let (given, admits) = (member.kind.word(), words.join(", "));
         return Err(Refusal::invalid(format!("a {} admits {admits}, and {} is a {given}", control.kind, member.id)));
@@ -107,7 +104,8 @@ pub(super) async fn checked(
     Ok(control)
 }
 
-async fn described(app: &App, source: &str) -> Result<Description, Refusal> {
+/// What a source has said of itself.
+pub(super) async fn described(app: &App, source: &str) -> Result<Description, Refusal> {
     let known = app.store.sources().await?.into_iter().find(|row| row.name == source);
     let description = known.and_then(|row| row.description);
     let description =

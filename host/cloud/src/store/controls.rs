@@ -370,6 +370,8 @@ fn status(feedback: &Feedback) -> &'static str {
     match feedback.errors.is_empty() {
         false => "failed",
         true if drifted => "out-of-sync",
+        // What could be done was done, and something that it depends on was not read.
+        true if !feedback.synced => "out-of-date",
         true => "synced",
     }
 }

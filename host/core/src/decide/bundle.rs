@@ -95,7 +95,7 @@ pub(super) fn changes(compared: &Compared, grantors: &Grantors, revoke_first: bo
         Bundle::of(kept.map(|(fact, _, to)| (fact, *to)), grantors)
     };
     let (more, less) = (changed(false, None), changed(true, Some(grantors)));
-    let options = [more.members.clone(), changed(true, None).members].concat();
+    let options = members_otherwise(compared, grantors);
     let mut given = Vec::new();
     push(&mut given, add.members.clone(), Change::AddMembers);
     push(&mut given, options, Change::SetMemberOptions);
@@ -113,6 +113,19 @@ pub(super) fn changes(compared: &Compared, grantors: &Grantors, revoke_first: bo
     if revoke_first || !again.is_empty() { [taken, given].concat() } else { [given, taken].concat() }
 }
 
+/// Members whose options change. What somebody is to lose is lost only where each who gave it says so: a target that keeps who
+/// admitted a member keeps what each of them gave, and gives all of it together.
+fn members_otherwise(compared: &Compared, grantors: &Grantors) -> Vec<Member> {
+    let loses = |from: &Options, to: &Options| {
+        (from.may_pass_on && !to.may_pass_on) || (from.inherits && !to.inherits) || (from.assumable && !to.assumable)
+    };
+    let of = |lost: bool, grantors| {
+        let changed = compared.change.iter().filter(move |(_, from, to)| loses(from, to) == lost);
+        Bundle::of(changed.map(|(fact, _, to)| (fact, *to)), grantors).members
+    };
+    [of(false, None), of(true, Some(grantors))].concat()
+}
+
 /// Adds a change unless it is about nothing.
 fn push<T>(changes: &mut Vec<Change>, list: Vec<T>, change: impl FnOnce(Vec<T>) -> Change) {
     if !list.is_empty() {
@@ -123,6 +136,7 @@ fn push<T>(changes: &mut Vec<Change>, list: Vec<T>, change: impl FnOnce(Vec<T>) 
 /// Who granted what an access control holds, and who admitted its members; `fact` makes facts of it as the comparison does.
 pub(super) fn grantors(control: &AccessControl, facts: impl Fn(&AccessControl) -> FactSet) -> Grantors {
     let mut all = Grantors::new();
+    let bare = super::bare(control);
     let mut add = |part: AccessControl, by: &Option<ExternalId>| {
         let Some(by) = by else { return };
         for fact in facts(&part).into_keys() {
@@ -130,18 +144,18 @@ pub(super) fn grantors(control: &AccessControl, facts: impl Fn(&AccessControl) -
         }
     };
     for member in &control.who {
-        add(AccessControl { who: vec![member.clone()], ..super::bare(control) }, &member.granted_by);
+        add(AccessControl { who: vec![member.clone()], ..bare.clone() }, &member.granted_by);
     }
     for what in &control.what {
         for used in &what.permissions {
             let one = What { permissions: vec![used.clone()], ..what.clone() };
-            add(AccessControl { what: vec![one], ..super::bare(control) }, &used.granted_by);
+            add(AccessControl { what: vec![one], ..bare.clone() }, &used.granted_by);
         }
     }
     for standing in &control.standing {
         for used in &standing.permissions {
             let one = Standing { permissions: vec![used.clone()], ..standing.clone() };
-            add(AccessControl { standing: vec![one], ..super::bare(control) }, &used.granted_by);
+            add(AccessControl { standing: vec![one], ..bare.clone() }, &used.granted_by);
         }
     }
     all

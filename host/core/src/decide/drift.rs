@@ -9,7 +9,7 @@ use super::bundle::Grantors;
 use crate::exchange::Desired;
 use crate::fact::{Fact, FactSet, Options};
 use crate::record::{AccessControl, Description};
-use crate::text::Remark;
+use crate::text::{ExternalId, Remark};
 
 /// What was changed by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -109,6 +109,22 @@ pub(super) struct Compared {
     pub(super) strangers: Grantors,
     /// What was changed by hand.
     pub(super) drift: Vec<DriftItem>,
+}
+
+impl Compared {
+    /// Takes nothing away and tells of no drift, because something was not read: only what was never there before is given.
+    pub(super) fn only_give(&mut self, left: Option<&Left>) {
+        let add = std::mem::take(&mut self.add);
+        *self = Self { add, ..Self::default() };
+        self.add.retain(|fact, _| left.is_none_or(|left| !left.may_have(fact)));
+    }
+}
+
+/// Why a group cannot be given where a target takes the users of groups in their place.
+pub(super) fn unknown_group(id: &ExternalId) -> String {
+    format!(
+        "group {id} cannot be given: the target takes its users in its place, and step 1 of this run told of no such group"
+    )
 }
 
 /// What this master may have left at the target: the state after the last change that was told of, and those that runs were

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::drift::{DriftItem, Left, compare, shown};
+use super::drift::{DriftItem, Left, compare, shown, unknown_group};
 use super::{Decision, InSync, Situation};
 use crate::exchange::Desired;
 use crate::fact::{Fact, FactSet, Options, Principal, insert_control};
@@ -57,6 +57,8 @@ pub(super) fn decide(situation: &Situation<'_>, all: &[&Desired], decision: &mut
             if !decision.gone.contains(&wanted.id) {
                 decision.gone.push(wanted.id.clone());
             }
+        } else if situation.unread.of(&wanted.id) {
+            decision.unknown.push(wanted.id.clone());
         } else {
             let is_known = wanted.applied.as_deref() == Some(&wanted.control) && wanted.begun.is_empty();
             let drifted = decision.drift.iter().any(|(id, _)| *id == wanted.id);
@@ -99,6 +101,7 @@ impl List<'_> {
         let actual = self.union(found.iter().copied());
         let desired = self.union(self.owners.iter().filter(|wanted| !wanted.delete).map(|wanted| &wanted.control));
         self.check_protected(&actual, &desired)?;
+        self.check_groups()?;
         let left = self.left();
         // Of what is on the list, only what was once wanted there is ours.
         let ours: FactSet = actual
@@ -109,7 +112,10 @@ impl List<'_> {
             .collect();
         let revert = self.situation.drift == Drift::Revert;
         let known = self.owners.iter().any(|wanted| wanted.applied.is_some()).then_some(&left);
-        let compared = compare(&desired, &ours, known, revert, self.situation.description);
+        let mut compared = compare(&desired, &ours, known, revert, self.situation.description);
+        if self.is_unread() {
+            compared.only_give(known);
+        }
         decision.count(&self.kind.name).held += ours.len() as u64;
         decision.count(&self.kind.name).removes += compared.remove.len() as u64;
         self.tell(&compared.drift, decision);
@@ -162,6 +168,21 @@ impl List<'_> {
             Some(fact) => Err(format!("{} cannot be given: that member is kept from changes", shown(fact))),
             None => Ok(()),
         }
+    }
+
+    /// Refuses a group where the target takes the users of groups, and nobody knows those of this one.
+    fn check_groups(&self) -> Result<(), String> {
+        if self.kind.admits.contains(&MemberKind::Group) {
+            return Ok(());
+        }
+        let wanted = self.owners.iter().filter(|wanted| !wanted.delete && !wanted.hand_back);
+        let mut who = wanted.flat_map(|wanted| &wanted.control.who);
+        who.find(|member| member.kind == MemberKind::Group).map_or(Ok(()), |group| Err(unknown_group(&group.id)))
+    }
+
+    /// Whether nobody knows all of whom one of the access controls is for.
+    fn is_unread(&self) -> bool {
+        self.owners.iter().any(|wanted| self.situation.unread.of(&wanted.id))
     }
 
     /// The access controls of a whole read that are about this list.
@@ -227,6 +248,11 @@ impl List<'_> {
                     }
                 }
                 self.check_members(held.map_or(&[], |held| &held.who), &control.who)?;
+                self.check_groups()?;
+                if held.is_some() && self.is_unread() {
+                    // The rule is put in place with all of its members, so it would take from those who were not read.
+                    return Err(format!("the rule of {} stays as it is: not all of its groups were read", self.object));
+                }
                 let line =
                     |member: &Member| AccessEntry { member: member.clone(), permissions: vec![], condition: None };
                 let entries = Some(control.who.iter().map(line).collect());

@@ -1,16 +1,16 @@
 //! Named access controls, such as roles: one entity each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::bundle::{Grantors, changes, grantors};
-use super::drift::{Compared, DriftItem, DriftKind, Left, compare, shown};
+use super::drift::{Compared, DriftItem, DriftKind, Left, compare, shown, unknown_group};
 use super::{Decision, InSync, Situation, bare, rule};
 use crate::exchange::Desired;
 use crate::fact::{Fact, FactSet, Options, insert_control};
 use crate::grant::Drift;
 use crate::marker::{is_of, marked, marker, unmarked};
 use crate::record::{AccessControl, Change, ChangeSet, ControlKind, Facet, Identity, MemberKind};
-use crate::text::{ExternalId, Name, Remark};
+use crate::text::{ExternalId, Name, PathPart, PermissionName, Remark};
 
 /// Decides about one.
 pub(super) fn decide(situation: &Situation<'_>, wanted: &Desired, kind: &ControlKind, decision: &mut Decision) {
@@ -190,9 +190,11 @@ impl One<'_> {
         let there = held.map(all).unwrap_or_default();
         let impossible =
             all(&self.wanted.control).into_keys().find(|fact| !self.is_manageable(fact) && !there.contains_key(fact));
-        impossible.map_or(Ok(()), |fact| {
-            Err(format!("{} cannot be given from outside, or is kept from changes", shown(&fact)))
-        })
+        match impossible {
+            None => Ok(()),
+            Some(Fact::Member { kind: MemberKind::Group, id, .. }) => Err(unknown_group(&id)),
+            Some(fact) => Err(format!("{} cannot be given from outside, or is kept from changes", shown(&fact))),
+        }
     }
 
     /// Refuses a name that the target would not take, or has already.
@@ -367,23 +369,25 @@ impl One<'_> {
     /// somebody else, is granted again, behind it.
     fn grant_parts_again(&self, compared: &mut Compared, actual: &FactSet, by_whom: &Grantors) {
         let changed = compared.change.iter().map(|(fact, _, _)| fact);
-        let taken: Vec<&Fact> = compared.remove.keys().chain(compared.strangers.keys()).chain(changed).collect();
-        let takes = |whole: &Fact, part: &Fact| match (whole, part) {
-            (
-                Fact::Permission { object: whole, permission: one, .. },
-                Fact::Permission { object: part, permission: other, .. },
-            ) => {
-                let is_part = part.path.len() > whole.path.len() && part.path.starts_with(&whole.path);
-                one == other && is_part && self.clears_parts(whole)
+        let mut taken: BTreeMap<(&[PathPart], &PermissionName), Vec<&Fact>> = BTreeMap::new();
+        for fact in compared.remove.keys().chain(compared.strangers.keys()).chain(changed) {
+            if let Fact::Permission { object, permission, .. } = fact
+                && self.clears_parts(object)
+            {
+                taken.entry((&object.path, permission)).or_default().push(fact);
             }
-            _ => false,
-        };
+        }
         let same_grantor = |whole: &Fact, part: &Fact| {
             by_whom.get(whole).zip(by_whom.get(part)).is_none_or(|(one, other)| !one.is_disjoint(other))
         };
+        let goes_along = |fact: &Fact| {
+            let Fact::Permission { object, permission, .. } = fact else { return false };
+            let wholes = (0..object.path.len()).filter_map(|end| taken.get(&(&object.path[..end], permission)));
+            wholes.flatten().any(|whole| same_grantor(whole, fact))
+        };
         let mut again = FactSet::new();
         for (fact, options) in actual.iter().filter(|(fact, _)| !compared.remove.contains_key(*fact)) {
-            if taken.iter().any(|whole| takes(whole, fact) && same_grantor(whole, fact)) {
+            if goes_along(fact) {
                 let changed = compared.change.iter().find(|(changed, _, _)| changed == fact);
                 again.insert(fact.clone(), changed.map_or(*options, |(_, _, to)| *to));
             }
@@ -413,10 +417,7 @@ impl One<'_> {
     /// What a read left open takes nothing away, and is no drift. Only what was never there before is given.
     pub(super) fn leave_unread(&self, compared: &mut Compared, left: Option<&Left>, held: &AccessControl) {
         if self.is_unread(held) {
-            let add = std::mem::take(&mut compared.add);
-            *compared = Compared::default();
-            compared.add = add;
-            compared.add.retain(|fact, _| left.is_none_or(|left| !left.may_have(fact)));
+            compared.only_give(left);
         }
     }
 

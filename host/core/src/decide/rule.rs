@@ -8,12 +8,14 @@ mod expression;
 use std::collections::BTreeSet;
 
 use self::expression::is_same_text;
-use super::drift::{Compared, DriftItem, DriftKind, Left, compare};
+use super::drift::{Compared, DriftItem, DriftKind, Left, compare, unknown_group};
 use super::named::One;
 use super::{Decision, bare};
 use crate::fact::{Fact, FactSet, insert_control};
 use crate::grant::Drift;
-use crate::record::{AccessControl, AccessEntry, Change, ChangeSet, Facet, Identity, Member, ObjectRef, Policy};
+use crate::record::{
+    AccessControl, AccessEntry, Change, ChangeSet, Facet, Identity, Member, MemberKind, ObjectRef, Policy,
+};
 use crate::text::PolicyText;
 
 /// Creates one.
@@ -21,14 +23,7 @@ pub(super) fn create(one: &One<'_>, decision: &mut Decision) -> Result<(), Strin
     let control = &one.wanted.control;
     let policy = policy_of(control)?;
     object_of(control)?;
-    let given = facts(one, control);
-    if let Some(member) = control.who.iter().find(|member| !given.contains_key(&fact(one, member))) {
-        return Err(format!(
-            "{} {} cannot be given from outside, or is kept from changes",
-            member.kind.word(),
-            member.id
-        ));
-    }
+    check_members(one, control, None)?;
     let created = AccessControl { description: one.description(), ..bare(control) };
     let list = vec![Change::Create(Box::new(created)), Change::SetPolicy(policy.clone())];
     let set = whole(one, None, control.who.clone(), list)?;
@@ -41,6 +36,7 @@ pub(super) fn keep(one: &One<'_>, held: &AccessControl, decision: &mut Decision)
     let control = &one.wanted.control;
     let (wanted, now) = (policy_of(control)?, policy_of(held)?);
     check_form(control, held)?;
+    check_members(one, control, Some(held))?;
     let revert = one.situation.drift == Drift::Revert;
     let (desired, actual) = (facts(one, control), facts(one, held));
     decision.count(&one.kind.name).held += actual.len() as u64;
@@ -112,6 +108,22 @@ fn facts(one: &One<'_>, control: &AccessControl) -> FactSet {
     insert_control(&mut facts, &one.wanted.id, control, Identity::NamedOnObject);
     facts.retain(|fact, _| matches!(fact, Fact::Member { .. }) && one.is_manageable(fact));
     facts
+}
+
+/// Refuses a member that cannot be given, unless it is there anyway.
+fn check_members(one: &One<'_>, control: &AccessControl, held: Option<&AccessControl>) -> Result<(), String> {
+    let given = facts(one, control);
+    let is_there = |member: &Member| {
+        held.is_some_and(|held| held.who.iter().any(|there| (there.kind, &there.id) == (member.kind, &member.id)))
+    };
+    match control.who.iter().find(|member| !given.contains_key(&fact(one, member)) && !is_there(member)) {
+        None => Ok(()),
+        Some(member) if member.kind == MemberKind::Group => Err(unknown_group(&member.id)),
+        Some(member) => {
+            let (kind, id) = (member.kind.word(), &member.id);
+            Err(format!("{kind} {id} cannot be given from outside, or is kept from changes"))
+        }
+    }
 }
 
 /// Refuses what no target can change of a rule that is there.

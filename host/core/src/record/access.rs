@@ -1,5 +1,7 @@
 //! Steps 3 and 4: access controls and the facts that they are made of.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -254,70 +256,109 @@ pub struct Part {
     pub standing: Vec<Standing>,
 }
 
+/// What an access control holds, by what it is held on: the names of permissions, so that each is looked up and none searched.
+type Held<'a, K> = BTreeMap<K, BTreeSet<&'a PermissionName>>;
+/// An object, and the condition under which something is held on it.
+type On<'a> = (&'a ObjectRef, Option<&'a PolicyText>);
+/// Objects that come later: below what, of which kind, created by whom.
+type Later<'a> = (&'a ObjectRef, &'a Kind, Option<&'a ExternalId>);
+
+impl What {
+    fn on(&self) -> On<'_> {
+        (&self.object, self.condition.as_ref())
+    }
+}
+
+impl Standing {
+    fn later(&self) -> Later<'_> {
+        (&self.under, &self.kind, self.creator.as_ref())
+    }
+}
+
+fn insert<'a, K: Ord>(held: &mut Held<'a, K>, key: K, permissions: &'a [PermissionUse]) {
+    held.entry(key).or_default().extend(permissions.iter().map(|used| &used.name));
+}
+
+/// Those of some permissions that are held, or those that are not.
+fn which<K: Ord>(permissions: &[PermissionUse], held: &Held<'_, K>, key: &K, is_held: bool) -> Vec<PermissionUse> {
+    let known = held.get(key);
+    let has = |used: &&PermissionUse| known.is_some_and(|known| known.contains(&used.name)) == is_held;
+    permissions.iter().filter(has).cloned().collect()
+}
+
 impl AccessControl {
+    fn members(&self) -> BTreeSet<(MemberKind, &ExternalId)> {
+        self.who.iter().map(|member| (member.kind, &member.id)).collect()
+    }
+
+    fn held(&self) -> Held<'_, On<'_>> {
+        let mut held = Held::new();
+        self.what.iter().for_each(|what| insert(&mut held, what.on(), &what.permissions));
+        held
+    }
+
+    fn held_later(&self) -> Held<'_, Later<'_>> {
+        let mut held = Held::new();
+        self.standing.iter().for_each(|standing| insert(&mut held, standing.later(), &standing.permissions));
+        held
+    }
+
+    /// This access control without members and facts.
+    #[must_use]
+    pub fn without_facts(&self) -> Self {
+        Self {
+            external_id: self.external_id.clone(),
+            name: self.name.clone(),
+            actual_name: self.actual_name.clone(),
+            kind: self.kind.clone(),
+            description: self.description.clone(),
+            action: self.action,
+            version: self.version.clone(),
+            who: Vec::new(),
+            what: Vec::new(),
+            standing: Vec::new(),
+            policy: self.policy.clone(),
+            locks: self.locks.clone(),
+            internalizable: self.internalizable,
+            incomplete: self.incomplete,
+            tags: self.tags.clone(),
+        }
+    }
+
     /// Of this access control only the members and facts that another one has as well, as this one holds them.
     #[must_use]
     pub fn within(&self, other: &Self) -> Self {
-        let has_member =
-            |member: &&Member| other.who.iter().any(|known| (known.kind, &known.id) == (member.kind, &member.id));
-        let has = |list: &[PermissionUse], used: &PermissionUse| list.iter().any(|known| known.name == used.name);
+        let (members, held, held_later) = (other.members(), other.held(), other.held_later());
         let what = self.what.iter().filter_map(|what| {
-            let same = |known: &&What| known.object == what.object && known.condition == what.condition;
-            let known: Vec<PermissionUse> =
-                other.what.iter().filter(same).flat_map(|known| known.permissions.clone()).collect();
-            let permissions: Vec<_> = what.permissions.iter().filter(|used| has(&known, used)).cloned().collect();
+            let permissions = which(&what.permissions, &held, &what.on(), true);
             (!permissions.is_empty()).then(|| What { permissions, ..what.clone() })
         });
         let standing = self.standing.iter().filter_map(|standing| {
-            let same = |known: &&Standing| {
-                (&known.under, &known.kind, &known.creator) == (&standing.under, &standing.kind, &standing.creator)
-            };
-            let known: Vec<PermissionUse> =
-                other.standing.iter().filter(same).flat_map(|known| known.permissions.clone()).collect();
-            let permissions: Vec<_> = standing.permissions.iter().filter(|used| has(&known, used)).cloned().collect();
+            let permissions = which(&standing.permissions, &held_later, &standing.later(), true);
             (!permissions.is_empty()).then(|| Standing { permissions, ..standing.clone() })
         });
-        Self {
-            who: self.who.iter().filter(has_member).cloned().collect(),
-            what: what.collect(),
-            standing: standing.collect(),
-            ..self.clone()
-        }
+        let who = self.who.iter().filter(|member| members.contains(&(member.kind, &member.id)));
+        Self { who: who.cloned().collect(), what: what.collect(), standing: standing.collect(), ..self.without_facts() }
     }
 
     /// This access control, with the members and facts of another one that it does not have.
     #[must_use]
     pub fn with(mut self, other: &Self) -> Self {
-        let known = self.clone();
-        let has_member =
-            |member: &&Member| known.who.iter().any(|had| (had.kind, &had.id) == (member.kind, &member.id));
-        self.who.extend(other.who.iter().filter(|member| !has_member(member)).cloned());
-        for what in &other.what {
-            let same = |had: &&What| had.object == what.object && had.condition == what.condition;
-            let has = |used: &&PermissionUse| {
-                known.what.iter().filter(same).any(|had| had.permissions.iter().any(|known| known.name == used.name))
-            };
-            let permissions: Vec<_> = what.permissions.iter().filter(|used| !has(used)).cloned().collect();
-            if !permissions.is_empty() {
-                self.what.push(What { permissions, ..what.clone() });
-            }
-        }
-        for standing in &other.standing {
-            let same = |had: &&Standing| {
-                (&had.under, &had.kind, &had.creator) == (&standing.under, &standing.kind, &standing.creator)
-            };
-            let has = |used: &&PermissionUse| {
-                known
-                    .standing
-                    .iter()
-                    .filter(same)
-                    .any(|had| had.permissions.iter().any(|known| known.name == used.name))
-            };
-            let permissions: Vec<_> = standing.permissions.iter().filter(|used| !has(used)).cloned().collect();
-            if !permissions.is_empty() {
-                self.standing.push(Standing { permissions, ..standing.clone() });
-            }
-        }
+        let (members, held, held_later) = (self.members(), self.held(), self.held_later());
+        let who = other.who.iter().filter(|member| !members.contains(&(member.kind, &member.id)));
+        let what = other.what.iter().filter_map(|what| {
+            let permissions = which(&what.permissions, &held, &what.on(), false);
+            (!permissions.is_empty()).then(|| What { permissions, ..what.clone() })
+        });
+        let standing = other.standing.iter().filter_map(|standing| {
+            let permissions = which(&standing.permissions, &held_later, &standing.later(), false);
+            (!permissions.is_empty()).then(|| Standing { permissions, ..standing.clone() })
+        });
+        let (who, what, standing): (Vec<_>, Vec<_>, Vec<_>) =
+            (who.cloned().collect(), what.collect(), standing.collect());
+        self.who.extend(who);
+        self.what.extend(what);
+        self.standing.extend(standing);
         self
     }
 }

@@ -209,6 +209,18 @@ impl ControlKind {
         users.next().is_none().then_some(&user.id)
     }
 
+    /// Whether somebody may say that such a member is to be admitted: one that can be, or one whose place others take that can be.
+    /// A user comes by way of the access control that is his own, and the users of a group in its place (`members`).
+    pub fn can_be_wanted(&self, member: MemberKind) -> bool {
+        let by_own = self.admits.contains(&MemberKind::AccessControl) && self.members.contains(&MemberKind::User);
+        let users = by_own || self.admits.contains(&MemberKind::User);
+        match member {
+            MemberKind::User => users,
+            MemberKind::Group => self.admits.contains(&member) || (users && self.members.contains(&member)),
+            _ => self.admits.contains(&member),
+        }
+    }
+
     /// The one object that an access control of this kind is on, where its name is its own there only.
     pub fn object_of<'c>(&self, control: &'c AccessControl) -> Option<&'c ObjectRef> {
         let object = control.what.first().map(|what| &what.object);

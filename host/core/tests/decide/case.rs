@@ -80,21 +80,28 @@ pub(crate) struct Case {
     pub(crate) unread: Unread,
     pub(crate) drift: Drift,
     pub(crate) protected: Protected,
+    pub(crate) description: Description,
 }
 
 impl Case {
     pub(crate) fn new(desired: Vec<Desired>, actual: &[&Value]) -> Self {
         let actual = actual.iter().map(|control| (*control).clone()).collect();
-        Self { desired, actual, unread: Unread::nothing(), drift: Drift::Report, protected: Protected::default() }
+        Self {
+            desired,
+            actual,
+            unread: Unread::nothing(),
+            drift: Drift::Report,
+            protected: Protected::default(),
+            description: description(),
+        }
     }
 
     pub(crate) fn decide(&self) -> Decision {
-        let description = description();
-        let actual = read(&self.actual, &description);
+        let actual = read(&self.actual, &self.description);
         decide(&Situation {
             desired: &self.desired,
             actual: &actual,
-            description: &description,
+            description: &self.description,
             unread: &self.unread,
             drift: self.drift,
             master: &master(),

@@ -1,6 +1,7 @@
 //! Decisions of step 4: what is changed, what is left, and what is refused.
 
 mod case;
+mod groups;
 mod property;
 
 use raito_core::decide::{Decision, DriftKind, removals};

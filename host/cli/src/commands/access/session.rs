@@ -187,6 +187,7 @@ impl Opened<'_> {
             ledger: Arc::clone(&self.session.log) as Arc<dyn Ledger>,
             observer: &self.session.observer,
             stop: &self.session.stop,
+            now_ms: self.session.now_ms(),
             dry_run: true,
             allow_removals: None,
             allow_revokes: None,
