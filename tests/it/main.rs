@@ -7,6 +7,7 @@ mod support;
 mod access;
 mod access_filters;
 mod access_random;
+mod access_retire;
 mod access_size;
 mod api;
 mod changes;
