@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use crate::support::{Place, Warehouse};
 
 /// A cloud that is served, until it is dropped.
-struct Served {
+pub(crate) struct Served {
     server: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Drop for Served {
@@ -23,14 +23,14 @@ impl Drop for Served {
 }
 
 /// An answer: status, fields in lower case, body.
-struct Answer {
-    status: u16,
-    fields: String,
-    body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) fields: String,
+    pub(crate) body: Value,
 }
 
 impl Served {
-    fn of(place: &Place) -> Self {
+    pub(crate) fn of(place: &Place) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
         let mut command = place.command(&["cloud", "serve", "--listen", &address.to_string()]);
         let served =
@@ -45,7 +45,7 @@ impl Served {
         served
     }
 
-    fn ask(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) fn ask(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Answer {
         let mut stream = TcpStream::connect(self.address).expect("it listens");
         let more: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         write!(
@@ -63,7 +63,7 @@ impl Served {
         Answer { status, fields: fields.to_lowercase(), body: serde_json::from_str(body).unwrap_or(Value::Null) }
     }
 
-    fn get(&self, path: &str, token: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str, token: &str) -> Answer {
         self.ask("GET", path, &[("authorization", &format!("Bearer {token}"))], "")
     }
 
@@ -84,7 +84,7 @@ impl Served {
     }
 }
 
-fn token(place: &Place, scopes: &[&str]) -> String {
+pub(crate) fn token(place: &Place, scopes: &[&str]) -> String {
     let scopes: Vec<&str> = scopes.iter().flat_map(|scope| ["--scope", scope]).collect();
     let made = place.raito(&[&["cloud", "token", "test"][..], &scopes].concat()).exits(0).stdout;
     made.split_whitespace().find(|word| word.starts_with("raito_")).expect("a token").to_owned()

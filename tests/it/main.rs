@@ -9,6 +9,7 @@ mod access_filters;
 mod access_random;
 mod access_retire;
 mod access_size;
+mod access_state;
 mod api;
 mod changes;
 mod changes_deletion;
