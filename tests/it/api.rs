@@ -12,7 +12,7 @@ use crate::support::{Place, Warehouse};
 /// A cloud that is served, until it is dropped.
 pub(crate) struct Served {
     server: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Drop for Served {
@@ -25,7 +25,7 @@ impl Drop for Served {
 /// An answer: status, fields in lower case, body.
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    fields: String,
+    pub(crate) fields: String,
     pub(crate) body: Value,
 }
 
@@ -63,7 +63,7 @@ impl Served {
         Answer { status, fields: fields.to_lowercase(), body: serde_json::from_str(body).unwrap_or(Value::Null) }
     }
 
-    fn get(&self, path: &str, token: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str, token: &str) -> Answer {
         self.ask("GET", path, &[("authorization", &format!("Bearer {token}"))], "")
     }
 

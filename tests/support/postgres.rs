@@ -246,7 +246,8 @@ impl Postgres {
         self.sql(database, sql).lines().map(str::to_owned).collect()
     }
 
-    fn psql(&self, database: &str, user: &str) -> Command {
+    /// A session of somebody whose password is `PASSWORD`, that was not started.
+    pub fn psql(&self, database: &str, user: &str) -> Command {
         let mut psql = Command::new(program("psql"));
         psql.env("PGPASSWORD", PASSWORD).env("PGSSLMODE", "prefer");
         psql.env("PGCLIENTENCODING", "UTF8").args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "localhost"]);

@@ -52,6 +52,8 @@ pub struct Scope {
     pub extent: Extent,
     /// What is done about differences.
     pub mode: Mode,
+    /// How many days what no entry names any more stays without members before it goes.
+    pub retire_days: Option<u16>,
 }
 
 /// Who is meant, as people call him.

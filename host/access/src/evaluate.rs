@@ -48,6 +48,17 @@ pub struct Unmanaged {
     pub reason: String,
 }
 
+/// An access control that no entry names any more, that has no members, and that is kept for a time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Retired {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name at the target.
+    pub name: Name,
+    /// The last day on which it is kept.
+    pub until: String,
+}
+
 /// What files mean at a target.
 #[derive(Debug, Clone, Default)]
 pub struct Evaluation {
@@ -59,6 +70,8 @@ pub struct Evaluation {
     pub problems: Vec<Problem>,
     /// What is left alone.
     pub unmanaged: Vec<Unmanaged>,
+    /// What no entry names any more and is kept for a time.
+    pub retired: Vec<Retired>,
     /// Where each access control is said, by its id; what goes is said nowhere.
     pub spots: BTreeMap<Name, Spot>,
 }
@@ -81,6 +94,7 @@ pub fn evaluate(question: &Question<'_>) -> Evaluation {
     let Work { resolver, mut evaluation, .. } = work;
     evaluation.problems = resolver.problems;
     evaluation.unmanaged.sort();
+    evaluation.retired.sort();
     evaluation
 }
 

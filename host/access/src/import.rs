@@ -194,7 +194,8 @@ impl<'w, 'r> Work<'w, 'r> {
         {
             out.key(2, "id", &marker.entry);
         }
-        let description = unmarked(&control.description);
+        // An entry that names what is retired takes it back.
+        let description = crate::retire::plain(&unmarked(&control.description));
         if !description.as_str().is_empty() {
             out.key(2, "description", description.as_str());
         }

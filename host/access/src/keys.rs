@@ -38,6 +38,11 @@ pub(crate) const MANAGES: &[Key] = &[
     ),
     key("names", Shape::TextOrTexts, "names at the target, where * is any text and ? one character, such as R_*"),
     key("under", Shape::TextOrTexts, "objects: the access lists of all that stands below belong to this repository"),
+    key(
+        "retire-days",
+        Shape::Integer(1, 3_650),
+        "how many days what no entry names any more stays without members before it goes; it goes at once unless said otherwise",
+    ),
 ];
 
 pub(crate) const GRANT: &[Key] = &[

@@ -28,6 +28,7 @@ mod read;
 pub mod recover;
 pub mod report;
 pub mod resolve;
+mod retire;
 mod schema;
 pub mod time;
 pub mod write;

@@ -158,6 +158,7 @@ impl Reading<'_> {
             kind: None,
             extent: Extent::Names(vec![format!("{PREFIX}*").parse().ok()?]),
             mode: Mode::Enforced,
+            retire_days: None,
         };
         let repository = Some((REPOSITORY.to_owned(), None));
         Some(Document { repository, scopes: vec![scope], entries, ..Document::default() })
@@ -214,6 +215,7 @@ impl Reading<'_> {
             kind: None,
             extent: Extent::Names(names),
             mode,
+            retire_days: None,
         };
         // What the file does not name stays, whoever made it.
         let scopes = vec![scope(names, Mode::Enforced), scope(Vec::new(), Mode::Additive)];

@@ -134,7 +134,15 @@ impl Reading<'_> {
                 None
             }
         };
-        Some(Scope { spot: self.spot(node), target: target?, kind, extent: extent?, mode: self.mode })
+        let retire_days = fields.get("retire-days").and_then(|node| {
+            if matches!(extent, Some(Extent::Under(_))) {
+                let help = Some("write it where names: says what is managed".to_owned());
+                self.reader.wrong(node_place(node), "lines of lists have no members that could be taken first", help);
+            }
+            self.reader.integer(node, 1, 3_650)
+        });
+        let retire_days = retire_days.and_then(|days| u16::try_from(days).ok());
+        Some(Scope { spot: self.spot(node), target: target?, kind, extent: extent?, mode: self.mode, retire_days })
     }
 
     /// One value, or a list of them.
@@ -350,6 +358,15 @@ policy:
         wrong(&format!("{future}under: a, tags: {{ a: b }} }}\n        permissions: [x]\n"), 6, &["by tags"]);
         wrong(&format!("{future}under: a, names: b* }}\n        permissions: [x]\n"), 6, &["by names"]);
         wrong("version: 1\non: a\nmanages:\n  - { names: a, under: b }\n", 4, &["by names or by objects"]);
+        wrong(
+            "version: 1\non: a\nmanages:\n  - { under: b, retire-days: 3 }\n",
+            4,
+            &["lines of lists have no members"],
+        );
+        wrong("version: 1\non: a\nmanages:\n  - { names: b, retire-days: 0 }\n", 4, &["a number from 1 to 3650"]);
+        let retired =
+            "version: 1\non: a\ngrants:\n  - { name: b, description: \"x [retired, kept until 2026-12-01]\" }\n";
+        wrong(retired, 4, &["written by raito"]);
         wrong("version: 1\npolicy:\n  - { rule: owner-required, days: 3 }\n", 3, &["max-expiry"]);
         wrong("version: 1\npolicy:\n  - { rule: max-expiry }\n", 3, &["needs days"]);
         wrong("version: 1\nrepository: a b\n", 2, &["corp/access"]);

@@ -1,6 +1,6 @@
 //! Plans for people: as text for a terminal, and as Markdown for a comment on a change.
 
-use crate::evaluate::Unmanaged;
+use crate::evaluate::{Retired, Unmanaged};
 use crate::plan::{Entity, Plan, Sign, TargetPlan};
 
 /// How many lines of one kind are shown before the rest is counted.
@@ -11,6 +11,8 @@ const SHOWN: usize = 40;
 pub struct Beside {
     /// What is left alone.
     pub unmanaged: Vec<Unmanaged>,
+    /// What has no members and is kept for a time.
+    pub retired: Vec<Retired>,
     /// Where each entity is said, as `path:line`, in the order of the plan's entities; empty where no file says it.
     pub places: Vec<String>,
 }
@@ -66,6 +68,10 @@ pub fn human(plan: &TargetPlan, beside: &Beside) -> Vec<String> {
             lines.push(format!("    {} {} {}", entity.sign.sign(), entity.kind, entity.name));
             some(&entity.lines, |line| format!("{} {}", line.sign.sign(), line.text), "        ", &mut lines);
         }
+    }
+    if !beside.retired.is_empty() {
+        lines.push("  retired: no entry names it, and it is kept without members".to_owned());
+        some(&beside.retired, |one| format!("{} {} until {}", one.kind, one.name, one.until), "      ", &mut lines);
     }
     if !beside.unmanaged.is_empty() {
         lines.push(format!("  left alone: {} access controls that no file manages", beside.unmanaged.len()));

@@ -16,6 +16,12 @@ pub(crate) fn end(text: &str) -> Option<u64> {
     u64::try_from(at.as_millisecond()).ok()
 }
 
+/// The day of a time in UTC, so many days later, as files write it.
+pub(crate) fn day(ms: u64, days_later: u16) -> Option<String> {
+    let time = Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok()?;
+    Some(time.to_zoned(TimeZone::UTC).date().checked_add(i64::from(days_later).days()).ok()?.to_string())
+}
+
 /// A time, for people and files.
 pub fn shown(ms: u64) -> String {
     let time = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
@@ -34,5 +40,12 @@ mod tests {
         for wrong in ["", "tomorrow", "2026-13-01", "2026-1-1", "1969-01-01", "12"] {
             assert_eq!(end(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn days_are_counted_in_utc() {
+        assert_eq!(day(0, 0).as_deref(), Some("1970-01-01"));
+        assert_eq!(day(86_399_999, 30).as_deref(), Some("1970-01-31"));
+        assert_eq!(day(u64::MAX, 1), None);
     }
 }

@@ -14,7 +14,8 @@ use raito_core::catalogue::{Catalogue, CatalogueBuilder};
 use raito_core::decide::Protected;
 use raito_core::expansion::{AnswerFilter, How};
 use raito_core::marker::Master;
-use raito_core::text::TargetName;
+use raito_core::record::{Change, ChangeSet};
+use raito_core::text::{Remark, TargetName};
 use serde_json::{Value, json};
 
 const USERS: usize = 4;
@@ -84,12 +85,17 @@ fn description() -> Value {
 
 /// A target with these roles, whose names begin with `R_`, and one that no file manages.
 fn catalogue(roles: &Roles) -> Catalogue {
+    catalogue_with("", roles)
+}
+
+/// The same with a description at each role.
+fn catalogue_with(description: &str, roles: &Roles) -> Catalogue {
     let mut lines: Vec<Value> = Vec::new();
     for user in 0..USERS {
         let record = json!({ "external-id": format!("u{user}"), "user-name": format!("user{user}"), "display-name": "", "enabled": true });
         lines.push(json!({ "user": record }));
     }
-    lines.push(json!({ "description": description() }));
+    lines.push(json!({ "description": self::description() }));
     let object = |id: &str, kind: &str, path: &[&str], parent: Option<&str>| {
         json!({ "object": { "external-id": id, "name": path[path.len() - 1], "ref": { "kind": kind, "path": path },
             "description": "", "parent-external-id": parent } })
@@ -103,7 +109,7 @@ fn catalogue(roles: &Roles) -> Catalogue {
     }
     let member = |kind: &str, id: String| json!({ "kind": kind, "id": id, "inherits": true });
     let control = |id: String, name: String, who: Vec<Value>, what: Vec<Value>| {
-        json!({ "access-control": { "external-id": id, "name": name, "actual-name": name, "kind": "role", "description": "",
+        json!({ "access-control": { "external-id": id, "name": name, "actual-name": name, "kind": "role", "description": description,
             "action": "grant", "who": who, "what": what, "internalizable": true } })
     };
     for (number, role) in roles {
@@ -130,9 +136,9 @@ fn catalogue(roles: &Roles) -> Catalogue {
     builder.finish().expect("whole")
 }
 
-/// Files that say these roles.
-fn code(roles: &Roles) -> Code {
-    let mut text = "version: 1\nrepository: test\non: t\nmanages: [{ names: R_* }]\ngrants:\n".to_owned();
+/// Files that say these roles, and what they manage.
+fn code(manages: &str, roles: &Roles) -> Code {
+    let mut text = format!("version: 1\nrepository: test\non: t\nmanages: [{manages}]\ngrants:\n");
     for (number, role) in roles {
         text += &format!("  - name: R_{number}\n    who:\n");
         role.users.iter().for_each(|user| text += &format!("      - user: user{user}\n"));
@@ -207,10 +213,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_people_can_do_after_a_plan_is_what_the_files_say(before in roles(), wanted in roles()) {
+    fn what_people_can_do_after_a_plan_is_what_the_files_say(before in roles(), wanted in roles(), retires in any::<bool>()) {
         let before: Roles = before.into_iter().map(|(at, role)| (at, Role { selects: false, ..role })).collect();
         let catalogue = catalogue(&before);
-        let (after, effects, _) = by_plan(&catalogue, &code(&wanted));
+        // Whoever is only retired gives as little as whoever is gone.
+        let manages = if retires { "{ names: R_*, retire-days: 1 }" } else { "{ names: R_* }" };
+        let (after, effects, _) = by_plan(&catalogue, &code(manages, &wanted));
         prop_assert_eq!(&after, &plainly(&wanted));
         // What is said to be gained and lost is the difference.
         let was = plainly(&before);
@@ -244,4 +252,50 @@ proptest! {
         prop_assert_eq!(sets, 0);
         prop_assert_eq!(after, plainly(&before));
     }
+}
+
+/// What would become of a role that no entry names, whose description at the target is this.
+fn unnamed(manages: &str, description: &str, now_ms: u64) -> Vec<Change> {
+    let role = Role { users: BTreeSet::from([1]), held: BTreeSet::from([(0, 0)]), ..Role::default() };
+    let catalogue = catalogue_with(description, &Roles::from([(1, role)]));
+    let (target, master) = (TargetName::new("t").expect("a name"), "git:test".parse().expect("a master"));
+    let (code, protected) = (code(manages, &Roles::new()), Protected::default());
+    let question = Question {
+        code: &code,
+        target: &target,
+        catalogue: &catalogue,
+        protected: &protected,
+        master: &master,
+        now_ms,
+    };
+    let evaluation = evaluate(&question);
+    assert!(evaluation.problems.is_empty(), "{:?}", evaluation.problems);
+    let of_role = |set: &ChangeSet| set.actual_name.as_str() == "R_1";
+    decided(&question, &evaluation.desired).sets.into_iter().filter(of_role).flat_map(|set| set.changes).collect()
+}
+
+#[test]
+fn what_is_retired_is_kept_to_its_last_day_and_then_goes() {
+    const DAY: u64 = 86_400_000;
+    let scope = "{ names: R_*, retire-days: 30 }";
+    let marked = "who reads [retired, kept until 1970-01-31] [raito git:test R_1]";
+    let changes = unnamed(scope, "who reads", 0);
+    assert!(changes.contains(&Change::Describe(Remark::new(marked).expect("a text"))), "{changes:?}");
+    assert!(changes.iter().any(|change| matches!(change, Change::RemoveMembers(_))), "{changes:?}");
+    assert_eq!(changes.len(), 2, "what it holds stays: {changes:?}");
+
+    let is_deleted = |manages: &str, now_ms: u64| {
+        let changes = unnamed(manages, marked, now_ms);
+        let is_emptied = matches!(changes.as_slice(), [Change::RemoveMembers(_)]);
+        assert!(is_emptied || changes.contains(&Change::Delete), "{changes:?}");
+        !is_emptied
+    };
+    assert!(!is_deleted(scope, 31 * DAY - 1) && is_deleted(scope, 31 * DAY));
+    // The day was said when it was retired, whatever the files say now; where they say that it goes at once, it does.
+    assert!(!is_deleted("{ names: R_*, retire-days: 1 }", 20 * DAY) && is_deleted("{ names: R_* }", 0));
+    // What stands in no scope any more is kept as long as the longest of its kind says.
+    assert!(!is_deleted("{ names: S_*, retire-days: 2 }, { names: T_* }", 0) && is_deleted("{ names: S_* }", 0));
+    let longest = unnamed("{ names: S_*, retire-days: 2 }, { names: T_*, retire-days: 9 }", "[raito git:test R_1]", 0);
+    let marked = Remark::new("[retired, kept until 1970-01-10] [raito git:test R_1]").expect("a text");
+    assert!(longest.contains(&Change::Describe(marked)), "{longest:?}");
 }

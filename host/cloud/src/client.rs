@@ -1,5 +1,6 @@
 //! The one way to a cloud, embedded or remote.
 
+mod applied;
 mod upload;
 
 use std::path::PathBuf;
@@ -19,6 +20,8 @@ use serde::de::DeserializeOwned;
 
 use crate::api::BASE;
 use crate::api::problem::{OVER_THRESHOLD, Problem};
+
+pub use applied::AppliedText;
 
 /// Where a cloud is.
 #[derive(Clone)]

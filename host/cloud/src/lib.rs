@@ -9,6 +9,6 @@ mod server;
 mod store;
 
 pub use api::scope::Scope;
-pub use client::{Client, ClientError, Endpoint};
+pub use client::{AppliedText, Client, ClientError, Endpoint};
 pub use server::{Listen, Running, ServeError, new_token, serve};
 pub use store::{Store, StoreError};

@@ -1,6 +1,7 @@
 //! The server: an axum router over the store. One table of routes gives the router, the scopes and the OpenAPI page.
 
 mod answer;
+mod applied;
 mod auth;
 mod controls;
 mod draft;

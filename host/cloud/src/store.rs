@@ -4,6 +4,7 @@
 //! connection, outside of any transaction, and taken in at the end in one; so a long upload blocks nobody, and one that
 //! breaks off leaves nothing.
 
+mod applied;
 mod commit;
 mod controls;
 mod export;
@@ -31,6 +32,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{AssertSqlSafe, SqlSafeStr as _};
 use tokio::sync::Mutex;
 
+pub(crate) use applied::{AppliedOf, AppliedRow};
 pub(crate) use controls::{ControlChange, DriftRow, InternalControl};
 pub(crate) use ingest::{Ingest, IngestError};
 pub(crate) use lists::{ControlRow, Cursor, FactsOf, Filter, GroupRow, ObjectRow, Page, StatementRow, UserRow};
@@ -56,6 +58,9 @@ pub enum StoreError {
     /// A page is to begin where no page of this list ends.
     #[error("cursor: it is none that was given for this list")]
     Cursor,
+    /// As much is kept as may be.
+    #[error("{0}")]
+    Full(String),
     /// It is not in the state that the request expects.
     #[error("{0}")]
     Conflict(String),
@@ -102,7 +107,8 @@ impl Store {
 
 /// The schema, version by version.
 fn migrator() -> Migrator {
-    let versions = [(1, "everything", include_str!("store/0001.sql"))];
+    let versions =
+        [(1, "everything", include_str!("store/0001.sql")), (2, "applied states", include_str!("store/0002.sql"))];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, AssertSqlSafe(sql).into_sql_str(), false)
     };

@@ -149,6 +149,15 @@ pub enum Event {
         /// What will be sent: who may do what is what the record is kept for, so it stands here in full.
         statement: String,
     },
+    /// What access code applied last is about to be kept in the cloud. Written before it is sent.
+    AppliedState {
+        /// The target.
+        target: String,
+        /// The version that it takes the place of; 0 where it is the first.
+        version: u64,
+        /// The digest of what is sent; none where it says that nobody can tell what was applied.
+        sha256: Option<Digest>,
+    },
     /// What came of a call. Written when its answer was read to the end or given up.
     Reply {
         /// Where.

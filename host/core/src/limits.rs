@@ -259,6 +259,10 @@ pub const UPLOAD_LINE_BYTES: usize = 8 * 1_024 * 1_024;
 pub const CLOUD_BODY_BYTES: usize = 4 * 1_024 * 1_024;
 /// Bytes of a JSON request body with what became of access controls: one of 100,000 grants, as the target has it, has about 20 MiB.
 pub const CLOUD_FEEDBACK_BYTES: usize = 64 * 1_024 * 1_024;
+/// Bytes of an applied state that the cloud keeps of one target: some 60 for each permission, so that of a million permissions fits.
+pub const APPLIED_STATE_BYTES: usize = 64 * 1_024 * 1_024;
+/// Applied states that a cloud keeps: each is of one repository and one target.
+pub const APPLIED_STATES: u32 = 10_000;
 /// States of one access control that runs began and nobody heard of. Of more, the two oldest count as one that has what either has.
 pub const BEGUN_STATES: usize = 8;
 /// Remarks of one step that a report has; of more, it says how many there are.

@@ -23,10 +23,15 @@ impl Master {
         Self("cloud:nobody".to_owned())
     }
 
+    /// The repository that it is, such as `corp/access`; none for a cloud.
+    pub fn repository(&self) -> Option<&str> {
+        self.0.strip_prefix("git:")
+    }
+
     /// Whether it is a repository. One that names what it manages proves by that what is its own, so an entity that was there
     /// before gets its marker with its first change, and taking over what is as it is to be changes nothing.
     pub fn is_repository(&self) -> bool {
-        self.0.starts_with("git:")
+        self.repository().is_some()
     }
 }
 

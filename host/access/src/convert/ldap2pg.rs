@@ -38,7 +38,14 @@ pub(super) fn read(text: &str, target: &TargetName) -> Result<(Document, Left), 
     }
     let names = entries.keys().filter_map(|name| name.as_str().parse().ok()).collect();
     let spot = Spot { file: 0, place: node_place(&node) };
-    let scope = Scope { spot, target: target.clone(), kind: None, extent: Extent::Names(names), mode: Mode::Enforced };
+    let scope = Scope {
+        spot,
+        target: target.clone(),
+        kind: None,
+        extent: Extent::Names(names),
+        mode: Mode::Enforced,
+        retire_days: None,
+    };
     let scopes = if entries.is_empty() { Vec::new() } else { vec![scope] };
     let repository = Some(("ldap2pg".to_owned(), None));
     Ok((Document { repository, scopes, entries: entries.into_values().collect(), ..Document::default() }, left))

@@ -13,6 +13,7 @@ use crate::document::{Entry, Mode, Objects, Spot, What as Item, Who};
 use crate::evaluate::Question;
 use crate::plan::{Names, Sign};
 use crate::resolve::{Problem, Resolver};
+use crate::retire::Until;
 
 /// What reasons are found with.
 pub(super) struct Finder<'f, 'q> {
@@ -54,6 +55,9 @@ impl Finder<'_, '_> {
             return vec![whole(class, Sign::Add, "all of it")];
         }
         if set.changes.contains(&Change::Delete) {
+            if self.is_retired(set) {
+                return vec![whole(Class::Expired, Sign::Remove, "all of it: it was retired, and its time is over")];
+            }
             let class = self.with_state(id, Class::Granted, |_| Class::Files);
             return vec![whole(class, Sign::Remove, "all of it")];
         }
@@ -72,6 +76,12 @@ impl Finder<'_, '_> {
             found.push(Difference { spot: item.or(spot), subject: step.subject, ..whole(class, sign, &text) });
         }
         found
+    }
+
+    /// Whether what goes was kept for a time.
+    fn is_retired(&self, set: &ChangeSet) -> bool {
+        let held = set.external_id.as_ref().and_then(|id| self.question.catalogue.controls.get(id));
+        held.and_then(|held| Until::told(&unmarked(&held.description))).is_some()
     }
 
     /// The class of something about an access control: one without a state, one where the state has nothing of it, or what the

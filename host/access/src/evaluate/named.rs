@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use raito_core::exchange::Desired;
 use raito_core::marker::{marker, unmarked};
 use raito_core::record::{AccessControl, ControlKind, Identity, Member, PermissionUse};
-use raito_core::text::{ExternalId, Name};
+use raito_core::text::{ExternalId, Kind, Name};
 
-use super::{Work, wanted};
+use super::{Retired, Work, wanted};
 use crate::document::{Entry, Extent, Mode, Scope};
 use crate::resolve::is_own;
+use crate::retire::Until;
 
 /// What proves that an access control belongs to this repository.
 enum Proof<'s> {
@@ -23,6 +24,7 @@ enum Proof<'s> {
 
 impl<'q> Work<'_, 'q> {
     pub(super) fn named(&mut self, entries: &[(&Entry, &'q ControlKind)]) {
+        self.check_retirement();
         let mut found: Vec<Option<&'q AccessControl>> = Vec::new();
         for (entry, kind) in entries {
             let held = self.held(entry, kind);
@@ -90,16 +92,54 @@ impl<'q> Work<'_, 'q> {
                 _ => Proof::None(format!("it belongs to {}", marker.master)),
             };
         }
-        let kinds = &self.question.catalogue.description.controls;
-        let usual = kinds.iter().find(|kind| kind.identity == Identity::Named && kind.can_create);
-        let code: &'q crate::code::Code = self.question.code;
+        self.scope_of(control).map_or_else(|| Proof::None("no file manages it".to_owned()), Proof::Scope)
+    }
+
+    /// The scope that covers a name, whoever's marker stands at the target.
+    fn scope_of(&self, control: &AccessControl) -> Option<&'q Scope> {
         let covers = |scope: &&Scope| {
             let Extent::Names(names) = &scope.extent else { return false };
-            scope.target == *self.question.target
-                && scope.kind.as_ref().or(usual.map(|kind| &kind.name)) == Some(&control.kind)
-                && names.iter().any(|name| name.takes(control.actual_name.as_str()))
+            names.iter().any(|name| name.takes(control.actual_name.as_str()))
         };
-        code.scopes.iter().find(covers).map_or_else(|| Proof::None("no file manages it".to_owned()), Proof::Scope)
+        self.scopes_of(&control.kind).find(covers)
+    }
+
+    /// The scopes about access controls of a kind.
+    fn scopes_of(&self, kind: &Kind) -> impl Iterator<Item = &'q Scope> {
+        let (target, usual) = (self.question.target, self.usual_kind());
+        let code: &'q crate::code::Code = self.question.code;
+        code.scopes.iter().filter(move |scope| {
+            scope.target == *target && scope.kind.as_ref().or(usual.map(|usual| &usual.name)) == Some(kind)
+        })
+    }
+
+    /// The kind that is meant where none is named.
+    fn usual_kind(&self) -> Option<&'q ControlKind> {
+        let kinds = &self.question.catalogue.description.controls;
+        kinds.iter().find(|kind| kind.identity == Identity::Named && kind.can_create)
+    }
+
+    /// Refuses to retire what is not disabled by having no members: a rule without anybody named may hold for everybody.
+    fn check_retirement(&mut self) {
+        let code: &'q crate::code::Code = self.question.code;
+        let here = code.scopes.iter().filter(|scope| scope.target == *self.question.target);
+        for scope in here.filter(|scope| scope.retire_days.is_some()) {
+            let known = scope.kind.as_ref().and_then(|kind| self.question.catalogue.description.control_kind(kind));
+            if let Some(kind) = known.filter(|kind| kind.identity != Identity::Named) {
+                let message =
+                    format!("access controls of kind {} cannot be retired: they are not given to members", kind.name);
+                self.resolver.error(scope.spot, message, Some("leave retire-days out".to_owned()));
+            }
+        }
+    }
+
+    /// How many days something that no entry names is kept without members: as the scope that covers it says, or, where none
+    /// does, the longest that any scope of its kind says, since nobody knows in which of them it stood.
+    fn retire_days(&self, control: &AccessControl) -> Option<u16> {
+        match self.scope_of(control) {
+            Some(scope) => scope.retire_days,
+            None => self.scopes_of(&control.kind).filter_map(|scope| scope.retire_days).max(),
+        }
     }
 
     /// What the target has and no entry names: what is ours goes, the rest is left alone.
@@ -138,23 +178,37 @@ impl<'q> Work<'_, 'q> {
         }
     }
 
-    /// An access control that no entry names any more: it goes. One that is a user's own stays with him, and holds nothing.
-    fn without(&self, control: &AccessControl, id: Name) -> Desired {
+    /// An access control that no entry names any more: it goes, at once or after it was retired. One that is a user's own stays
+    /// with him, and holds nothing.
+    fn without(&mut self, control: &AccessControl, id: Name) -> Desired {
         let mut bare = control.clone();
         bare.description = unmarked(&control.description);
         if is_own(control) {
             (bare.who, bare.what, bare.standing) = (Vec::new(), Vec::new(), Vec::new());
             return wanted(id, Some(control.external_id.clone()), bare);
         }
-        Desired { delete: true, ..wanted(id, Some(control.external_id.clone()), bare) }
+        let now_ms = self.question.now_ms;
+        let until = self.retire_days(control).and_then(|days| match Until::told(&bare.description) {
+            Some((until, _)) => Some(until).filter(|until| !until.is_over(now_ms)),
+            None => Until::after(now_ms, days),
+        });
+        let Some(until) = until else {
+            return Desired { delete: true, ..wanted(id, Some(control.external_id.clone()), bare) };
+        };
+        bare.description = until.written(&crate::retire::plain(&bare.description));
+        bare.who = Vec::new();
+        self.evaluation.retired.push(Retired {
+            kind: control.kind.clone(),
+            name: control.actual_name.clone(),
+            until: until.day().to_owned(),
+        });
+        wanted(id, Some(control.external_id.clone()), bare)
     }
 
     /// The mode for what carries our marker and stands in no file any more: that of the scope that covers it, or the weakest of
     /// the files about this target, since nobody knows in which of them it stood.
     fn mode_of_marked(&self, control: &AccessControl) -> Mode {
-        let mut plain = control.clone();
-        plain.description = unmarked(&control.description);
-        if let Proof::Scope(scope) = self.proof(&plain) {
+        if let Some(scope) = self.scope_of(control) {
             return scope.mode;
         }
         let code = self.question.code;

@@ -53,7 +53,7 @@ fn entry(reading: &mut Reading<'_>, node: &Node, list: Purposes) -> Option<Entry
         None => name.as_ref().map(usual_id),
     };
     let kind: Option<Kind> = fields.get("kind").and_then(|node| reading.reader.parsed(node));
-    let description = fields.get("description").and_then(|node| reading.reader.parsed(node));
+    let description = fields.get("description").and_then(|node| described(reading, node));
     let owner = fields.get("owner").and_then(|node| reading.reader.parsed(node)).or_else(|| reading.owner.clone());
     let purpose = purpose(reading, &fields, list);
     let members = if list == Purposes::Masks { "except" } else { "who" };
@@ -89,6 +89,17 @@ fn purpose(reading: &mut Reading<'_>, fields: &Fields<'_>, list: Purposes) -> Op
             rule.map(|rule| Purpose::Filter(rule, check))
         }
     }
+}
+
+/// A description. Its end says nothing about how long the entry is kept: it is there.
+fn described(reading: &mut Reading<'_>, node: &Node) -> Option<Remark> {
+    let description: Remark = reading.reader.parsed(node)?;
+    if crate::retire::plain(&description) != description {
+        let message = "a description that ends so is written by raito, at what no entry names any more";
+        reading.reader.wrong(node_place(node), message, Some("leave this end out".to_owned()));
+        return None;
+    }
+    Some(description)
 }
 
 /// An id that stands in markers.

@@ -80,9 +80,9 @@ pub(crate) struct DriftArgs {
     /// Only these targets
     #[arg(long, short, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) target: Vec<TargetName>,
-    /// The state that `raito access apply --state` wrote; without it nobody can tell who moved
-    #[arg(long, value_name = "FILE")]
-    pub(crate) state: Option<PathBuf>,
+    /// What `raito access apply --state` kept; without it nobody can tell who moved
+    #[arg(long, value_name = "FILE|cloud")]
+    pub(crate) state: Option<StatePlace>,
     /// Plan and apply, so that the target is as the files say
     #[arg(long, conflicts_with = "adopt")]
     pub(crate) fix: bool,
@@ -100,6 +100,22 @@ pub(crate) struct DriftArgs {
     pub(crate) allow_revokes: Option<u64>,
     #[command(flatten)]
     pub(crate) isolated: Isolated,
+}
+
+/// Where the last applied state is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StatePlace {
+    /// In a file.
+    File(PathBuf),
+    /// In the cloud that the configuration names.
+    Cloud,
+}
+
+impl From<&str> for StatePlace {
+    /// The word `cloud` means the cloud; a file of that name is `./cloud`.
+    fn from(text: &str) -> Self {
+        if text == "cloud" { Self::Cloud } else { Self::File(text.into()) }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -188,9 +204,9 @@ pub(crate) struct ApplyArgs {
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// Write down what was applied, for `raito access drift`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) state: Option<PathBuf>,
+    /// Keep what was applied, for `raito access drift`: in a file, or with the word cloud in the cloud of the configuration
+    #[arg(long, value_name = "FILE|cloud")]
+    pub(crate) state: Option<StatePlace>,
     /// Go on with a plan of which some calls may have been sent before
     #[arg(long, requires = "plan")]
     pub(crate) resume: bool,

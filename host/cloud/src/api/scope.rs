@@ -16,13 +16,15 @@ pub enum Scope {
     Read,
     /// Change what is to be.
     Write,
+    /// Keep what access code applied last, and nothing else.
+    State,
     /// Make and take away tokens.
     Admin,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 4] = [Self::Sync, Self::Read, Self::Write, Self::Admin];
+    pub const ALL: [Self; 5] = [Self::Sync, Self::Read, Self::Write, Self::State, Self::Admin];
 
     /// The word in the API.
     pub fn word(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Scope {
             Self::Sync => "sync",
             Self::Read => "read",
             Self::Write => "write",
+            Self::State => "state",
             Self::Admin => "admin",
         }
     }
@@ -47,6 +50,6 @@ impl FromStr for Scope {
         Self::ALL
             .into_iter()
             .find(|scope| scope.word() == text)
-            .ok_or_else(|| "write sync, read, write or admin".to_owned())
+            .ok_or_else(|| "write sync, read, write, state or admin".to_owned())
     }
 }

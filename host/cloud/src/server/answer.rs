@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::api::problem::{self, Problem};
@@ -57,6 +57,7 @@ impl From<StoreError> for Refusal {
                 Self::new(StatusCode::NOT_FOUND, problem::NOT_FOUND, format!("there is no such {what}"))
             }
             StoreError::Cursor => Self::bad_request(StoreError::Cursor.to_string()),
+            StoreError::Full(reason) => Self::invalid(reason),
             StoreError::Conflict(reason) => Self::new(StatusCode::CONFLICT, problem::CONFLICT, reason),
             error => {
                 tracing::error!("{error}");
@@ -92,6 +93,13 @@ impl From<QueryRejection> for Refusal {
     fn from(rejection: QueryRejection) -> Self {
         Self::bad_request(rejection.body_text())
     }
+}
+
+/// The version that the caller has read, as the entity tag `"3"`.
+pub(super) fn version(headers: &HeaderMap) -> Result<u64, Refusal> {
+    let given = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
+    let number = given.and_then(|tag| tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+    number.ok_or_else(|| Refusal::bad_request("send If-Match with the version that was read, such as \"1\""))
 }
 
 /// The answer where there is no such route.

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{delete, get, post, put};
 use raito_core::marker::marker;
 use raito_core::record::{AccessControl, Description, MemberKind};
@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use super::answer::Refusal;
+use super::answer::{Refusal, version};
 use super::draft::{Draft, checked, described};
 use super::paging::{Answer, CURSOR, LIMIT, Paging, listed};
 use super::route::{Body, Route, question, route, schema};
@@ -194,13 +194,6 @@ async fn create(
     let control = checked(&app, (number, &source), draft, id.clone(), None).await?;
     app.store.add_internal_control(number, &control, app.clock.now_ms()).await?;
     Ok((StatusCode::CREATED, Json(app.store.internal_control(number, id.as_str()).await?)))
-}
-
-/// The version that the caller has read, as the entity tag `"3"`.
-fn version(headers: &HeaderMap) -> Result<u64, Refusal> {
-    let given = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
-    let number = given.and_then(|tag| tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-    number.ok_or_else(|| Refusal::bad_request("send If-Match with the version that was read, such as \"1\""))
 }
 
 async fn change(

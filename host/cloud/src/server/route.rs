@@ -3,7 +3,7 @@
 use axum::routing::MethodRouter;
 use schemars::{Schema, SchemaGenerator};
 
-use super::{App, controls, effective, export, naming, people, runs, sources, tokens, usage};
+use super::{App, applied, controls, effective, export, naming, people, runs, sources, tokens, usage};
 use crate::api::scope::Scope;
 
 /// Makes the schema of a type.
@@ -87,6 +87,7 @@ pub(super) fn all() -> Vec<Route> {
         naming::routes(),
         people::routes(),
         controls::routes(),
+        applied::routes(),
         tokens::routes(),
         export::routes(),
     ]

@@ -12,8 +12,10 @@ use raito_core::exchange::Outcome;
 use raito_core::limits;
 use raito_core::marker::Master;
 use raito_core::record::{Applied, Change, ChangeSet};
+use raito_core::text::TargetName;
 use raito_run::access;
 use serde_json::json;
+use tokio::sync::Mutex;
 
 use super::journal::Journal;
 use super::plan::{Planned, held_back, judged, planned, read, show};
@@ -35,8 +37,8 @@ pub(super) async fn run(global: &Global, args: &ApplyArgs) -> Result<Exit, CliEr
     let Some((sources, code)) = read(global, &files)? else { return Ok(Exit::Usage) };
     let session = Session::open(global, args.isolated, false)?;
     let ask = Ask::Calls;
-    let job = Job { global, args, sources: &sources, code: &code, kept, session: &session, ask };
-    let result = job.run().await;
+    let result =
+        whole(Job { global, args, sources: &sources, code: &code, kept, session: &session, ask, state: None }).await;
     session.close(result)
 }
 
@@ -49,7 +51,22 @@ pub(super) async fn anew(
     session: &Session,
     ask: Ask,
 ) -> Result<Exit, CliError> {
-    Job { global, args, sources, code, kept: None, session, ask }.run().await
+    whole(Job { global, args, sources, code, kept: None, session, ask, state: None }).await
+}
+
+/// An apply, between opening and closing the last applied state.
+async fn whole(mut job: Job<'_>) -> Result<Exit, CliError> {
+    let asked = job.asked()?;
+    let master = planning::master(job.code)?;
+    if let Some(place) = &job.args.state {
+        let targets = planning::targets(job.code, &asked)?;
+        job.state = Some(Mutex::new(State::open(place, job.session, &master, &targets).await?));
+    }
+    let result = job.run(&asked).await;
+    if let Some(state) = job.state {
+        state.into_inner().close().await;
+    }
+    result
 }
 
 /// How somebody is asked before anything is sent.
@@ -78,18 +95,24 @@ struct Job<'j> {
     kept: Option<Plan>,
     session: &'j Session,
     ask: Ask,
+    /// The last applied state, where it is kept.
+    state: Option<Mutex<State<'j>>>,
 }
 
 impl Job<'_> {
-    async fn run(&self) -> Result<Exit, CliError> {
-        let asked = match &self.kept {
+    /// The targets that are asked for; none means all.
+    fn asked(&self) -> Result<Vec<TargetName>, CliError> {
+        match &self.kept {
             Some(kept) => {
                 self.check_files(kept)?;
-                kept.targets.iter().map(|target| target.target.clone()).collect()
+                Ok(kept.targets.iter().map(|target| target.target.clone()).collect())
             }
-            None => self.args.target.clone(),
-        };
-        let planned = match planned(self.session, self.global, self.sources, self.code, &asked).await {
+            None => Ok(self.args.target.clone()),
+        }
+    }
+
+    async fn run(&self, asked: &[TargetName]) -> Result<Exit, CliError> {
+        let planned = match planned(self.session, self.global, self.sources, self.code, asked).await {
             Ok(planned) => planned,
             Err(unplanned) => return unplanned.exit(),
         };
@@ -115,7 +138,9 @@ impl Job<'_> {
         let digest = self.kept.as_ref().unwrap_or(&planned.plan).digest();
         self.check_moved(&planned, digest)?;
         if !planned.plan.has_changes() {
-            planned.parts.iter().try_for_each(|(opened, part)| self.settled(opened, part))?;
+            for (opened, part) in &planned.parts {
+                self.settled(opened, part).await?;
+            }
             return Ok(exits);
         }
         if !self.confirm(&planned.plan)? {
@@ -217,10 +242,13 @@ impl Job<'_> {
         let run = opened.run();
         let failed = |failure: raito_run::Failure| opened.failed(&failure);
         let Some(ready) = part.planned else {
-            self.settled(opened, &part)?;
+            self.settled(opened, &part).await?;
             return Ok(Exit::Done);
         };
-        self.forget(opened)?;
+        if let Err(error) = self.forget(opened).await {
+            access::end(&run, Outcome::Failed).map_err(failed)?;
+            return Err(error);
+        }
         for (number, call) in (1_u64..).zip(&part.plan.calls) {
             let event = Event::AccessChange {
                 target: opened.target().name.to_string(),
@@ -251,7 +279,7 @@ impl Job<'_> {
         self.tell(opened, &part.plan, &wrong);
         if wrong.is_empty() {
             journal.end()?;
-            self.remember(opened, &part.plan, &seen)?;
+            self.remember(opened, &part.plan, &seen).await?;
             return Ok(Exit::Done);
         }
         Ok(codes::NOT_APPLIED.exit)
@@ -283,26 +311,26 @@ impl Job<'_> {
         }
     }
 
-    fn settled(&self, opened: &Opened<'_>, part: &Planning) -> Result<(), CliError> {
+    async fn settled(&self, opened: &Opened<'_>, part: &Planning) -> Result<(), CliError> {
         access::end(&opened.run(), Outcome::Completed).map_err(|failure| opened.failed(&failure))?;
         Journal::of(&self.session.state, &opened.target().name)?.end()?;
-        self.remember(opened, &part.plan, &part.seen)
+        self.remember(opened, &part.plan, &part.seen).await
     }
 
     /// Takes a target out of the last applied state: until it is as the files say, nothing can be told from it.
-    fn forget(&self, opened: &Opened<'_>) -> Result<(), CliError> {
-        let Some(path) = &self.args.state else { return Ok(()) };
-        State::open(path, &planning::master(self.code)?)?.forget(&opened.target().name)
+    async fn forget(&self, opened: &Opened<'_>) -> Result<(), CliError> {
+        let Some(state) = &self.state else { return Ok(()) };
+        state.lock().await.forget(&opened.target().name).await
     }
 
     /// Writes down what the target holds, where it is as the files say.
-    fn remember(&self, opened: &Opened<'_>, plan: &TargetPlan, seen: &Seen) -> Result<(), CliError> {
-        let Some(path) = self.args.state.as_ref().filter(|_| plan.refused.is_empty()) else { return Ok(()) };
+    async fn remember(&self, opened: &Opened<'_>, plan: &TargetPlan, seen: &Seen) -> Result<(), CliError> {
+        let Some(state) = self.state.as_ref().filter(|_| plan.refused.is_empty()) else { return Ok(()) };
         let master = planning::master(self.code)?;
         let question = self.question(opened, seen, &master);
         let files = super::plan::digests(self.sources);
         let applied = AppliedTarget::new(&question, &evaluate(&question), files);
-        State::open(path, &master)?.keep(&opened.target().name, applied)
+        state.lock().await.keep(&opened.target().name, applied).await
     }
 
     fn tell(&self, opened: &Opened<'_>, plan: &TargetPlan, wrong: &[String]) {

@@ -42,9 +42,8 @@ pub(super) async fn run(global: &Global, args: &DriftArgs) -> Result<Exit, CliEr
         }
     };
     let master = planning::master(code)?;
-    let state = args.state.as_deref().map(|path| State::read(path, &master)).transpose()?;
     let session = Session::open(global, args.isolated, !args.fix)?;
-    let job = Job { global, args, read: &read, code, master, state, session: &session };
+    let job = Job { global, args, read: &read, code, master, session: &session };
     let result = job.run().await;
     session.close(result)
 }
@@ -56,28 +55,26 @@ struct Job<'j> {
     read: &'j files::Read,
     code: &'j Code,
     master: Master,
-    state: Option<State>,
     session: &'j Session,
 }
 
 impl Job<'_> {
     async fn run(&self) -> Result<Exit, CliError> {
-        let mut exits = Vec::new();
         let targets = planning::targets(self.code, &self.args.target)?;
         if self.args.adopt && targets.len() > 1 {
             // What is adopted from one changes the lines that the next one is compared with.
             return Err(CliError::new(codes::USAGE, "several targets cannot be adopted at once")
                 .help("adopt them one after the other, with --target"));
         }
-        for name in targets {
-            let opened = self.session.open_target(&name).await?;
-            let run = opened.run();
-            access::begin(&run).map_err(|failure| opened.failed(&failure))?;
-            let seen = planning::see(&opened).await?;
-            access::end(&run, Outcome::Completed).map_err(|failure| opened.failed(&failure))?;
-            exits.push(self.target(&name, &seen)?);
+        let mut state = match &self.args.state {
+            Some(place) => Some(State::open(place, self.session, &self.master, &targets).await?),
+            None => None,
+        };
+        let looked = self.look(&targets, state.as_mut()).await;
+        if let Some(state) = state {
+            state.close().await;
         }
-        let worst = Exit::worst(exits);
+        let worst = Exit::worst(looked?);
         if self.args.fix && matches!(worst, Exit::Done | Exit::Changes) {
             let args = ApplyArgs {
                 plan: None,
@@ -96,9 +93,35 @@ impl Job<'_> {
         Ok(worst)
     }
 
-    fn target(&self, name: &TargetName, seen: &Seen) -> Result<Exit, CliError> {
-        let state = self.state.as_ref().and_then(|state| state.of(name));
-        if let Some(state) = state.filter(|state| state.instance != seen.catalogue.description.instance_id) {
+    /// Looks at one target after the other. A state that cannot be read is told before anything is reached.
+    async fn look(&self, targets: &[TargetName], mut state: Option<&mut State<'_>>) -> Result<Vec<Exit>, CliError> {
+        let mut applied = Vec::new();
+        for name in targets {
+            applied.push(state.as_deref().map(|state| state.of(name)).transpose()?.flatten());
+        }
+        let mut exits = Vec::new();
+        for (name, applied) in targets.iter().zip(applied) {
+            if applied.is_none() && self.args.state.is_some() && !self.global.quiet {
+                say(&format!("{name}: nothing is known of the last apply, so nobody can tell who moved"));
+            }
+            let opened = self.session.open_target(name).await?;
+            let run = opened.run();
+            access::begin(&run).map_err(|failure| opened.failed(&failure))?;
+            let seen = planning::see(&opened).await?;
+            access::end(&run, Outcome::Completed).map_err(|failure| opened.failed(&failure))?;
+            exits.push(self.target(name, &seen, applied.as_ref(), state.as_deref_mut()).await?);
+        }
+        Ok(exits)
+    }
+
+    async fn target(
+        &self,
+        name: &TargetName,
+        seen: &Seen,
+        applied: Option<&AppliedTarget>,
+        state: Option<&mut State<'_>>,
+    ) -> Result<Exit, CliError> {
+        if let Some(state) = applied.filter(|state| state.instance != seen.catalogue.description.instance_id) {
             let there = &seen.catalogue.description.instance_id;
             let message = format!("target {name}: the state is of {}, and the target is {there}", state.instance);
             return Err(CliError::new(codes::FILE, message).help("apply with --state to write a new one"));
@@ -107,7 +130,8 @@ impl Job<'_> {
         let meant = Meant::of(&question);
         let sets = [meant.decision.sets.as_slice(), meant.observed.sets.as_slice()].concat();
         let owners = [meant.decision.owners.as_slice(), meant.observed.owners.as_slice()].concat();
-        let found = drift(&question, &Compared { evaluation: &meant.evaluation, sets: &sets, owners: &owners, state });
+        let found =
+            drift(&question, &Compared { evaluation: &meant.evaluation, sets: &sets, owners: &owners, state: applied });
         let refused: Vec<Refused> = meant.refused();
         self.show(name, &found, &refused);
         if !found.problems.is_empty() {
@@ -118,7 +142,10 @@ impl Job<'_> {
             exits.push(Exit::Failed);
         }
         if !found.differences.is_empty() {
-            exits.push(if self.args.adopt { self.adopt(&question, seen, &found)? } else { Exit::Changes });
+            exits.push(match self.args.adopt {
+                true => self.adopt(&question, seen, &found, state).await?,
+                false => Exit::Changes,
+            });
         }
         Ok(Exit::worst(exits))
     }
@@ -129,7 +156,13 @@ impl Job<'_> {
     }
 
     /// Writes what is there into the files. They are written where they are still without mistakes.
-    fn adopt(&self, question: &Question<'_>, seen: &Seen, found: &Drift) -> Result<Exit, CliError> {
+    async fn adopt(
+        &self,
+        question: &Question<'_>,
+        seen: &Seen,
+        found: &Drift,
+        state: Option<&mut State<'_>>,
+    ) -> Result<Exit, CliError> {
         let mut sources = self.read.sources.clone();
         let adopted = adopt(question, &sources, found);
         for (file, text) in &adopted.changed {
@@ -159,7 +192,9 @@ impl Job<'_> {
             crate::files::write_new(&path, text.as_bytes())?;
         }
         self.tell(&sources, &adopted);
-        self.remember(question.target, &code, &sources, seen)?;
+        if let Some(state) = state {
+            self.remember(state, &code, &sources, question.target, seen).await?;
+        }
         Ok(if adopted.left.is_empty() { Exit::Done } else { Exit::Changes })
     }
 
@@ -177,15 +212,21 @@ impl Job<'_> {
     }
 
     /// Keeps the state up to date, where the target is as the files say now.
-    fn remember(&self, target: &TargetName, code: &Code, sources: &[Source], seen: &Seen) -> Result<(), CliError> {
-        let Some(path) = &self.args.state else { return Ok(()) };
+    async fn remember(
+        &self,
+        state: &mut State<'_>,
+        code: &Code,
+        sources: &[Source],
+        target: &TargetName,
+        seen: &Seen,
+    ) -> Result<(), CliError> {
         let question = self.question(code, target, seen);
         let meant = Meant::of(&question);
         if meant.is_unclear() || !meant.decision.sets.is_empty() || !meant.decision.refused.is_empty() {
             return Ok(());
         }
         let applied = AppliedTarget::new(&question, &evaluate(&question), super::plan::digests(sources));
-        State::open(path, &self.master)?.keep(target, applied)
+        state.keep(target, applied).await
     }
 
     fn show(&self, name: &TargetName, found: &Drift, refused: &[Refused]) {

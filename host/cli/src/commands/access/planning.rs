@@ -120,9 +120,9 @@ pub(super) async fn plan_target(
         effects: judged.effects,
     });
     let locked_out = plan.locks_out(catalogue, protected);
-    let Evaluation { mut problems, unmanaged, spots, .. } = meant.evaluation;
+    let Evaluation { mut problems, unmanaged, retired, spots, .. } = meant.evaluation;
     problems.extend(judged.problems);
-    let beside = Beside { unmanaged, places: Vec::new() };
+    let beside = Beside { unmanaged, retired, places: Vec::new() };
     Ok(Ok(Planning { plan, beside, problems, tests: judged.tests, locked_out, planned, spots, seen }))
 }
 
