@@ -223,6 +223,9 @@ pub const SQL_ANSWERS: u32 = 256;
 /// Databases of one grant.
 pub const SQL_DATABASES: usize = 1_024;
 /// Bytes of a secret: an RSA key in PEM form measures 3 KiB.
+/// Statements of one connection that are kept prepared. A connector has some ten, and a text of its own for each set of words
+/// that it puts into one; PostgreSQL takes some ten KiB for each.
+pub const SQL_PREPARED: usize = 256;
 pub const SECRET_BYTES: usize = 64 * 1_024;
 /// Bytes below which a secret is found only where it is a whole value: shorter ones stand in ordinary text by chance.
 pub const SHORT_SECRET_BYTES: usize = 12;
