@@ -17,7 +17,7 @@ use raito_sandbox::{Inspected, inspect};
 use super::isolation::{InForce, Workplace};
 use crate::codes;
 use crate::error::CliError;
-use crate::files;
+use crate::files::{self, Writers};
 use crate::secrets;
 
 /// A target that can be run.
@@ -33,8 +33,29 @@ pub(crate) struct Prepared {
 
 /// Reads a connector and looks into it.
 pub(crate) fn load(file: &Path) -> Result<Inspected, CliError> {
-    let bytes = files::read(file, limits::COMPONENT_BYTES, codes::CONNECTOR_FILE)?;
+    looked_into(file, files::read(file, limits::COMPONENT_BYTES, codes::CONNECTOR_FILE)?)
+}
+
+fn looked_into(file: &Path, bytes: Vec<u8>) -> Result<Inspected, CliError> {
     inspect(bytes).map_err(|error| CliError::new(codes::CONNECTOR_INVALID, format!("{}: {error}", files::shown(file))))
+}
+
+/// Whoever can change a connector's file gets what its target grants. Where the configuration does not pin the digest, a file
+/// that everybody can change is refused, and one that some other user can change is warned of.
+fn check_writers(target: &Target, file: &Path, writers: Writers) -> Result<(), CliError> {
+    let file = files::shown(file);
+    let who = match writers {
+        _ if target.connector.sha256.is_some() => return Ok(()),
+        Writers::Nobody => return Ok(()),
+        Writers::Owner => "its owner, who is another user,",
+        Writers::Group => "its group",
+        Writers::Everybody => {
+            let error = CliError::new(codes::CONNECTOR_WRITABLE, format!("{file} can be changed by everybody"));
+            return Err(error.help(format!("chmod go-w {file}, or pin the connector's sha256 in the configuration")));
+        }
+    };
+    tracing::warn!("target {}: {who} can change {file}, whose sha256 is not pinned", target.name);
+    Ok(())
 }
 
 /// Decides about a target without compiling anything: what its connector may use, and its settings.
@@ -44,7 +65,9 @@ pub(crate) fn check(
     ceiling: &Ceiling,
 ) -> Result<(Inspected, Effective, BTreeMap<Ident, String>), CliError> {
     let file = base.join(&target.connector.file);
-    let inspected = load(&file)?;
+    let (bytes, writers) = files::read_with_writers(&file, limits::COMPONENT_BYTES, codes::CONNECTOR_FILE)?;
+    check_writers(target, &file, writers)?;
+    let inspected = looked_into(&file, bytes)?;
     if let Some(wanted) = target.connector.sha256.filter(|wanted| *wanted != inspected.digest) {
         let message = format!(
             "{} has the digest {}, and the configuration asks for {wanted}",
