@@ -32,9 +32,8 @@ impl<R: Raw> Checked<R> {
         Self { step, raw, pages: 0, call_wall: limits::CALL_WALL, broken: false }
     }
 
-    /// The same with less wall time for each call, so that a test of what takes all of it takes less.
-    #[cfg(test)]
-    pub(crate) fn with_call_wall(self, call_wall: Duration) -> Self {
+    /// The same with other wall time for each call.
+    pub fn with_call_wall(self, call_wall: Duration) -> Self {
         Self { call_wall, ..self }
     }
 
@@ -43,7 +42,7 @@ impl<R: Raw> Checked<R> {
         if std::mem::replace(&mut self.broken, true) {
             return Err(StepFault::Trap { message: "it was called after it had failed".into() });
         }
-        let answer = timeout(self.call_wall, self.raw.ask(ask)).await.map_err(|_| too_slow())??;
+        let answer = timeout(self.call_wall, self.raw.ask(ask)).await.map_err(|_| too_slow(self.call_wall))??;
         self.broken = false;
         Ok(answer)
     }
@@ -154,6 +153,6 @@ impl<R: Raw> Guest for Checked<R> {
 }
 
 /// What a call that took too long ends with.
-pub(crate) fn too_slow() -> StepFault {
-    StepFault::Limit(LimitHit { what: "time in one call", allowed: format!("{} s", limits::CALL_WALL.as_secs()) })
+pub(crate) fn too_slow(allowed: Duration) -> StepFault {
+    StepFault::Limit(LimitHit { what: "time in one call", allowed: format!("{} s", allowed.as_secs_f64()) })
 }

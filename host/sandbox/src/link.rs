@@ -114,7 +114,7 @@ impl Connector for Compiled {
     fn start(&self, step: Step, broker: Arc<dyn Broker>) -> BoxFuture<'_, Result<Box<dyn Guest>, StepFault>> {
         Box::pin(async move {
             let started = timeout(limits::CALL_WALL, self.instantiate(step, broker)).await;
-            let instance = started.map_err(|_| too_slow())??;
+            let instance = started.map_err(|_| too_slow(limits::CALL_WALL))??;
             Ok(Box::new(Checked::new(step, instance)) as Box<dyn Guest>)
         })
     }

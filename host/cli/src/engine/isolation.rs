@@ -16,7 +16,7 @@ use crate::state_dir::StateDir;
 /// Where the connectors of a run are compiled and run.
 pub(crate) enum Workplace {
     /// In a worker process each, with code that was compiled before where it is kept.
-    Workers(Launcher, Option<CodeCache>),
+    Workers(Launcher, Option<Arc<CodeCache>>),
     /// In this process.
     Here,
 }
@@ -51,7 +51,7 @@ impl Workplace {
     pub(crate) async fn ready(&self, inspected: &Inspected) -> Result<(Arc<dyn Connector>, InForce), CliError> {
         match self {
             Self::Workers(launcher, cache) => {
-                let worker = Worker::prepare(launcher, Component::from(inspected), cache.as_ref()).await;
+                let worker = Worker::prepare(launcher, Component::from(inspected), cache.clone()).await;
                 let worker = worker.map_err(|error| match error {
                     WorkerError::Start(_) => CliError::new(codes::HOST, error.to_string())
                         .help("see `raito doctor`; --isolation in-process does without, and protects less"),
@@ -92,9 +92,9 @@ impl InForce {
 }
 
 /// The compiled code that a state directory keeps. It is for speed only, so what is wrong with it is a warning.
-fn kept(state: &StateDir) -> Option<CodeCache> {
+fn kept(state: &StateDir) -> Option<Arc<CodeCache>> {
     let cache = CodeCache::open(&state.code(), &state.code_key());
-    cache.inspect_err(|error| tracing::warn!("compiled code is not kept: {error}")).ok()
+    cache.inspect_err(|error| tracing::warn!("compiled code is not kept: {error}")).ok().map(Arc::new)
 }
 
 /// How this program starts its workers.
