@@ -20,6 +20,7 @@ mod demo;
 mod drift;
 mod hostile;
 mod hostile_changes;
+mod hostile_crash;
 mod hostile_egress;
 mod hostile_resources;
 mod isolation;

@@ -25,7 +25,7 @@ pub use cache::{CacheError, CodeCache};
 pub use child::serve;
 pub use connector::{Component, Worker};
 pub use launch::{Bounds, Launcher};
-pub use lockdown::{Landlock, LockdownError, Protections, lock_down, protect_memory};
+pub use lockdown::{Fences, Landlock, LockdownError, Protections, lock_down, lock_down_behind, protect_memory};
 pub use process::WorkerError;
 pub use protocol::VERSION;
 
