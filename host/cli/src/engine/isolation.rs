@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use raito_core::digest::Digest;
 use raito_core::event::Event;
 use raito_core::ports::Connector;
 use raito_sandbox::{Compiled, Engine, Inspected};
@@ -45,6 +46,11 @@ impl Workplace {
     /// The place that there is on this machine, with the compiled code of a state directory, where there is one.
     pub(crate) fn of_this_machine(state: Option<&StateDir>) -> Self {
         if cfg!(target_os = "linux") { Self::Workers(launcher(), state.and_then(kept)) } else { Self::Here }
+    }
+
+    /// Whether the code of a component is kept here.
+    pub(crate) fn knows(&self, component: Digest) -> bool {
+        matches!(self, Self::Workers(_, Some(cache)) if cache.knows(component))
     }
 
     /// Has a connector compiled, ready to be started.

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use raito_broker::Material;
 use raito_core::capability::{Ask, Effective, Refusal, RefusalKind, decide};
+use raito_core::digest::Digest;
 use raito_core::event::ConnectorIdentity;
 use raito_core::grant::{Ceiling, Target};
 use raito_core::limits;
 use raito_core::ports::Connector;
 use raito_core::text::Ident;
-use raito_sandbox::{Inspected, inspect};
+use raito_sandbox::{InspectError, Inspected, inspect, inspect_known};
 
 use super::isolation::{InForce, Workplace};
 use crate::codes;
@@ -33,11 +34,12 @@ pub(crate) struct Prepared {
 
 /// Reads a connector and looks into it.
 pub(crate) fn load(file: &Path) -> Result<Inspected, CliError> {
-    looked_into(file, files::read(file, limits::COMPONENT_BYTES, codes::CONNECTOR_FILE)?)
+    let bytes = files::read(file, limits::COMPONENT_BYTES, codes::CONNECTOR_FILE)?;
+    inspect(bytes).map_err(|error| invalid(file, &error))
 }
 
-fn looked_into(file: &Path, bytes: Vec<u8>) -> Result<Inspected, CliError> {
-    inspect(bytes).map_err(|error| CliError::new(codes::CONNECTOR_INVALID, format!("{}: {error}", files::shown(file))))
+fn invalid(file: &Path, error: &InspectError) -> CliError {
+    CliError::new(codes::CONNECTOR_INVALID, format!("{}: {error}", files::shown(file)))
 }
 
 /// Whoever can change a connector's file gets what its target grants. Where the configuration does not pin the digest, a file
@@ -58,16 +60,18 @@ fn check_writers(target: &Target, file: &Path, writers: Writers) -> Result<(), C
     Ok(())
 }
 
-/// Decides about a target without compiling anything: what its connector may use, and its settings.
+/// Decides about a target without compiling anything: what its connector may use, and its settings. `is_known` says of a component
+/// whether its code is at hand.
 pub(crate) fn check(
     target: &Target,
     base: &Path,
     ceiling: &Ceiling,
+    is_known: impl FnOnce(Digest) -> bool,
 ) -> Result<(Inspected, Effective, BTreeMap<Ident, String>), CliError> {
     let file = base.join(&target.connector.file);
     let (bytes, writers) = files::read_with_writers(&file, limits::COMPONENT_BYTES, codes::CONNECTOR_FILE)?;
     check_writers(target, &file, writers)?;
-    let inspected = looked_into(&file, bytes)?;
+    let inspected = inspect_known(bytes, is_known).map_err(|error| invalid(&file, &error))?;
     if let Some(wanted) = target.connector.sha256.filter(|wanted| *wanted != inspected.digest) {
         let message = format!(
             "{} has the digest {}, and the configuration asks for {wanted}",
@@ -98,7 +102,7 @@ pub(crate) async fn prepare(
     ceiling: &Ceiling,
     workplace: &Workplace,
 ) -> Result<Prepared, CliError> {
-    let (inspected, effective, settings) = check(target, base, ceiling)?;
+    let (inspected, effective, settings) = check(target, base, ceiling, |digest| workplace.knows(digest))?;
     let material = secrets::material(target, base).await?;
     let (connector, isolation) = workplace.ready(&inspected).await?;
     let identity = ConnectorIdentity {
