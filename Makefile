@@ -33,7 +33,8 @@ check: setup ## format, lints, and the licences of dependencies
 test: setup ## run all tests
 	$(CARGO) test --workspace --tests --no-run && $(PACK) && $(CARGO) test --workspace --tests
 
-fuzz: ## fuzz every border at which bytes from outside become values, each for SECONDS (60)
+fuzz: build ## fuzz every border at which bytes from outside become values, each for SECONDS (60)
+	@tests/connector.sh connectors/demo $(RAITO)
 	@CARGO="$(CARGO)" tests/fuzz/run.sh $(or $(SECONDS),60)
 
 bench: setup connectors ## measure what host/docs/performance.md states

@@ -95,7 +95,7 @@ fn is_test(text: &str, function: &str) -> bool {
     let has = |attribute: &str| above.iter().any(|line| line.starts_with(attribute));
     let is_attributed = (has("#[test]") || has("#[tokio::test")) && !has("#[ignore");
     // `trial("what it shows", function)`, or the list of all of them.
-    let is_trial = text.contains(" trial(\"") && text.contains(&format!(", {function})"));
+    let is_trial = text.contains("trial(\"") && text.contains(&format!(", {function})"));
     let is_list = function == "trials" && text.contains("fn trials() -> Vec<Trial>");
     is_attributed || is_trial || is_list
 }
@@ -165,18 +165,33 @@ fn d8_d9_there_is_one_engine_for_a_process_and_nothing_is_stubbed() {
         2,
         "engines are made in engine.rs"
     );
-    // A run fills a cell once; a worker makes one before it hears of a component; `raito doctor` runs nothing with it.
+    // A run fills a cell once; a worker makes one before it hears of a component; `raito doctor` runs nothing with it; fuzzing is
+    // no part of the program.
     for (file, made) in [
         ("host/cli/src/engine/isolation.rs", 1),
         ("host/worker/src/child.rs", 1),
+        ("host/worker/src/fuzz/orders.rs", 1),
         ("host/cli/src/commands/doctor.rs", 1),
     ] {
         assert_eq!(read(file).map(|text| text.matches("Engine::new()").count()), Some(made), "{file}");
     }
     let all = ["host/cli/src", "host/worker/src"].map(sources).concat();
-    assert_eq!(all.matches("Engine::new()").count(), 3, "a process has one engine");
+    assert_eq!(all.matches("Engine::new()").count(), 4, "a process has one engine");
     let stubs = ["define_unknown_imports_as_traps", "define_unknown_imports_as_default_values", "allow_shadowing"];
     let found: Vec<String> =
         stubs.into_iter().filter(|stub| sources("host/sandbox/src").contains(stub)).map(str::to_owned).collect();
     fail_on("an import that nobody offers is refused, and not stubbed", &found);
+}
+
+/// A process behind one of the two fences alone is for tests: nothing that is shipped asks for one.
+#[test]
+fn d1_no_worker_is_started_behind_one_fence() {
+    let asks = |text: &str| text.matches("lock_down_behind").count() + text.matches("Fences::").count();
+    let shipped = ["host/cli/src", "host/worker/src"].map(sources).concat();
+    let own =
+        read("host/worker/src/lockdown.rs").expect("the module") + &read("host/worker/src/lib.rs").expect("the crate");
+    assert!(asks(&own) > 2, "the fences are found no more");
+    assert_eq!(asks(&shipped), asks(&own), "only tests leave a fence out");
+    let child = read("host/worker/src/child.rs").expect("the worker");
+    assert_eq!(child.matches("lock_down(host)").count(), 1, "a worker confines itself behind both");
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::support::server::{Authority, Keep, Server, answer, json};
 use crate::support::{Outcome, Place, Postgres, connector};
 
-const TOKEN: &str = "the canary/token+of this test";
+pub(crate) const TOKEN: &str = "the canary/token+of this test";
 
 /// A target for the connector that misbehaves. `grants` are those of `http.api`, line by line, or whole slots.
 fn target(name: &str, scenario: &str, grants: &str) -> String {
@@ -29,7 +29,7 @@ fn target(name: &str, scenario: &str, grants: &str) -> String {
 }
 
 /// A folder with the hostile target and a quiet one.
-fn place(scenario: &str, grants: &str) -> Place {
+pub(crate) fn place(scenario: &str, grants: &str) -> Place {
     let quiet = target("quiet", "quiet", "");
     let place = Place::new(&format!("cloud: embedded\ntargets:\n{}{quiet}", target("chaos", scenario, grants)));
     place.write("ca.pem", "");
@@ -57,7 +57,7 @@ fn play(scenario: &str, grants: &str) -> (Place, Outcome) {
 }
 
 /// The grant for a server of this machine without TLS.
-fn plain(server: &Server) -> String {
+pub(crate) fn plain(server: &Server) -> String {
     format!(
         "origin: \"http://127.0.0.1:{}\"\nplain-http: true\naddresses: [\"127.0.0.1/32\"]\nrate: 1000\ntoken: {{ env: TOKEN }}",
         server.port
@@ -433,7 +433,7 @@ fn echoes() -> Vec<String> {
 }
 
 /// Everything that a run left or said, which must hold the token in none of its forms.
-fn holds_no_canary(place: &Place, outcome: &Outcome) {
+pub(crate) fn holds_no_canary(place: &Place, outcome: &Outcome) {
     let mut captured = vec![("standard output", outcome.stdout.clone().into_bytes())];
     captured.push(("standard error", outcome.stderr.clone().into_bytes()));
     let mut folders = vec![place.path().join(".raito")];

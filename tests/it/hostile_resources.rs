@@ -151,6 +151,17 @@ fn what_the_host_keeps_of_a_read_is_bounded() {
     assert!(seen.host_kib < HOST_KIB, "host: {} KiB", seen.host_kib);
 }
 
+/// One page is sent, one waits, one is made, and each has as many bytes as a page may have.
+#[test]
+fn b7_the_longest_pages_leave_the_host_small() {
+    let seen = run(&[target("longest-pages", "identity-store", ""), target("quiet", "none", "")], &[]);
+    assert_eq!(seen.code, Some(0), "{:#?}", seen.lines);
+    let summary = seen.lines.iter().find(|line| line["event"] == "summary").expect("a report");
+    assert_eq!(summary["targets"][0]["steps"][0]["records"], 124, "{summary:#}");
+    assert!(seen.host_kib > 64 << 10 && seen.host_kib < HOST_KIB, "host: {} KiB", seen.host_kib);
+    assert!(seen.worker_kib < WORKER_KIB, "worker: {} KiB", seen.worker_kib);
+}
+
 #[test]
 fn a_step_that_failed_asks_for_nothing_more() {
     let server = Server::plain(|_, out| json(out, "{}"));

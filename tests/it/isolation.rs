@@ -68,7 +68,7 @@ fn at_work(place: &Place, run: &Child) -> u32 {
     wait("a worker", || workers(run.id()).into_iter().find(|worker| ticks(*worker).is_some_and(|ticks| ticks > 20)))
 }
 
-fn signal(process: u32, signal: &str) {
+pub(crate) fn signal(process: u32, signal: &str) {
     let status = Command::new("kill").args([signal, &process.to_string()]).stderr(Stdio::null()).status();
     assert!(status.expect("starts").success(), "kill {signal} {process}");
 }

@@ -23,6 +23,7 @@ mod drift;
 mod groups;
 mod hostile;
 mod hostile_changes;
+mod hostile_crash;
 mod hostile_egress;
 mod hostile_resources;
 mod isolation;

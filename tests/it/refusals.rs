@@ -1,5 +1,8 @@
 //! What a connector asks for and its target does not grant: refused before anything of it is compiled, with the line to add.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
 use crate::support::raito::postgresql_target;
 use crate::support::{Place, Postgres, Warehouse, connector};
 
@@ -86,6 +89,48 @@ fn a1_a_read_route_with_another_method_than_get_needs_a_grant_by_name() {
     place.configure(&text.replace("\"] }", "\"], methods: [upload] }"));
     place.raito(&["run", "--ceiling", "ceiling.yml"]).exits(4).says(&["E-ceiling", "upload"]);
     compiled_nothing(&place);
+}
+
+#[test]
+fn c10_what_others_can_change_is_refused_or_warned_of() {
+    let target = "cloud: embedded\ntargets:\n  - { name: t, connector: { file: FILE }, grants: {} }\n";
+    let place = Place::new(target);
+    let bytes = fs::read(connector("chaos")).expect("readable");
+    place.write("here.wasm", &bytes);
+    let here = place.path().join("here.wasm");
+    fs::hard_link(&here, place.path().join("hard.wasm")).expect("links");
+    symlink("here.wasm", place.path().join("soft.wasm")).expect("links");
+    let validate = |file: &str| {
+        place.configure(&target.replace("FILE", file));
+        place.raito(&["validate"])
+    };
+    let mode = |mode: u32| fs::set_permissions(&here, Permissions::from_mode(mode)).expect("ours");
+    // Whatever name leads to it, the file itself is looked at: the mode of a link says nothing.
+    for name in ["here.wasm", "hard.wasm", "soft.wasm"] {
+        mode(0o646);
+        validate(name).exits(4).says(&["E-connector-writable", name, "can be changed by everybody", "sha256"]);
+        mode(0o664);
+        validate(name).exits(0).says(&["its group can change", name]);
+        mode(0o644);
+        let quiet = validate(name).exits(0);
+        assert!(!quiet.stderr.contains("can change"), "{}", quiet.stderr);
+    }
+    // Only root can give files away.
+    if std::os::unix::fs::chown(&here, Some(65_534), None).is_ok() {
+        validate("soft.wasm").exits(0).says(&["its owner, who is another user, can change"]);
+    }
+    mode(0o666);
+    let digest = raito_core::digest::Digest::of(&bytes).to_string();
+    let pinned = validate(&format!("soft.wasm, sha256: {digest}")).exits(0);
+    assert!(!pinned.stderr.contains("can change"), "{}", pinned.stderr);
+    place.raito(&["run"]).exits(0);
+    place.write("ceiling.yml", format!("connectors: [{digest}]\n"));
+    symlink("ceiling.yml", place.path().join("named.yml")).expect("links");
+    place.raito(&["validate", "--ceiling", "named.yml"]).exits(0);
+    fs::set_permissions(place.path().join("ceiling.yml"), Permissions::from_mode(0o664)).expect("ours");
+    place.raito(&["validate", "--ceiling", "named.yml"]).exits(4).says(&["E-ceiling", "others than its owner"]);
+    fs::set_permissions(place.path().join("raito.yml"), Permissions::from_mode(0o666)).expect("ours");
+    place.raito(&["validate"]).exits(2).says(&["E-file", "raito.yml can be changed by everybody"]);
 }
 
 /// A pipe gives each byte once: whoever looks a second time gets what was put there meanwhile.

@@ -17,6 +17,7 @@ use crate::codes;
 use crate::error::CliError;
 use crate::files;
 use crate::leaks;
+use crate::memory;
 use crate::secrets;
 use crate::state_dir::{Lock, StateDir};
 
@@ -37,6 +38,7 @@ pub(crate) struct Served {
 impl Connected {
     /// Reaches the cloud.
     pub(crate) async fn open(choice: &CloudChoice, state: &StateDir, base: &Path) -> Result<Self, CliError> {
+        memory::keep_to_itself()?;
         match choice {
             CloudChoice::Remote { url, token, ca } => {
                 let token = secrets::fetch(token, base).await.map_err(|error| error.at("cloud.token"))?;

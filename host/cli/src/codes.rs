@@ -24,6 +24,7 @@ pub(crate) const SETTING: Code = code("E-setting", Exit::Usage);
 pub(crate) const SECRET: Code = code("E-secret", Exit::Usage);
 pub(crate) const CONNECTOR_FILE: Code = code("E-connector-file", Exit::Usage);
 pub(crate) const CONNECTOR_DIGEST: Code = code("E-connector-digest", Exit::Refused);
+pub(crate) const CONNECTOR_WRITABLE: Code = code("E-connector-writable", Exit::Refused);
 pub(crate) const CONNECTOR_INVALID: Code = code("E-connector-invalid", Exit::Connector);
 pub(crate) const GRANT_UNKNOWN: Code = code("E-grant-unknown", Exit::Usage);
 pub(crate) const GRANT_MISSING: Code = code("E-grant-missing", Exit::Refused);
@@ -63,7 +64,7 @@ pub(crate) const INTERRUPTED: Code = code("E-interrupted", Exit::Interrupted);
 
 /// All codes.
 #[cfg(test)]
-pub(crate) const ALL: [Code; 44] = [
+pub(crate) const ALL: [Code; 45] = [
     USAGE,
     FILE,
     CONFIGURATION,
@@ -72,6 +73,7 @@ pub(crate) const ALL: [Code; 44] = [
     SECRET,
     CONNECTOR_FILE,
     CONNECTOR_DIGEST,
+    CONNECTOR_WRITABLE,
     CONNECTOR_INVALID,
     GRANT_UNKNOWN,
     GRANT_MISSING,

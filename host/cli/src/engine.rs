@@ -31,6 +31,7 @@ use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::leaks::Screened;
+use crate::memory;
 use crate::program;
 use crate::render::{Reporter, Summary, TargetSummary};
 use crate::state_dir::StateDir;
@@ -64,7 +65,7 @@ impl Engine<'_> {
     pub(crate) async fn run(&self) -> Result<Exit, CliError> {
         let targets = self.targets()?;
         // Secrets of all targets are about to be in this process.
-        raito_worker::protect_memory().map_err(|error| CliError::new(codes::HOST, error.to_string()))?;
+        memory::keep_to_itself()?;
         let _lock = self.state.lock_run()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = Log::open(&self.state.audit(), new_run_id(), Arc::clone(&clock))

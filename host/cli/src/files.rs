@@ -1,7 +1,8 @@
 //! Reading files that people name: once, bounded, and with an error that says which file and why.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use raito_core::limits;
@@ -15,11 +16,42 @@ pub(crate) fn shown(path: &Path) -> String {
     escape(&path.display().to_string()).into_owned()
 }
 
+/// Who can change a file, besides root and the user that this process is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writers {
+    /// Nobody.
+    Nobody,
+    /// Its owner, who is another user.
+    Owner,
+    /// Its group.
+    Group,
+    /// Everybody.
+    Everybody,
+}
+
+impl Writers {
+    fn of(file: &Metadata) -> Self {
+        match (file.mode(), file.uid()) {
+            (mode, _) if mode & 0o002 != 0 => Self::Everybody,
+            (mode, _) if mode & 0o020 != 0 => Self::Group,
+            (_, owner) if owner != 0 && owner != rustix::process::geteuid().as_raw() => Self::Owner,
+            _ => Self::Nobody,
+        }
+    }
+}
+
 /// All bytes of a file of at most this many.
 pub(crate) fn read(path: &Path, max: usize, code: Code) -> Result<Vec<u8>, CliError> {
+    Ok(read_with_writers(path, max, code)?.0)
+}
+
+/// The same, with who else can change the file. Links are followed, and both are of the file that was opened: what is put in
+/// its place between looking and reading is neither looked at nor read.
+pub(crate) fn read_with_writers(path: &Path, max: usize, code: Code) -> Result<(Vec<u8>, Writers), CliError> {
     let cannot = |error: io::Error| CliError::new(code, format!("cannot read {}: {}", shown(path), reason(&error)));
     let file = File::open(path).map_err(cannot)?;
-    if file.metadata().map_err(cannot)?.is_dir() {
+    let about = file.metadata().map_err(cannot)?;
+    if about.is_dir() {
         return Err(CliError::new(code, format!("{} is a folder, and a file is expected", shown(path))));
     }
     let mut bytes = Vec::new();
@@ -27,13 +59,20 @@ pub(crate) fn read(path: &Path, max: usize, code: Code) -> Result<Vec<u8>, CliEr
     if bytes.len() > max {
         return Err(CliError::new(code, format!("{} has more than {max} bytes", shown(path))));
     }
-    Ok(bytes)
+    Ok((bytes, Writers::of(&about)))
 }
 
 /// The text of a configuration or another file that people write.
 pub(crate) fn read_text(path: &Path) -> Result<String, CliError> {
-    let bytes = read(path, limits::CONFIG_BYTES, codes::FILE)?;
-    String::from_utf8(bytes).map_err(|_| CliError::new(codes::FILE, format!("{} is not UTF-8", shown(path))))
+    Ok(read_text_with_writers(path)?.0)
+}
+
+/// The same, with who else can change the file.
+pub(crate) fn read_text_with_writers(path: &Path) -> Result<(String, Writers), CliError> {
+    let (bytes, writers) = read_with_writers(path, limits::CONFIG_BYTES, codes::FILE)?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| CliError::new(codes::FILE, format!("{} is not UTF-8", shown(path))));
+    Ok((text?, writers))
 }
 
 /// Writes a file that was not there before.
@@ -48,11 +87,12 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
 
 /// Writes a file whole or not at all.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let cannot =
-        |error: io::Error| CliError::new(codes::FILE, format!("cannot write {}: {}", shown(path), reason(&error)));
-    let new = path.with_extension("new");
-    fs::write(&new, bytes).map_err(cannot)?;
-    fs::rename(&new, path).map_err(cannot)
+    replace_with(path, 0o666, |file| file.write_all(bytes))
+}
+
+/// Writes a file that only its owner can change, whole or not at all.
+pub(crate) fn replace_own(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    replace_with(path, 0o644, |file| file.write_all(bytes))
 }
 
 /// Writes a file that only its owner can read, whole or not at all.
@@ -65,11 +105,19 @@ pub(crate) fn replace_private_with(
     path: &Path,
     write: impl FnOnce(&mut io::BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), CliError> {
-    use std::os::unix::fs::OpenOptionsExt as _;
+    replace_with(path, 0o600, write)
+}
+
+/// Writes a file with this mode, or less where the user's mask says so.
+fn replace_with(
+    path: &Path,
+    mode: u32,
+    write: impl FnOnce(&mut io::BufWriter<File>) -> io::Result<()>,
+) -> Result<(), CliError> {
     let cannot =
         |error: io::Error| CliError::new(codes::FILE, format!("cannot write {}: {}", shown(path), reason(&error)));
     let new = path.with_extension("new");
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(cannot)?;
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&new).map_err(cannot)?;
     let mut file = io::BufWriter::new(file);
     write(&mut file).and_then(|()| file.flush()).map_err(cannot)?;
     fs::rename(&new, path).map_err(cannot)

@@ -25,6 +25,7 @@ use crate::env;
 use crate::error::CliError;
 use crate::files;
 use crate::leaks;
+use crate::memory;
 
 /// Fetches everything that the grants of a target name: secrets, and files with certificates. Paths are seen from `base`.
 /// From then on nothing that leaves the process holds one of the secrets.
@@ -88,6 +89,7 @@ pub(crate) fn weakness(grant: &Grant, secret: &Secret) -> Option<Weakness> {
 
 /// A secret that is there without asking anybody: for looking at it, not for using it.
 pub(crate) fn at_hand(source: &SecretSource, base: &Path) -> Option<Secret> {
+    memory::keep_to_itself().ok()?;
     let text = match source {
         SecretSource::Env(name) => env::variable(name)?,
         SecretSource::File(path) => from_file(&base.join(path)).ok()?,
@@ -98,6 +100,7 @@ pub(crate) fn at_hand(source: &SecretSource, base: &Path) -> Option<Secret> {
 
 /// Fetches one secret.
 pub(crate) async fn fetch(source: &SecretSource, base: &Path) -> Result<Secret, CliError> {
+    memory::keep_to_itself()?;
     let text = match source {
         SecretSource::Env(name) => env::variable(name).ok_or_else(|| {
             CliError::new(codes::SECRET, format!("the environment variable {} is not set", escape(name)))

@@ -143,6 +143,9 @@ pub const WORKER_START: Duration = Duration::from_secs(30);
 pub const COMPILE_WALL: Duration = Duration::from_secs(300);
 /// Bytes of one message of a worker: what a guest may hand over in one call, which takes less on the way.
 pub const WORKER_MESSAGE_BYTES: usize = HOSTCALL_BYTES;
+/// Items of one list in a message of a worker: twice what any list may have, so that one which is a little too long is still
+/// told by its name. A longer one ends the worker, since it would take the host's memory before it could be told.
+pub const WORKER_LIST_ITEMS: usize = 2 * RECORD_ITEMS;
 /// Requests of a worker to the broker in one step: calls to the target with the pieces of their answers, logs and clock.
 pub const WORKER_REQUESTS: u64 = 10 * STEP_CALLS;
 /// Bytes of all messages of a worker in one step: as many records as a step may have, of 6 KiB each.
@@ -226,6 +229,9 @@ pub const SQL_SETTINGS_BYTES: u64 = 1_024 * 1_024;
 /// Answers of a server about one statement. There are four at most where types are known; each unknown type takes two or three
 /// more, one within the other.
 pub const SQL_ANSWERS: u32 = 256;
+/// Statements of one connection that are kept prepared. A connector has some ten, and a text of its own for each set of words
+/// that it puts into one; PostgreSQL takes some ten KiB for each.
+pub const SQL_PREPARED: usize = 256;
 /// Databases of one grant.
 pub const SQL_DATABASES: usize = 1_024;
 /// Bytes of a secret: an RSA key in PEM form measures 3 KiB.

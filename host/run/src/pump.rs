@@ -10,7 +10,7 @@ use raito_core::step::Step;
 use raito_core::text::Resume;
 use tokio::sync::mpsc;
 
-/// Pages that may wait for the sender: one is being sent, one waits, one is being made.
+/// Pages that wait for the sender, or are being made: one is sent meanwhile. A page may have 32 MiB, so there is no third.
 const WAITING: usize = 1;
 
 /// What came of pumping.
@@ -109,7 +109,12 @@ async fn read(
 ) -> Result<(), StepFault> {
     let context = Context { resume: resume.clone(), ..source.context.clone() };
     guest.open(source.opening.clone(), context).await?;
-    while let Some(page) = guest.next().await? {
+    loop {
+        let Ok(room) = sender.reserve().await else {
+            // Whoever takes the pages has given up, and knows why.
+            return Ok(());
+        };
+        let Some(page) = guest.next().await? else { break };
         let token = match &page {
             AnyPage::Identities(page) => &page.resume,
             AnyPage::Objects(page) => &page.resume,
@@ -117,10 +122,7 @@ async fn read(
             AnyPage::Usage(page) => &page.resume,
         };
         let token = token.clone();
-        if sender.send(page).await.is_err() {
-            // Whoever takes the pages has given up, and knows why.
-            return Ok(());
-        }
+        room.send(page);
         *resume = token;
     }
     if source.step == Step::DataUsage {

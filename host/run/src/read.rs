@@ -261,9 +261,11 @@ impl Reader<'_> {
 
     /// Puts lines on record and sends them.
     async fn send(&mut self, lines: Vec<Line>) -> Result<(), Failure> {
+        let count = lines.len() as u64;
         let mut bytes = Vec::with_capacity(lines.len() * 128);
-        lines.iter().for_each(|line| line.write(&mut bytes));
-        self.lines += lines.len() as u64;
+        // Each record goes as soon as it is written: a page and its text are not in memory both.
+        lines.into_iter().for_each(|line| line.write(&mut bytes));
+        self.lines += count;
         self.bytes += bytes.len() as u64;
         if self.keep.records && self.bytes > limits::CATALOGUE_BYTES {
             let allowed = format!("{} bytes", limits::CATALOGUE_BYTES);
@@ -273,7 +275,7 @@ impl Reader<'_> {
         self.run.ledger.append(&Event::Batch {
             place: self.place(),
             page: self.reading.pages(),
-            lines: lines.len() as u64,
+            lines: count,
             bytes: bytes.len() as u64,
             sha256: Digest::of(&bytes),
         })?;

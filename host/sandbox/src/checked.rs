@@ -34,9 +34,8 @@ impl<R: Raw> Checked<R> {
         Self { step, raw, pages: 0, call_wall: limits::CALL_WALL, apply_wall: limits::APPLY_WALL, broken: false }
     }
 
-    /// The same with less wall time for each call, so that a test of what takes all of it takes less.
-    #[cfg(test)]
-    pub(crate) fn with_call_wall(self, call_wall: Duration) -> Self {
+    /// The same with other wall time for each call.
+    pub fn with_call_wall(self, call_wall: Duration) -> Self {
         Self { call_wall, ..self }
     }
 
@@ -158,7 +157,7 @@ impl<R: Raw> Guest for Checked<R> {
 
 /// What a call that took too long ends with.
 pub(crate) fn too_slow(wall: Duration) -> StepFault {
-    StepFault::Limit(LimitHit { what: "time in one call", allowed: format!("{} s", wall.as_secs()) })
+    StepFault::Limit(LimitHit { what: "time in one call", allowed: format!("{} s", wall.as_secs_f64()) })
 }
 
 #[cfg(test)]

@@ -90,6 +90,9 @@ fn config() -> Config {
         .memory_init_cow(false)
         .wasm_backtrace_max_frames(None)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        // What backtraces and debuggers would want of compiled code, a tenth of it, and the time that it takes to register.
+        .generate_address_map(false)
+        .native_unwind_info(false)
         .cranelift_opt_level(OptLevel::Speed);
     config
 }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use raito_core::digest::Digest;
 use raito_core::limits;
 use raito_core::manifest::{Manifest, ManifestError, SECTION};
-use wasmparser::{Encoding, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{
+    BinaryReaderError, Encoding, FuncValidatorAllocations, Parser, Payload, ValidPayload, Validator, WasmFeatures,
+};
 
 /// Why a file is no connector.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -104,17 +106,26 @@ pub(crate) fn features() -> WasmFeatures {
 /// # Errors
 /// `InspectError` says why they are no connector.
 pub fn inspect(bytes: Vec<u8>) -> Result<Inspected, InspectError> {
+    inspect_known(bytes, |_| false)
+}
+
+/// The same, without the bodies of functions where the component is known: where code that it was compiled to is at hand. They
+/// are most of the work, a quarter of a second for an interpreter, and whoever compiles them checks them in any case, so that
+/// nothing rests on `is_known`.
+///
+/// # Errors
+/// As `inspect`.
+pub fn inspect_known(bytes: Vec<u8>, is_known: impl FnOnce(Digest) -> bool) -> Result<Inspected, InspectError> {
     if bytes.len() > limits::COMPONENT_BYTES {
         return Err(InspectError::TooLarge { bytes: bytes.len() });
     }
     check_form(&bytes)?;
     let outline = outline(&bytes)?;
-    Validator::new_with_features(features())
-        .validate_all(&bytes)
-        .map_err(|error| InspectError::Invalid(error.message().to_owned()))?;
+    let digest = Digest::of(&bytes);
+    let bodies = !is_known(digest);
+    validate(&bytes, bodies).map_err(|error| InspectError::Invalid(error.message().to_owned()))?;
     let manifest_text = outline.manifest.ok_or(InspectError::NoManifest)?;
     let manifest = Manifest::parse(&manifest_text).map_err(InspectError::Manifest)?;
-    let digest = Digest::of(&bytes);
     Ok(Inspected {
         bytes: bytes.into(),
         digest,
@@ -123,6 +134,24 @@ pub fn inspect(bytes: Vec<u8>) -> Result<Inspected, InspectError> {
         imports: outline.imports,
         exports: outline.exports,
     })
+}
+
+/// Whether a component is valid; with the bodies of its functions or without.
+fn validate(bytes: &[u8], bodies: bool) -> Result<(), BinaryReaderError> {
+    let mut validator = Validator::new_with_features(features());
+    let mut allocations = FuncValidatorAllocations::default();
+    let mut parser = Parser::new(0);
+    parser.set_features(features());
+    for payload in parser.parse_all(bytes) {
+        if let ValidPayload::Func(function, body) = validator.payload(&payload?)?
+            && bodies
+        {
+            let mut function = function.into_validator(allocations);
+            function.validate(&body)?;
+            allocations = function.into_allocations();
+        }
+    }
+    Ok(())
 }
 
 /// Says what else a file is when it is no component, since people mix these up.
@@ -235,6 +264,46 @@ mod tests {
         assert!(said(b"(component)").contains("text"));
         assert!(said(b"\0asm\x0d\0\x01\0").contains("no manifest"));
         assert!(said(b"\0asm\x0d\0\x01\0\x05").contains("not valid"));
+    }
+
+    #[test]
+    fn bodies_of_a_known_component_are_left_to_the_compiler_and_nothing_else_is() {
+        let with = |body: &[Instruction<'_>], manifest: &str| {
+            let mut types = TypeSection::new();
+            types.ty().function([], []);
+            let mut functions = FunctionSection::new();
+            functions.function(0);
+            let mut function = Function::new([]);
+            body.iter().for_each(|instruction| {
+                function.instruction(instruction);
+            });
+            let mut code = CodeSection::new();
+            code.function(&function);
+            let mut module = Module::new();
+            module.section(&types).section(&functions).section(&code);
+            let mut component = Component::new();
+            component.section(&ModuleSection(&module));
+            component.section(&CustomSection { name: SECTION.into(), data: manifest.as_bytes().into() });
+            component.finish()
+        };
+        let manifest = "name = \"t\"\nversion = \"1.0.0\"\nsummary = \"\"\n";
+        let sound = with(&[Instruction::End], manifest);
+        assert!(inspect(sound.clone()).is_ok());
+        assert!(inspect_known(sound.clone(), |digest| digest == Digest::of(&sound)).is_ok());
+        // It drops what it has not.
+        let wrong = with(&[Instruction::Drop, Instruction::End], manifest);
+        assert!(matches!(inspect(wrong.clone()), Err(InspectError::Invalid(_))));
+        assert!(inspect_known(wrong.clone(), |_| true).is_ok());
+        let engine = crate::Engine::new().expect("an engine");
+        assert!(crate::Compiled::new(&engine, &wrong, &[]).is_err(), "the compiler takes it");
+        // Everything else is looked at, known or not.
+        assert!(matches!(
+            inspect_known(with(&[Instruction::End], "name = 7"), |_| true),
+            Err(InspectError::Manifest(_))
+        ));
+        let mut cut = sound;
+        cut.truncate(cut.len() - 3);
+        assert!(matches!(inspect_known(cut, |_| true), Err(InspectError::Invalid(_))));
     }
 
     #[test]

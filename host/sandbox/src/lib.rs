@@ -26,7 +26,7 @@ mod trap;
 pub use checked::Checked;
 pub use engine::{Engine, EngineError, compatibility};
 pub use guest::Instance;
-pub use inspect::{InspectError, Inspected, inspect};
+pub use inspect::{InspectError, Inspected, inspect, inspect_known};
 pub use link::{CompileError, Compiled, precompile};
 pub use pack::{PackError, pack};
 pub use raw::{Answer, Ask, Failure, Limit, Raw};

@@ -13,7 +13,7 @@ use raito_core::limits;
 use raito_core::ports::{AnyPage, BoxFuture, Broker, Connector, Context, Opening};
 use raito_core::step::Step;
 use raito_core::unite::Reading;
-use raito_sandbox::{Compiled, Engine, inspect};
+use raito_sandbox::{Compiled, Engine, inspect_known};
 use raito_worker::{CodeCache, Component, Launcher, Worker};
 use wasm_encoder::{CodeSection, Function, FunctionSection, Instruction, Module, TypeSection, ValType};
 
@@ -28,6 +28,8 @@ const OBJECTS: u64 = 1_000_000;
 const CALLS: f64 = 5_000.0;
 /// Measurements of each; the median counts.
 const TIMES: usize = 7;
+/// Measurements of the connector in Python, which takes seconds to compile.
+const PYTHON_TIMES: usize = 3;
 
 /// A broker that has nothing to do.
 struct Nobody;
@@ -38,10 +40,11 @@ impl Broker for Nobody {
     }
 }
 
-fn connector(name: &str) -> Component {
+fn connector(name: &str, cache: Option<&CodeCache>) -> Component {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/connectors").join(format!("{name}.wasm"));
     let bytes = std::fs::read(&file).unwrap_or_else(|_| panic!("{} is missing: run `make connectors`", file.display()));
-    Component::from(&inspect(bytes).expect("a connector"))
+    let inspected = inspect_known(bytes, |digest| cache.is_some_and(|cache| cache.knows(digest)));
+    Component::from(&inspected.expect("a connector"))
 }
 
 fn context(scenario: &str, step: &str) -> Context {
@@ -98,10 +101,10 @@ async fn startup(engine: &Engine, launcher: &Launcher) {
     println!("a worker process, until it has confined itself: {:.1?}", median(&mut times));
     let folder = tempfile::tempdir().expect("a folder");
     let cache = CodeCache::open(&folder.path().join("cache"), &folder.path().join("key")).expect("opens");
-    // That in Python takes seconds to compile: it is started fewer times.
-    for (name, turns) in [("chaos", TIMES), ("postgresql", TIMES), ("demo", TIMES), ("demo-python", 2)] {
-        let component = connector(name);
-        let mut times: [Vec<Duration>; 3] = Default::default();
+    let cache = Arc::new(cache);
+    for (name, turns) in [("chaos", TIMES), ("postgresql", TIMES), ("demo", TIMES), ("demo-python", PYTHON_TIMES)] {
+        let component = connector(name, None);
+        let mut times: [Vec<Duration>; 4] = Default::default();
         for turn in 0..=turns {
             let here = started(async {
                 let compiled = Compiled::new(engine, &component.bytes, &component.imports).expect("compiles");
@@ -112,25 +115,50 @@ async fn startup(engine: &Engine, launcher: &Launcher) {
                 Box::new(worker) as Box<dyn Connector>
             });
             let again = started(async {
-                let worker = Worker::prepare(launcher, component.clone(), Some(&cache)).await.expect("starts");
+                let worker =
+                    Worker::prepare(launcher, component.clone(), Some(Arc::clone(&cache))).await.expect("starts");
                 Box::new(worker) as Box<dyn Connector>
             });
-            let all = [here.await, there.await, again.await];
+            // As a run does it: from a file on.
+            let whole = started(async {
+                let worker = Worker::prepare(launcher, connector(name, Some(&cache)), Some(Arc::clone(&cache))).await;
+                Box::new(worker.expect("starts")) as Box<dyn Connector>
+            });
+            let all = [here.await, there.await, again.await, whole.await];
             // The first turn fills caches, that of compiled code among them.
             if turn > 0 {
                 times.iter_mut().zip(all).for_each(|(list, time)| list.push(time));
             }
         }
-        let [here, there, again] = times.each_mut().map(|list| median(list));
+        let [here, there, again, whole] = times.each_mut().map(|list| median(list));
         println!(
-            "start of {name}.wasm ({} KiB): in-process {here:.1?}, process {there:.1?}, process with kept code {again:.1?}",
+            "start of {name}.wasm ({} KiB): in-process {here:.1?}, process {there:.1?}, process with kept code {again:.1?}, \
+             and with reading and looking into the file {whole:.1?}",
             component.bytes.len() / 1024
         );
     }
 }
 
+/// Starts of one connector with kept code, for whoever looks where their time goes.
+async fn kept(launcher: &Launcher, name: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = CodeCache::open(&folder.path().join("cache"), &folder.path().join("key")).expect("opens");
+    let cache = Arc::new(cache);
+    let mut times = Vec::new();
+    for _ in 0..=4 * TIMES {
+        let again = started(async {
+            let worker = Worker::prepare(launcher, connector(name, Some(&cache)), Some(Arc::clone(&cache))).await;
+            Box::new(worker.expect("starts")) as Box<dyn Connector>
+        });
+        times.push(again.await);
+    }
+    // The first one compiles.
+    let times = &mut times[1..];
+    println!("start of {name}.wasm with kept code, from its file on: {:.1?}, at best {:.1?}", median(times), times[0]);
+}
+
 async fn side_by_side(engine: &Engine, launcher: &Launcher) {
-    let component = connector("chaos");
+    let component = connector("chaos", None);
     let here = Compiled::new(engine, &component.bytes, &component.imports).expect("compiles");
     let there = Worker::prepare(launcher, component, None).await.expect("starts");
     let mut times: [Vec<Duration>; 4] = Default::default();
@@ -204,8 +232,16 @@ fn main() -> ExitCode {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let engine = Engine::new().expect("an engine");
         let launcher = Launcher::this_program(&ENVIRONMENT);
+        // `cargo bench -p raito-worker --bench isolation -- NAME…` measures these only.
+        let names: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+        for name in &names {
+            kept(&launcher, name).await;
+        }
+        if !names.is_empty() {
+            return;
+        }
+        let engine = Engine::new().expect("an engine");
         startup(&engine, &launcher).await;
         side_by_side(&engine, &launcher).await;
         dearest(&launcher).await;

@@ -19,8 +19,12 @@ use raito_core::limits;
 use raito_sandbox::EngineError;
 use sha2::Sha256;
 
+use crate::code::Code;
+
 /// Bytes of the code before an entry's content.
 const MAC_BYTES: usize = 32;
+/// Bytes of an entry that are read at once.
+const PIECE_BYTES: usize = 1 << 20;
 /// How entries' names end.
 const ENDING: &str = "code";
 
@@ -38,6 +42,50 @@ pub enum CacheError {
     /// What compiled code depends on is unknown.
     #[error(transparent)]
     Engine(#[from] EngineError),
+}
+
+/// What is kept of a component, before it is known to be its code.
+pub(crate) struct Entry {
+    path: PathBuf,
+    file: File,
+    code_bytes: usize,
+    /// The code that stands before the content.
+    mac: [u8; MAC_BYTES],
+    /// What it must be, up to where the content was read.
+    proof: Hmac<Sha256>,
+}
+
+impl Entry {
+    /// How many bytes of compiled code it has.
+    pub(crate) fn code_bytes(&self) -> usize {
+        self.code_bytes
+    }
+
+    /// Reads it piece by piece, and says in the end whether the pieces are the code that was kept. They must not be used before.
+    /// What `take` gets is what was read, and it is read once. Ends early where `take` says that it wants no more.
+    pub(crate) fn prove(mut self, mut take: impl FnMut(Vec<u8>) -> bool) -> bool {
+        let mut left = self.code_bytes;
+        while left > 0 {
+            let mut piece = vec![0; left.min(PIECE_BYTES)];
+            if self.file.read_exact(&mut piece).is_err() {
+                break;
+            }
+            left -= piece.len();
+            self.proof.update(&piece);
+            if !take(piece) {
+                return false;
+            }
+        }
+        let proved = left == 0 && self.proof.verify_slice(&self.mac).is_ok();
+        if !proved {
+            warn_of(&self.path);
+        }
+        proved
+    }
+}
+
+fn warn_of(path: &Path) {
+    tracing::warn!("{}: not written by this raito, or changed since; compiling again", path.display());
 }
 
 /// A folder with compiled code.
@@ -64,23 +112,34 @@ impl CodeCache {
         Ok(Self { folder: folder.to_owned(), key, compatibility: raito_sandbox::compatibility()? })
     }
 
-    /// The code of a component, where it is there and proved.
-    pub(crate) fn get(&self, component: Digest) -> Option<Vec<u8>> {
+    /// Whether there is an entry for a component. It may turn out to be damaged, so nothing but time rests on this.
+    pub fn knows(&self, component: Digest) -> bool {
+        self.path(component).exists()
+    }
+
+    /// The code of a component, where there is an entry that may be it.
+    pub(crate) fn entry(&self, component: Digest) -> Option<Entry> {
         let path = self.path(component);
-        let content = read(&path, limits::CODE_BYTES + MAC_BYTES).ok()?;
-        let (mac, code) = content.split_at_checked(MAC_BYTES)?;
-        if self.mac(b"entry", component).chain_update(code).verify_slice(mac).is_err() {
-            tracing::warn!("{}: not written by this raito, or changed since; compiling again", path.display());
+        let mut file = open(&path).ok()?;
+        let mut mac = [0; MAC_BYTES];
+        let length = usize::try_from(file.metadata().ok()?.size()).ok()?.checked_sub(MAC_BYTES);
+        let length = length.filter(|length| *length <= limits::CODE_BYTES);
+        let Some(code_bytes) = length.filter(|_| file.read_exact(&mut mac).is_ok()) else {
+            warn_of(&path);
             return None;
-        }
-        Some(content[MAC_BYTES..].to_vec())
+        };
+        // Which entries go first depends on it, and nothing else.
+        let _ = file.set_modified(SystemTime::now());
+        Some(Entry { path, file, code_bytes, mac, proof: self.mac(b"entry", component) })
     }
 
     /// Keeps the code of a component, and throws away what was not used for longest where there is too much.
-    pub(crate) fn put(&self, component: Digest, code: &[u8]) {
+    pub(crate) fn put(&self, component: Digest, code: &Code) {
         let path = self.path(component);
-        let mac = self.mac(b"entry", component).chain_update(code).finalize().into_bytes();
-        if let Err(error) = write(&path, &[&mac, code]).and_then(|()| self.tidy(&path)) {
+        let mac = code.pieces().fold(self.mac(b"entry", component), |mac, piece| mac.chain_update(piece));
+        let mac = mac.finalize().into_bytes();
+        let parts: Vec<&[u8]> = std::iter::once(mac.as_slice()).chain(code.pieces()).collect();
+        if let Err(error) = write(&path, &parts).and_then(|()| self.tidy(&path)) {
             tracing::warn!("{}: compiled code is not kept: {error}", path.display());
         }
     }
@@ -126,19 +185,7 @@ impl CodeCache {
     }
 }
 
-/// Reads a file that is no link and not longer than `max`, and marks it as used.
-fn read(path: &Path, max: usize) -> io::Result<Vec<u8>> {
-    let file = open(path)?;
-    let mut content = Vec::new();
-    (&file).take(max as u64 + 1).read_to_end(&mut content)?;
-    if content.len() > max {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    // Which entries go first depends on it, and nothing else.
-    let _ = file.set_modified(SystemTime::now());
-    Ok(content)
-}
-
+/// Opens a file that is no link.
 fn open(path: &Path) -> io::Result<File> {
     let no_links = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(no_links.bits().cast_signed()).open(path)?;
@@ -183,7 +230,25 @@ fn new_key(path: &Path) -> io::Result<[u8; 32]> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use bytes::Bytes;
+
     use super::*;
+
+    impl CodeCache {
+        /// The code of a component, where it is there and proved.
+        fn get(&self, component: Digest) -> Option<Code> {
+            let mut pieces = Vec::new();
+            let proved = self.entry(component)?.prove(|piece| {
+                pieces.push(Bytes::from(piece));
+                true
+            });
+            proved.then(|| Code::from(pieces))
+        }
+    }
+
+    fn code(bytes: &'static [u8]) -> Code {
+        Bytes::from_static(bytes).into()
+    }
 
     struct Place(tempfile::TempDir);
 
@@ -205,11 +270,11 @@ mod tests {
     fn code_is_found_again_by_the_same_key_and_component_only() {
         let place = Place::new();
         let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
-        place.open().put(one, b"code of one");
-        assert_eq!(place.open().get(one).as_deref(), Some(b"code of one".as_slice()));
-        assert_eq!(place.open().get(other), None);
+        place.open().put(one, &code(b"code of one"));
+        assert_eq!(place.open().get(one), Some(code(b"code of one")));
+        assert!(place.open().get(other).is_none());
         fs::remove_file(place.key()).expect("there is one");
-        assert_eq!(place.open().get(one), None, "another key");
+        assert!(place.open().get(one).is_none(), "another key");
     }
 
     #[test]
@@ -219,20 +284,20 @@ mod tests {
         let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
         let path = cache.path(one);
         for at in [0, MAC_BYTES, MAC_BYTES + 5] {
-            cache.put(one, b"code of one");
+            cache.put(one, &code(b"code of one"));
             let mut content = fs::read(&path).expect("readable");
             content[at] ^= 1;
             fs::write(&path, content).expect("writable");
-            assert_eq!(cache.get(one), None, "byte {at}");
+            assert!(cache.get(one).is_none(), "byte {at}");
         }
-        cache.put(one, b"code of one");
+        cache.put(one, &code(b"code of one"));
         fs::copy(&path, cache.path(other)).expect("copies");
-        assert_eq!(cache.get(other), None, "the code of another component");
+        assert!(cache.get(other).is_none(), "the code of another component");
         for length in [0, MAC_BYTES - 1, MAC_BYTES, MAC_BYTES + 1] {
             let content = fs::read(&path).expect("readable");
             fs::write(&path, &content[..length]).expect("writable");
-            assert_eq!(cache.get(one), None, "{length} bytes");
-            cache.put(one, b"code of one");
+            assert!(cache.get(one).is_none(), "{length} bytes");
+            cache.put(one, &code(b"code of one"));
         }
         assert!(cache.get(one).is_some());
     }
@@ -242,10 +307,10 @@ mod tests {
         let place = Place::new();
         let cache = place.open();
         let one = Digest::of(b"one");
-        cache.put(one, b"code");
+        cache.put(one, &code(b"code"));
         let elsewhere = CodeCache { compatibility: Digest::of(b"another processor"), ..place.open() };
         fs::copy(cache.path(one), elsewhere.path(one)).expect("copies");
-        assert_eq!(elsewhere.get(one), None);
+        assert!(elsewhere.get(one).is_none());
     }
 
     #[test]
@@ -253,21 +318,21 @@ mod tests {
         let place = Place::new();
         let cache = place.open();
         let one = Digest::of(b"one");
-        cache.put(one, b"code");
+        cache.put(one, &code(b"code"));
         let elsewhere = place.0.path().join("elsewhere");
         fs::rename(cache.path(one), &elsewhere).expect("moves");
         std::os::unix::fs::symlink(&elsewhere, cache.path(one)).expect("links");
-        assert_eq!(cache.get(one), None);
+        assert!(cache.get(one).is_none());
     }
 
     #[test]
     fn a_key_that_others_can_read_is_replaced() {
         let place = Place::new();
         let one = Digest::of(b"one");
-        place.open().put(one, b"code");
+        place.open().put(one, &code(b"code"));
         assert_eq!(fs::metadata(place.key()).expect("there").mode() & 0o777, 0o600);
         fs::set_permissions(place.key(), fs::Permissions::from_mode(0o644)).expect("changes");
-        assert_eq!(place.open().get(one), None);
+        assert!(place.open().get(one).is_none());
         assert_eq!(fs::metadata(place.key()).expect("there").mode() & 0o777, 0o600);
     }
 
@@ -282,7 +347,7 @@ mod tests {
             file.set_len(big).expect("grows");
         }
         let one = Digest::of(b"one");
-        cache.put(one, b"code");
+        cache.put(one, &code(b"code"));
         let kept: u64 = fs::read_dir(&cache.folder)
             .expect("lists")
             .flatten()

@@ -4,6 +4,7 @@
 //! the clock that counts a guest's processor time.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,13 +14,13 @@ use raito_core::limits;
 use raito_core::ports::{BoxFuture, Broker};
 use raito_sandbox::{Answer, Ask, Compiled, Engine, Failure, Instance, Limit, precompile};
 
-use crate::frame::{FrameError, Inbox, UNMETERED, decode, encode};
+use crate::frame::{FrameError, Inbox, UNMETERED, decode, encode, head};
 use crate::lockdown::lock_down;
 use crate::protocol::{ToHost, ToWorker, Used, VERSION};
 
 /// Why a worker ends.
 #[derive(Debug, thiserror::Error)]
-enum Stop {
+pub(crate) enum Stop {
     #[error("the channel: {0}")]
     Channel(#[from] io::Error),
     #[error("the host sent {0}")]
@@ -35,7 +36,7 @@ pub fn serve(host: &str) -> ExitCode {
     let Ok(protections) = lock_down(host) else { return ExitCode::FAILURE };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let (Ok(runtime), Ok(engine)) = (runtime, Engine::new()) else { return ExitCode::FAILURE };
-    let channel = Arc::new(Mutex::new(Channel::default()));
+    let channel = Channel::shared(io::stdin());
     let ready = ToHost::Ready { version: VERSION, protections };
     let said = lock(&channel).say(&ready);
     match said.and_then(|()| runtime.block_on(work(&engine, &channel))) {
@@ -44,51 +45,69 @@ pub fn serve(host: &str) -> ExitCode {
     }
 }
 
-/// The channel to the host: standard input, in both directions.
-#[derive(Default)]
-struct Channel {
+/// What a worker talks over.
+pub(crate) trait Descriptor: AsFd + Send + 'static {}
+
+impl<C: AsFd + Send + 'static> Descriptor for C {}
+
+/// The channel to the host: one descriptor, in both directions. That of a worker is its standard input.
+pub(crate) struct Channel<C> {
+    descriptor: C,
     inbox: Inbox,
     outbox: Vec<u8>,
 }
 
-type Shared = Arc<Mutex<Channel>>;
+type Shared<C> = Arc<Mutex<Channel<C>>>;
 
-fn lock(channel: &Shared) -> std::sync::MutexGuard<'_, Channel> {
+fn lock<C>(channel: &Shared<C>) -> std::sync::MutexGuard<'_, Channel<C>> {
     channel.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Channel {
+impl<C: Descriptor> Channel<C> {
+    pub(crate) fn shared(descriptor: C) -> Shared<C> {
+        Arc::new(Mutex::new(Self { descriptor, inbox: Inbox::default(), outbox: Vec::new() }))
+    }
+
     fn say(&mut self, message: &ToHost) -> Result<(), Stop> {
-        let max = if matches!(message, ToHost::Code(_)) { limits::CODE_BYTES } else { limits::WORKER_MESSAGE_BYTES };
-        encode(message, max, &mut self.outbox)?;
-        let stdin = io::stdin();
-        let mut left = self.outbox.as_slice();
-        while !left.is_empty() {
-            left = &left[rustix::io::write(&stdin, left).map_err(io::Error::from)?..];
-        }
-        Ok(())
+        encode(message, limits::WORKER_MESSAGE_BYTES, &mut self.outbox)?;
+        write(&self.descriptor, &self.outbox)
+    }
+
+    /// Says something, and then bytes as they are, as a frame of their own.
+    fn say_bytes(&mut self, message: &ToHost, bytes: &[u8]) -> Result<(), Stop> {
+        self.say(message)?;
+        write(&self.descriptor, &head(bytes.len())?)?;
+        write(&self.descriptor, bytes)
     }
 
     /// Waits for a message of the host, and gives its bytes.
     fn hear(&mut self) -> Result<bytes::BytesMut, Stop> {
-        let stdin = io::stdin();
         let mut piece = [0; 64 * 1024];
         loop {
             if let Some(message) = self.inbox.take(u32::MAX as usize)? {
                 return Ok(message);
             }
-            match rustix::io::read(&stdin, &mut piece).map_err(io::Error::from)? {
+            match rustix::io::read(&self.descriptor, &mut piece).map_err(io::Error::from)? {
                 0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 read => self.inbox.room().extend_from_slice(&piece[..read]),
             }
+            self.inbox.believe();
         }
     }
 }
 
-/// The broker, by way of the host.
-struct Upward(Shared);
+/// Writes all of it.
+fn write(descriptor: &impl AsFd, mut left: &[u8]) -> Result<(), Stop> {
+    while !left.is_empty() {
+        left = &left[rustix::io::write(descriptor, left).map_err(io::Error::from)?..];
+    }
+    Ok(())
+}
 
-impl Broker for Upward {
+/// The broker, by way of the host.
+struct Upward<C>(Shared<C>);
+
+impl<C: Descriptor> Broker for Upward<C> {
     fn call(&self, request: Request) -> BoxFuture<'_, Reply> {
         let mut channel = lock(&self.0);
         let reply = channel.say(&ToHost::Request(request)).and_then(|()| {
@@ -108,26 +127,35 @@ impl Broker for Upward {
 }
 
 /// Gets a component ready, and answers for its instances.
-async fn work(engine: &Engine, channel: &Shared) -> Result<(), Stop> {
+async fn work(engine: &Engine, channel: &Shared<impl Descriptor>) -> Result<(), Stop> {
     let message = lock(channel).hear()?;
+    let bytes = lock(channel).hear()?;
     let compiled = match decode(&message, UNMETERED)? {
-        ToWorker::Compile(component) => {
-            let answer = match precompile(engine, component) {
-                Ok(code) => ToHost::Code(code),
-                Err(error) => ToHost::Refused(error.to_string()),
+        ToWorker::Compile => {
+            return match precompile(engine, &bytes) {
+                Ok(code) => lock(channel).say_bytes(&ToHost::Code, &code),
+                Err(error) => lock(channel).say(&ToHost::Refused(error.to_string())),
             };
-            return lock(channel).say(&answer);
         }
-        ToWorker::Load { component, imports } => Compiled::new(engine, component, &imports),
-        ToWorker::LoadCode { code, imports, digest } => Compiled::load(engine, code, &imports, digest),
+        ToWorker::Load { imports } => Compiled::new(engine, &bytes, &imports),
+        ToWorker::LoadCode { imports, digest } => {
+            let proved = lock(channel).hear()?;
+            let ToWorker::Proved = decode(&proved, UNMETERED)? else { return Err(Stop::Order) };
+            Compiled::load(engine, &bytes, &imports, digest)
+        }
         _ => return Err(Stop::Order),
     };
-    drop(message);
+    drop(bytes);
     let compiled = match compiled {
         Ok(compiled) => compiled,
         Err(error) => return lock(channel).say(&ToHost::Refused(error.to_string())),
     };
     lock(channel).say(&ToHost::Loaded)?;
+    serve_instances(&compiled, channel).await
+}
+
+/// Starts instances of a component and answers for them, until the channel ends.
+pub(crate) async fn serve_instances(compiled: &Compiled, channel: &Shared<impl Descriptor>) -> Result<(), Stop> {
     let mut instance: Option<Instance> = None;
     loop {
         let message = lock(channel).hear()?;
@@ -151,7 +179,7 @@ async fn work(engine: &Engine, channel: &Shared) -> Result<(), Stop> {
 }
 
 /// Answers, and goes on with pages until there is no more: each is made while the host works on the one before.
-async fn answer(instance: &mut Instance, mut ask: Ask, channel: &Shared) -> Result<(), Stop> {
+async fn answer(instance: &mut Instance, mut ask: Ask, channel: &Shared<impl Descriptor>) -> Result<(), Stop> {
     loop {
         let answered = instance.answer(ask).await;
         let goes_on = matches!(answered, Ok(Answer::Opened | Answer::Page(Some(_))));

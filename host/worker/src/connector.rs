@@ -11,9 +11,10 @@ use raito_sandbox::{Answer, Ask, Checked, CompileError, Inspected, Raw};
 use tokio::time::timeout;
 
 use crate::cache::CodeCache;
+use crate::code::Code;
 use crate::launch::Launcher;
 use crate::lockdown::Protections;
-use crate::process::{Ended, Process, WorkerError};
+use crate::process::{Ended, Process, Source, WorkerError};
 use crate::protocol::{ToHost, ToWorker, Used};
 
 /// What a worker needs of a component that was inspected and admitted.
@@ -37,8 +38,8 @@ impl From<&Inspected> for Component {
 pub struct Worker {
     launcher: Launcher,
     component: Component,
-    /// Its code, where it was compiled before.
-    code: Option<Vec<u8>>,
+    /// Where its code is kept.
+    cache: Option<Arc<CodeCache>>,
     protections: Protections,
     idle: Idle,
 }
@@ -55,35 +56,16 @@ impl Worker {
     pub async fn prepare(
         launcher: &Launcher,
         component: Component,
-        cache: Option<&CodeCache>,
+        cache: Option<Arc<CodeCache>>,
     ) -> Result<Self, WorkerError> {
-        let code = match cache {
-            None => None,
-            Some(cache) => match cache.get(component.digest) {
-                Some(code) => Some(code),
-                None => {
-                    let mut compiler = Process::start(launcher).await?;
-                    let code = compiler.load(&ToWorker::Compile(&component.bytes)).await?;
-                    cache.put(component.digest, &code);
-                    Some(code)
-                }
-            },
-        };
         let mut worker = Self {
             launcher: launcher.clone(),
             component,
-            code,
+            cache,
             protections: Protections { landlock: crate::Landlock::Missing, seccomp: false },
             idle: Idle::default(),
         };
-        let process = match worker.process().await {
-            // Code that the runtime does not take, such as that of another build with the same numbers, is compiled again.
-            Err(WorkerError::Component(CompileError::Compile(_))) if worker.code.is_some() => {
-                worker.code = None;
-                worker.process().await?
-            }
-            process => process?,
-        };
+        let process = worker.process().await?;
         worker.protections = process.protections;
         put(&worker.idle, process);
         Ok(worker)
@@ -107,16 +89,38 @@ impl Worker {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Process::id)
     }
 
-    /// A new process with the component ready.
+    /// A new process with the component ready. Code is held only while it is sent: it has tens of megabytes.
     async fn process(&self) -> Result<Process, WorkerError> {
+        if let Some(cache) = &self.cache {
+            if let Some(entry) = cache.entry(self.component.digest)
+                && let Some(process) = self.process_with(Source::Kept(entry)).await?
+            {
+                return Ok(process);
+            }
+            // A process compiles it, runs nothing of it and ends.
+            let mut compiler = Process::start(&self.launcher).await?;
+            let component = Code::from(&self.component.bytes);
+            let code = compiler.load(&ToWorker::Compile, Source::Whole(&component)).await?;
+            cache.put(self.component.digest, &code);
+            if let Some(process) = self.process_with(Source::Whole(&code)).await? {
+                return Ok(process);
+            }
+        }
         let mut process = Process::start(&self.launcher).await?;
-        let imports = self.component.imports.clone();
-        let message = match &self.code {
-            Some(code) => ToWorker::LoadCode { code, imports, digest: self.component.digest },
-            None => ToWorker::Load { component: &self.component.bytes, imports },
-        };
-        process.load(&message).await?;
+        let message = ToWorker::Load { imports: self.component.imports.clone() };
+        process.load(&message, Source::Whole(&Code::from(&self.component.bytes))).await?;
         Ok(process)
+    }
+
+    /// A new process with the component ready from its code. None where the code was changed, or where the runtime does not take
+    /// it, such as that of another build with the same numbers: it is to be compiled again.
+    async fn process_with(&self, code: Source<'_>) -> Result<Option<Process>, WorkerError> {
+        let mut process = Process::start(&self.launcher).await?;
+        let message = ToWorker::LoadCode { imports: self.component.imports.clone(), digest: self.component.digest };
+        match process.load(&message, code).await {
+            Err(WorkerError::Component(CompileError::Compile(_))) => Ok(None),
+            loaded => loaded.map(|_| Some(process)),
+        }
     }
 
     async fn start_guest(&self, step: Step, broker: Arc<dyn Broker>) -> Result<Remote, StepFault> {
@@ -127,15 +131,8 @@ impl Worker {
         };
         process.begin_step();
         let idle = Arc::clone(&self.idle);
-        let mut guest = Remote {
-            process: Some(process),
-            idle,
-            broker,
-            state: State::Busy,
-            used: Used::default(),
-            calls: 0,
-            requests: 0,
-        };
+        let mut guest =
+            Remote { process: Some(process), idle, broker, state: State::Busy, used: Used::default(), calls: 0 };
         match guest.converse(Some(ToWorker::Start(step))).await? {
             Said::Started => Ok(guest),
             Said::Answer(_) => Err(guest.hostile().await),
@@ -150,12 +147,13 @@ fn put(idle: &Idle, process: Process) {
 impl Connector for Worker {
     fn start(&self, step: Step, broker: Arc<dyn Broker>) -> BoxFuture<'_, Result<Box<dyn Guest>, StepFault>> {
         Box::pin(async move {
-            let started = timeout(limits::CALL_WALL, self.start_guest(step, broker)).await;
+            let wall = self.launcher.bounds.call_wall;
+            let started = timeout(wall, self.start_guest(step, broker)).await;
             let guest = started.map_err(|_| {
-                let allowed = format!("{} s", limits::CALL_WALL.as_secs());
+                let allowed = format!("{} s", wall.as_secs_f64());
                 StepFault::Limit(LimitHit { what: "time to start", allowed })
             })??;
-            Ok(Box::new(Checked::new(step, guest)) as Box<dyn Guest>)
+            Ok(Box::new(Checked::new(step, guest).with_call_wall(wall)) as Box<dyn Guest>)
         })
     }
 
@@ -191,13 +189,12 @@ struct Remote {
     state: State,
     used: Used,
     calls: u64,
-    requests: u64,
 }
 
 impl Remote {
     /// Sends a message, if any, serves what the worker asks of the broker meanwhile, and gives what it said in the end. A
     /// conversation that ends in another way ends the process.
-    async fn converse(&mut self, message: Option<ToWorker<'_>>) -> Result<Said, StepFault> {
+    async fn converse(&mut self, message: Option<ToWorker>) -> Result<Said, StepFault> {
         self.state = State::Busy;
         let Some(process) = &mut self.process else {
             return Err(StepFault::Trap { message: "its process has ended".into() });
@@ -209,10 +206,7 @@ impl Remote {
             loop {
                 match process.receive(limits::WORKER_MESSAGE_BYTES).await? {
                     ToHost::Request(request) => {
-                        self.requests += 1;
-                        if self.requests > limits::WORKER_REQUESTS {
-                            return Err(Ended::too_many_requests());
-                        }
+                        process.count_request()?;
                         let reply = self.broker.call(request).await;
                         process.send(&ToWorker::Reply(reply)).await?;
                     }

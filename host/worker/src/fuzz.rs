@@ -1,7 +1,11 @@
 //! Messages of a worker, for fuzzing: whatever bytes arrive on the channel go the way that the host's end takes them, through
 //! frames, the meter and the check, to records.
 //!
-//! It stands here because the protocol is private. Only the tests of this crate and `tests/fuzz` build it.
+//! What arrives at the other end stands in `orders`. It stands here because the protocol is private. Only the tests of this crate and `tests/fuzz` build it.
+
+mod orders;
+
+pub use orders::orders;
 
 use raito_core::fault::StepFault;
 use raito_core::limits;

@@ -26,10 +26,35 @@ pub struct Launcher {
     pub arguments: Vec<OsString>,
     /// The whole of its environment.
     pub environment: Vec<(OsString, OsString)>,
-    /// How long it may take until it has confined itself.
+    /// What its workers may take.
+    pub bounds: Bounds,
+}
+
+/// What a worker may take of its host. Those of the product are of `limits`; tests take less, to see what happens beyond.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Wall time until it has confined itself.
     pub start_wall: Duration,
-    /// How long compiling a component may take.
+    /// Wall time of compiling a component.
     pub compile_wall: Duration,
+    /// Wall time of one call of a guest, with everything that it waits for.
+    pub call_wall: Duration,
+    /// Requests to the broker in one step.
+    pub step_requests: u64,
+    /// Bytes of its messages in one step.
+    pub step_bytes: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            start_wall: limits::WORKER_START,
+            compile_wall: limits::COMPILE_WALL,
+            call_wall: limits::CALL_WALL,
+            step_requests: limits::WORKER_REQUESTS,
+            step_bytes: limits::WORKER_STEP_BYTES,
+        }
+    }
 }
 
 impl Launcher {
@@ -39,8 +64,7 @@ impl Launcher {
             program: "/proc/self/exe".into(),
             arguments: vec![crate::SUBCOMMAND.into()],
             environment: environment.iter().map(|(name, value)| (name.into(), value.into())).collect(),
-            start_wall: limits::WORKER_START,
-            compile_wall: limits::COMPILE_WALL,
+            bounds: Bounds::default(),
         }
     }
 

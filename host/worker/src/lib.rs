@@ -10,6 +10,7 @@
 
 mod cache;
 mod child;
+mod code;
 mod connector;
 mod frame;
 #[cfg(any(test, feature = "fuzz"))]
@@ -23,8 +24,8 @@ mod protocol;
 pub use cache::{CacheError, CodeCache};
 pub use child::serve;
 pub use connector::{Component, Worker};
-pub use launch::Launcher;
-pub use lockdown::{Landlock, LockdownError, Protections, lock_down, protect_memory};
+pub use launch::{Bounds, Launcher};
+pub use lockdown::{Fences, Landlock, LockdownError, Protections, lock_down, lock_down_behind, protect_memory};
 pub use process::WorkerError;
 pub use protocol::VERSION;
 

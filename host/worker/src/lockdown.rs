@@ -61,8 +61,28 @@ impl LockdownError {
 /// # Errors
 /// `LockdownError` where something could not be taken away that this system can take away. What the system has not at all is
 /// left out of `Protections`.
-#[cfg(target_os = "linux")]
 pub fn lock_down(host: u32) -> Result<Protections, LockdownError> {
+    lock_down_behind(Fences::Both, host)
+}
+
+/// The two fences that the kernel has around a process, either of which may have a hole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fences {
+    /// Landlock and seccomp. Every worker has both.
+    Both,
+    /// Landlock without seccomp.
+    Landlock,
+    /// seccomp without Landlock.
+    Seccomp,
+}
+
+/// The same with one of the fences left out, for tests of what the other one stops alone. No worker is started like this:
+/// `serve` takes no choice, and `tests/threats.rs` sees to it that nothing else asks for one.
+///
+/// # Errors
+/// As `lock_down`.
+#[cfg(target_os = "linux")]
+pub fn lock_down_behind(fences: Fences, host: u32) -> Result<Protections, LockdownError> {
     use rustix::process::{Pid, Signal};
     use rustix::thread::{CapabilitySet, CapabilitySets};
 
@@ -76,24 +96,32 @@ pub fn lock_down(host: u32) -> Result<Protections, LockdownError> {
     protect_memory()?;
     limits::close_descriptors().map_err(|error| LockdownError::new("close descriptors", error))?;
     rustix::thread::set_no_new_privs(true).map_err(|error| LockdownError::new("give up privileges", error))?;
-    let landlock = filesystem::restrict().map_err(|error| LockdownError::new("give up files and networks", error))?;
+    let landlock = match fences {
+        Fences::Seccomp => Landlock::Missing,
+        Fences::Both | Fences::Landlock => {
+            filesystem::restrict().map_err(|error| LockdownError::new("give up files and networks", error))?
+        }
+    };
     limits::set().map_err(|error| LockdownError::new("set limits", error))?;
     let none = CapabilitySet::empty();
     let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
     rustix::thread::set_capabilities(None, none).map_err(|error| LockdownError::new("give up capabilities", error))?;
-    let seccomp = syscalls::filter().map_err(|error| LockdownError::new("filter system calls", error))?;
+    let seccomp = fences != Fences::Landlock
+        && syscalls::filter().map_err(|error| LockdownError::new("filter system calls", error))?;
     Ok(Protections { landlock, seccomp })
 }
 
-/// Keeps other processes of the same user from looking into the memory of this one, and its memory out of core files
-/// (`PR_SET_DUMPABLE`).
+/// Keeps other processes of the same user from looking into the memory of this one (`PR_SET_DUMPABLE`), and its memory out of
+/// core files, those that are piped to a program among them (core(5)).
 ///
 /// # Errors
 /// `LockdownError` where the kernel refuses that, which none does.
 #[cfg(target_os = "linux")]
 pub fn protect_memory() -> Result<(), LockdownError> {
-    use rustix::process::DumpableBehavior;
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, setrlimit};
 
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
+        .map_err(|error| LockdownError::new("do without core files", error))?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|error| LockdownError::new("protect the process's memory", error))
 }
@@ -103,7 +131,7 @@ pub fn protect_memory() -> Result<(), LockdownError> {
 /// # Errors
 /// Always.
 #[cfg(not(target_os = "linux"))]
-pub fn lock_down(_host: u32) -> Result<Protections, LockdownError> {
+pub fn lock_down_behind(_fences: Fences, _host: u32) -> Result<Protections, LockdownError> {
     Err(LockdownError::new("confine itself", io::Error::from(io::ErrorKind::Unsupported)))
 }
 

@@ -2,19 +2,28 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
-use std::time::Duration;
 
+use bytes::BytesMut;
 use raito_core::fault::{LimitHit, StepFault};
 use raito_core::limits;
 use raito_sandbox::CompileError;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::frame::{FrameError, Inbox, METER, decode, encode};
-use crate::launch::{Launcher, Started};
+use crate::cache::Entry;
+use crate::code::Code;
+use crate::frame::{FrameError, Inbox, METER, decode, encode, head};
+use crate::launch::{Bounds, Launcher, Started};
 use crate::lockdown::Protections;
 use crate::protocol::{ToHost, ToWorker, VERSION};
+
+/// Bytes that are kept for messages to the worker: those of pages of rows, which are usually less.
+const OUTBOX_BYTES: usize = 1 << 20;
+
+/// Bytes of one piece of compiled code.
+const CODE_PIECE_BYTES: usize = 1 << 20;
 
 /// Why there is no worker for a component.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,21 +45,23 @@ pub(crate) enum Ended {
     /// It said something that it may not say.
     #[error("it sent {0}")]
     Hostile(String),
+    /// The compiled code that it was sent is not what was kept.
+    #[error("its code was changed")]
+    Unproved,
     /// It said too much of something.
     #[error("it sent more {} than it may", .0.what)]
     Flood(LimitHit),
 }
 
 impl Ended {
-    /// Too many requests to the broker in one step.
-    pub(crate) fn too_many_requests() -> Self {
-        Self::Flood(LimitHit { what: "requests to the host", allowed: limits::WORKER_REQUESTS.to_string() })
+    /// More requests to the broker in one step than these.
+    fn too_many_requests(allowed: u64) -> Self {
+        Self::Flood(LimitHit { what: "requests to the host", allowed: allowed.to_string() })
     }
 
-    /// Too many bytes in one step.
-    fn too_many_bytes() -> Self {
-        let allowed = format!("{} GiB", limits::WORKER_STEP_BYTES >> 30);
-        Self::Flood(LimitHit { what: "bytes of messages to the host", allowed })
+    /// More bytes in one step than these.
+    fn too_many_bytes(allowed: u64) -> Self {
+        Self::Flood(LimitHit { what: "messages to the host", allowed: format!("{} MiB", allowed >> 20) })
     }
 }
 
@@ -58,6 +69,14 @@ impl From<FrameError> for Ended {
     fn from(error: FrameError) -> Self {
         Self::Hostile(error.to_string())
     }
+}
+
+/// Where a component or its code comes from.
+pub(crate) enum Source<'s> {
+    /// From memory.
+    Whole(&'s Code),
+    /// From the disk.
+    Kept(Entry),
 }
 
 /// A worker process that is ready.
@@ -68,7 +87,9 @@ pub(crate) struct Process {
     outbox: Vec<u8>,
     /// Bytes of messages since the step began.
     received: u64,
-    compile_wall: Duration,
+    /// Requests to the broker since then.
+    requests: u64,
+    pub(crate) bounds: Bounds,
     pub(crate) protections: Protections,
 }
 
@@ -82,29 +103,57 @@ impl Process {
             inbox: Inbox::default(),
             outbox: Vec::new(),
             received: 0,
-            compile_wall: launcher.compile_wall,
+            requests: 0,
+            bounds: launcher.bounds,
             protections: Protections { landlock: crate::Landlock::Missing, seccomp: false },
         };
-        match timeout(launcher.start_wall, worker.receive(limits::WORKER_MESSAGE_BYTES)).await {
+        match timeout(launcher.bounds.start_wall, worker.receive(limits::WORKER_MESSAGE_BYTES)).await {
             Ok(Ok(ToHost::Ready { version: VERSION, protections })) => {
                 worker.protections = protections;
                 Ok(worker)
             }
             Ok(Ok(_)) => Err(WorkerError::Start("it does not speak this version of the protocol".into())),
             Ok(Err(ended)) => Err(WorkerError::Start(worker.said(&ended).await)),
-            Err(_) => Err(WorkerError::Start(format!("it says nothing for {:?}", launcher.start_wall))),
+            Err(_) => Err(WorkerError::Start(format!("it says nothing for {:?}", launcher.bounds.start_wall))),
         }
     }
 
     /// Sends a message.
-    pub(crate) async fn send(&mut self, message: &ToWorker<'_>) -> Result<(), Ended> {
+    pub(crate) async fn send(&mut self, message: &ToWorker) -> Result<(), Ended> {
         encode(message, u32::MAX as usize, &mut self.outbox)?;
         self.channel.write_all(&self.outbox).await.map_err(|_| Ended::Gone)?;
-        // Compiled code is sent once, and its size need not be kept for pages.
-        if self.outbox.capacity() > limits::WORKER_MESSAGE_BYTES {
+        // What a long answer took is not held beside the pages that are made of it.
+        if self.outbox.capacity() > OUTBOX_BYTES {
             self.outbox = Vec::new();
         }
         Ok(())
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Ended> {
+        self.channel.write_all(bytes).await.map_err(|_| Ended::Gone)
+    }
+
+    /// Sends what a message is about, as a frame of its own. Code that is kept is proved while it is sent.
+    async fn send_source(&mut self, source: Source<'_>) -> Result<(), Ended> {
+        match source {
+            Source::Whole(code) => {
+                self.write(&head(code.len())?).await?;
+                for piece in code.pieces() {
+                    self.write(piece).await?;
+                }
+                Ok(())
+            }
+            Source::Kept(entry) => {
+                self.write(&head(entry.code_bytes())?).await?;
+                let (sender, mut pieces) = mpsc::channel(1);
+                let proving =
+                    tokio::task::spawn_blocking(move || entry.prove(|piece| sender.blocking_send(piece).is_ok()));
+                while let Some(piece) = pieces.recv().await {
+                    self.write(&piece).await?;
+                }
+                if proving.await.unwrap_or(false) { Ok(()) } else { Err(Ended::Unproved) }
+            }
+        }
     }
 
     /// Receives a message of at most `max` bytes.
@@ -112,31 +161,69 @@ impl Process {
         loop {
             if let Some(message) = self.inbox.take(max)? {
                 self.received += message.len() as u64;
-                if self.received > limits::WORKER_STEP_BYTES {
-                    return Err(Ended::too_many_bytes());
+                if self.received > self.bounds.step_bytes {
+                    return Err(Ended::too_many_bytes(self.bounds.step_bytes));
                 }
                 return Ok(decode(&message, METER)?);
             }
-            match self.channel.read_buf(self.inbox.room()).await {
-                Ok(0) | Err(_) => return Err(Ended::Gone),
-                Ok(_) => {}
-            }
+            self.read().await?;
         }
     }
 
-    /// Has the worker get a component ready, within the wall time of compiling.
-    pub(crate) async fn load(&mut self, message: &ToWorker<'_>) -> Result<Vec<u8>, WorkerError> {
-        let wall = self.compile_wall;
+    /// Waits for bytes to arrive.
+    async fn read(&mut self) -> Result<(), Ended> {
+        match self.channel.read_buf(self.inbox.room()).await {
+            Ok(0) | Err(_) => Err(Ended::Gone),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    /// Receives compiled code. It is kept in pieces as they arrive: a buffer that grows would take twice the memory.
+    async fn receive_code(&mut self) -> Result<Code, Ended> {
+        let mut left = loop {
+            match self.inbox.take_head(limits::CODE_BYTES)? {
+                Some(length) => break length,
+                None => self.read().await?,
+            }
+        };
+        let mut pieces = Vec::new();
+        while left > 0 {
+            // However little arrives at once, a piece is as long as it can be.
+            let mut piece = BytesMut::with_capacity(left.min(CODE_PIECE_BYTES));
+            while piece.len() < piece.capacity().min(left) {
+                let some = self.inbox.take_some(piece.capacity().min(left) - piece.len());
+                if some.is_empty() {
+                    self.read().await?;
+                }
+                piece.extend_from_slice(&some);
+            }
+            left -= piece.len();
+            pieces.push(piece.freeze());
+        }
+        Ok(Code::from(pieces))
+    }
+
+    /// Has the worker get a component ready, within the wall time of compiling. The source is the component or its code,
+    /// whichever the message is about. Gives the code, where it was to be compiled.
+    pub(crate) async fn load(&mut self, message: &ToWorker, source: Source<'_>) -> Result<Code, WorkerError> {
+        let wall = self.bounds.compile_wall;
         let compiler = |message: String| WorkerError::Component(CompileError::Compile(message));
+        let compiles = matches!(message, ToWorker::Compile);
         let conversation = async {
             self.send(message).await?;
-            self.receive(limits::CODE_BYTES + 16).await
+            self.send_source(source).await?;
+            if let ToWorker::LoadCode { .. } = message {
+                self.send(&ToWorker::Proved).await?;
+            }
+            match self.receive(limits::WORKER_MESSAGE_BYTES).await? {
+                ToHost::Loaded if !compiles => Ok(Ok(Code::default())),
+                ToHost::Code if compiles => self.receive_code().await.map(Ok),
+                ToHost::Refused(why) => Ok(Err(raito_core::text::excerpt(&why, 500))),
+                _ => Ok(Err("the worker process answered something else".into())),
+            }
         };
         match timeout(wall, conversation).await {
-            Ok(Ok(ToHost::Loaded)) if !matches!(message, ToWorker::Compile(_)) => Ok(Vec::new()),
-            Ok(Ok(ToHost::Code(code))) if matches!(message, ToWorker::Compile(_)) => Ok(code),
-            Ok(Ok(ToHost::Refused(why))) => Err(compiler(raito_core::text::excerpt(&why, 500))),
-            Ok(Ok(_)) => Err(compiler("the worker process answered something else".into())),
+            Ok(Ok(answer)) => answer.map_err(compiler),
             Ok(Err(ended)) => {
                 let said = self.said(&ended).await;
                 Err(compiler(format!("the worker process that compiled it was lost: {said}")))
@@ -147,7 +234,16 @@ impl Process {
 
     /// Begins to count anew, for another step.
     pub(crate) fn begin_step(&mut self) {
-        self.received = 0;
+        (self.received, self.requests) = (0, 0);
+    }
+
+    /// Counts a request to the broker.
+    pub(crate) fn count_request(&mut self) -> Result<(), Ended> {
+        self.requests += 1;
+        if self.requests > self.bounds.step_requests {
+            return Err(Ended::too_many_requests(self.bounds.step_requests));
+        }
+        Ok(())
     }
 
     /// Whether nothing that was received waits to be read.
@@ -158,6 +254,8 @@ impl Process {
     /// What a step ends with for what ended the conversation. The process is killed, if it was not the one who ended it.
     pub(crate) async fn fault(self, ended: Ended) -> StepFault {
         match ended {
+            // It is only sent while the component is made ready, before any step.
+            Ended::Unproved => StepFault::Host(ended.to_string()),
             Ended::Hostile(what) => StepFault::Trap { message: format!("its process sent {what}") },
             Ended::Flood(hit) => StepFault::Limit(hit),
             Ended::Gone => match self.process.end().await {

@@ -6,7 +6,8 @@
 //! that page stays unread until the host wants the page, so that nothing happens, and nothing is on record, that would not be
 //! without this.
 //!
-//! Both ends are the same build, so there is one version and no negotiation.
+//! A component, or its compiled code, follows the message that is about it as a frame of its own, so that tens of megabytes are
+//! copied nowhere. Both ends are the same build, so there is one version and no negotiation.
 
 use raito_core::call::{Reply, Request};
 use raito_core::digest::Digest;
@@ -23,20 +24,16 @@ pub const VERSION: u32 = 1;
 
 /// From the host, which the worker trusts.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum ToWorker<'m> {
-    /// Compile a component, give the code back, and end. Nothing of it is run.
-    Compile(&'m [u8]),
-    /// Compile a component and get ready to run it.
+pub(crate) enum ToWorker {
+    /// Compile a component, give the code back, and end. Nothing of it is run. The component follows.
+    Compile,
+    /// Compile a component and get ready to run it. It follows.
     Load {
-        /// The component.
-        component: &'m [u8],
         /// What it imports.
         imports: Vec<String>,
     },
-    /// Get ready to run what was compiled before.
+    /// Get ready to run what was compiled before: the code, as a worker gave it, follows, and behind it `Proved`.
     LoadCode {
-        /// The code, as a worker gave it.
-        code: &'m [u8],
         /// What the component imports.
         imports: Vec<String>,
         /// The component's digest.
@@ -48,6 +45,8 @@ pub(crate) enum ToWorker<'m> {
     Ask(Ask),
     /// The broker's reply to a request.
     Reply(Reply),
+    /// The code that came is what a worker gave. Without this, nothing of it is loaded: it is proved on its way.
+    Proved,
 }
 
 /// From a worker, which may be anybody.
@@ -61,8 +60,8 @@ pub(crate) enum ToHost {
         /// What protects the machine from it.
         protections: Protections,
     },
-    /// The code of a component.
-    Code(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// It has compiled the component. The code follows.
+    Code,
     /// It is ready to run.
     Loaded,
     /// The compiler or the linker refuses the component.

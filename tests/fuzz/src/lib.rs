@@ -2,7 +2,7 @@
 //! panics where something does not hold; ending without an error is not asked for.
 //!
 //! `make fuzz` runs them under libFuzzer. The corpus, with every input that once made one panic, is replayed by an ordinary
-//! test. What a worker says, with the pages of guests, is private to its crate, and stands there (`host/worker/src/fuzz.rs`).
+//! test. What a worker and its host say to each other is private to their crate, and stands there (`host/worker/src/fuzz.rs`).
 
 mod answers;
 mod audit;

@@ -22,11 +22,38 @@ use crate::told::CallError;
 /// A database that a step reads.
 pub(crate) struct ReadSession {
     connected: Connected,
-    prepared: Mutex<HashMap<String, Statement>>,
+    prepared: Mutex<Prepared<Statement>>,
     /// Whether a result is being read: the protocol gives one after the other.
     busy: AtomicBool,
     /// Whether the transaction is over, by an error or an abandoned result.
     over: AtomicBool,
+}
+
+/// Statements that the server has prepared, by their text. A connector with a placeholder that is part of the text can make
+/// up as many as it likes, and each takes memory here and at the server. Where there are too many, any of them is given up, which
+/// the server is told.
+#[derive(Debug)]
+struct Prepared<S>(HashMap<String, S>);
+
+impl<S> Default for Prepared<S> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<S: Clone> Prepared<S> {
+    fn get(&self, text: &str) -> Option<S> {
+        self.0.get(text).cloned()
+    }
+
+    fn keep(&mut self, text: String, statement: S) {
+        if self.0.len() >= limits::SQL_PREPARED
+            && let Some(any) = self.0.keys().next().cloned()
+        {
+            self.0.remove(&any);
+        }
+        self.0.insert(text, statement);
+    }
 }
 
 /// What a read transaction must look like after each statement: still the one that cannot write, and nothing written.
@@ -80,11 +107,11 @@ impl ReadSession {
         let statement = {
             let mut prepared = self.prepared.lock().await;
             match prepared.get(&request.text) {
-                Some(statement) => statement.clone(),
+                Some(statement) => statement,
                 None => {
                     let types = parameter_types(request);
                     let statement = client.prepare_typed(&request.text, &types).await.map_err(fault)?;
-                    prepared.insert(request.text.clone(), statement.clone());
+                    prepared.keep(request.text.clone(), statement.clone());
                     statement
                 }
             }
@@ -174,4 +201,19 @@ fn cells(row: &tokio_postgres::Row, entry: &str) -> Result<Vec<Option<String>>, 
         }
     };
     (0..row.len()).map(cell).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_that_are_made_up_without_end_are_given_up() {
+        let (mut prepared, one) = (Prepared::default(), std::sync::Arc::new(()));
+        for number in 0..10 * limits::SQL_PREPARED {
+            prepared.keep(format!("select {number}"), std::sync::Arc::clone(&one));
+            assert!(prepared.get(&format!("select {number}")).is_some(), "the one that was asked for last");
+            assert!(std::sync::Arc::strong_count(&one) <= limits::SQL_PREPARED + 1);
+        }
+    }
 }

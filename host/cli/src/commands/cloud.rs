@@ -16,6 +16,7 @@ use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::files;
+use crate::memory;
 use crate::render::{data, say};
 use crate::state_dir::StateDir;
 
@@ -106,6 +107,7 @@ async fn serve(state: &StateDir, address: std::net::SocketAddr) -> Result<Exit, 
         |error: std::io::Error| CliError::new(codes::CLOUD_FAILED, format!("cannot listen on {address}: {error}"));
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
+    memory::keep_to_itself()?;
     let (mut served, _) = start(state, lock, SocketPath::new(state.path())?, vec![Listen::Port(listener)]).await?;
     say(&format!("the cloud listens on http://{bound}; make a token with `raito cloud token NAME`"));
     tokio::select! {

@@ -10,7 +10,7 @@ use crate::args::Global;
 use crate::codes;
 use crate::env;
 use crate::error::CliError;
-use crate::files;
+use crate::files::{self, Writers};
 use crate::state_dir::StateDir;
 
 /// The configuration that is looked for.
@@ -40,10 +40,14 @@ pub(super) fn path(global: &Global) -> Result<PathBuf, CliError> {
     })
 }
 
-/// Reads the configuration.
+/// Reads the configuration. It says which programs give secrets and where secrets go, so one that everybody can change is refused.
 pub(super) fn load(global: &Global) -> Result<Loaded, CliError> {
     let path = path(global)?;
-    let text = files::read_text(&path)?;
+    let (text, writers) = files::read_text_with_writers(&path)?;
+    if writers == Writers::Everybody {
+        let error = CliError::new(codes::FILE, format!("{} can be changed by everybody", files::shown(&path)));
+        return Err(error.help(format!("chmod o-w {}", files::shown(&path))));
+    }
     let configuration = read_configuration(&text, &env::variable)
         .map_err(|mistakes| CliError::mistakes(files::shown(&path), text.clone(), mistakes))?;
     Ok(Loaded { configuration, digest: Digest::of(text.as_bytes()), base: folder(&path) })
@@ -58,17 +62,15 @@ pub(super) fn folder(path: &Path) -> PathBuf {
 }
 
 /// Reads the ceiling: the named one, or the machine's where there is one. Whoever may change it must be the operator, so
-/// one that its group or others can write is refused.
+/// one that its group or others can write is refused. Its owner may be any user: operators have accounts of their own.
 pub(super) fn ceiling(global: &Global) -> Result<(Ceiling, Option<Digest>), CliError> {
-    use std::os::unix::fs::PermissionsExt as _;
     let path = match &global.ceiling {
         Some(path) => path.clone(),
         None if Path::new(CEILING).exists() => PathBuf::from(CEILING),
         None => return Ok((Ceiling::default(), None)),
     };
-    let text = files::read_text(&path)?;
-    let mode = std::fs::metadata(&path).map(|metadata| metadata.permissions().mode()).unwrap_or(0o777);
-    if mode & 0o022 != 0 {
+    let (text, writers) = files::read_text_with_writers(&path)?;
+    if matches!(writers, Writers::Group | Writers::Everybody) {
         let error =
             CliError::new(codes::CEILING, format!("{} can be changed by others than its owner", files::shown(&path)));
         return Err(error.help(format!("chmod go-w {}", files::shown(&path))));

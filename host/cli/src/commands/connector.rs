@@ -54,7 +54,7 @@ fn pack_files(component: &Path, manifest: &Path, out: &Path) -> Result<Exit, Cli
             CliError::new(codes::FILE, format!("cannot make {}: {}", files::shown(folder), files::reason(&error)))
         })?;
     }
-    files::replace(out, &packed)?;
+    files::replace_own(out, &packed)?;
     let inspected = load(out)?;
     data(&format!("{}  {}", inspected.digest, files::shown(out)));
     Ok(Exit::Done)

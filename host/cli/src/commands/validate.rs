@@ -19,7 +19,7 @@ pub(super) fn run(global: &Global) -> Result<Exit, CliError> {
     let (ceiling, _) = configuration::ceiling(global)?;
     let mut exits = Vec::new();
     for target in &loaded.configuration.targets {
-        match check(target, &loaded.base, &ceiling) {
+        match check(target, &loaded.base, &ceiling, |_| false) {
             Ok((inspected, effective, _)) => {
                 let manifest = &inspected.manifest;
                 data(&format!("{}: {} {} may do what it asks", target.name, manifest.name, manifest.version));

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use raito_core::digest::Digest;
 use raito_core::event::Event;
 use raito_core::ports::Connector;
 use raito_sandbox::{Compiled, Engine, Inspected};
@@ -16,7 +17,7 @@ use crate::state_dir::StateDir;
 /// Where the connectors of a run are compiled and run.
 pub(crate) enum Workplace {
     /// In a worker process each, with code that was compiled before where it is kept.
-    Workers(Launcher, Option<CodeCache>),
+    Workers(Launcher, Option<Arc<CodeCache>>),
     /// In this process.
     Here,
 }
@@ -47,11 +48,16 @@ impl Workplace {
         if cfg!(target_os = "linux") { Self::Workers(launcher(), state.and_then(kept)) } else { Self::Here }
     }
 
+    /// Whether the code of a component is kept here.
+    pub(crate) fn knows(&self, component: Digest) -> bool {
+        matches!(self, Self::Workers(_, Some(cache)) if cache.knows(component))
+    }
+
     /// Has a connector compiled, ready to be started.
     pub(crate) async fn ready(&self, inspected: &Inspected) -> Result<(Arc<dyn Connector>, InForce), CliError> {
         match self {
             Self::Workers(launcher, cache) => {
-                let worker = Worker::prepare(launcher, Component::from(inspected), cache.as_ref()).await;
+                let worker = Worker::prepare(launcher, Component::from(inspected), cache.clone()).await;
                 let worker = worker.map_err(|error| match error {
                     WorkerError::Start(_) => CliError::new(codes::HOST, error.to_string())
                         .help("see `raito doctor`; --isolation in-process does without, and protects less"),
@@ -92,9 +98,9 @@ impl InForce {
 }
 
 /// The compiled code that a state directory keeps. It is for speed only, so what is wrong with it is a warning.
-fn kept(state: &StateDir) -> Option<CodeCache> {
+fn kept(state: &StateDir) -> Option<Arc<CodeCache>> {
     let cache = CodeCache::open(&state.code(), &state.code_key());
-    cache.inspect_err(|error| tracing::warn!("compiled code is not kept: {error}")).ok()
+    cache.inspect_err(|error| tracing::warn!("compiled code is not kept: {error}")).ok().map(Arc::new)
 }
 
 /// How this program starts its workers.

@@ -7,17 +7,18 @@ use std::sync::Arc;
 
 use raito_broker::Material;
 use raito_core::capability::{Ask, Effective, Refusal, RefusalKind, decide};
+use raito_core::digest::Digest;
 use raito_core::event::ConnectorIdentity;
 use raito_core::grant::{Ceiling, Target};
 use raito_core::limits;
 use raito_core::ports::Connector;
 use raito_core::text::Ident;
-use raito_sandbox::{Inspected, inspect};
+use raito_sandbox::{InspectError, Inspected, inspect, inspect_known};
 
 use super::isolation::{InForce, Workplace};
 use crate::codes;
 use crate::error::CliError;
-use crate::files;
+use crate::files::{self, Writers};
 use crate::secrets;
 
 /// A target that can be run.
@@ -34,17 +35,43 @@ pub(crate) struct Prepared {
 /// Reads a connector and looks into it.
 pub(crate) fn load(file: &Path) -> Result<Inspected, CliError> {
     let bytes = files::read(file, limits::COMPONENT_BYTES, codes::CONNECTOR_FILE)?;
-    inspect(bytes).map_err(|error| CliError::new(codes::CONNECTOR_INVALID, format!("{}: {error}", files::shown(file))))
+    inspect(bytes).map_err(|error| invalid(file, &error))
 }
 
-/// Decides about a target without compiling anything: what its connector may use, and its settings.
+fn invalid(file: &Path, error: &InspectError) -> CliError {
+    CliError::new(codes::CONNECTOR_INVALID, format!("{}: {error}", files::shown(file)))
+}
+
+/// Whoever can change a connector's file gets what its target grants. Where the configuration does not pin the digest, a file
+/// that everybody can change is refused, and one that some other user can change is warned of.
+fn check_writers(target: &Target, file: &Path, writers: Writers) -> Result<(), CliError> {
+    let file = files::shown(file);
+    let who = match writers {
+        _ if target.connector.sha256.is_some() => return Ok(()),
+        Writers::Nobody => return Ok(()),
+        Writers::Owner => "its owner, who is another user,",
+        Writers::Group => "its group",
+        Writers::Everybody => {
+            let error = CliError::new(codes::CONNECTOR_WRITABLE, format!("{file} can be changed by everybody"));
+            return Err(error.help(format!("chmod go-w {file}, or pin the connector's sha256 in the configuration")));
+        }
+    };
+    tracing::warn!("target {}: {who} can change {file}, whose sha256 is not pinned", target.name);
+    Ok(())
+}
+
+/// Decides about a target without compiling anything: what its connector may use, and its settings. `is_known` says of a component
+/// whether its code is at hand.
 pub(crate) fn check(
     target: &Target,
     base: &Path,
     ceiling: &Ceiling,
+    is_known: impl FnOnce(Digest) -> bool,
 ) -> Result<(Inspected, Effective, BTreeMap<Ident, String>), CliError> {
     let file = base.join(&target.connector.file);
-    let inspected = load(&file)?;
+    let (bytes, writers) = files::read_with_writers(&file, limits::COMPONENT_BYTES, codes::CONNECTOR_FILE)?;
+    check_writers(target, &file, writers)?;
+    let inspected = inspect_known(bytes, is_known).map_err(|error| invalid(&file, &error))?;
     if let Some(wanted) = target.connector.sha256.filter(|wanted| *wanted != inspected.digest) {
         let message = format!(
             "{} has the digest {}, and the configuration asks for {wanted}",
@@ -75,7 +102,7 @@ pub(crate) async fn prepare(
     ceiling: &Ceiling,
     workplace: &Workplace,
 ) -> Result<Prepared, CliError> {
-    let (inspected, effective, settings) = check(target, base, ceiling)?;
+    let (inspected, effective, settings) = check(target, base, ceiling, |digest| workplace.knows(digest))?;
     let material = secrets::material(target, base).await?;
     let (connector, isolation) = workplace.ready(&inspected).await?;
     let identity = ConnectorIdentity {

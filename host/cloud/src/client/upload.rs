@@ -14,7 +14,8 @@ use tokio::task::JoinHandle;
 
 use super::{refused, unreachable};
 
-/// Pieces that may wait: a page each, so that memory stays flat.
+/// Bytes of one piece, and pieces that may wait. A page is sent in as many as it takes, so that not several wait at once.
+const PIECE_BYTES: usize = 256 * 1024;
 const WAITING: usize = 2;
 
 /// The pieces as a request's body.
@@ -65,10 +66,14 @@ impl Sending {
 impl Upload for Sending {
     fn send(&mut self, lines: Vec<u8>) -> BoxFuture<'_, Result<(), CloudError>> {
         Box::pin(async move {
-            if let Some(pieces) = &self.pieces
-                && pieces.send(Bytes::from(lines)).await.is_ok()
-            {
-                return Ok(());
+            let mut left = Bytes::from(lines);
+            while let Some(pieces) = &self.pieces {
+                if left.is_empty() {
+                    return Ok(());
+                }
+                if pieces.send(left.split_to(left.len().min(PIECE_BYTES))).await.is_err() {
+                    break;
+                }
             }
             // The cloud has answered before everything was sent: that is a refusal.
             match self.answer().await {

@@ -62,6 +62,9 @@ impl From<sqlx::Error> for IngestError {
 
 /// Rows that are staged at once: few statements, and each far below SQLite's bound of 32,766 values.
 const BATCH: usize = 500;
+/// Bytes of rows that wait to be staged: 500 ordinary ones have far less, and 500 with as much text as a record may have would
+/// have hundreds of megabytes.
+const BATCH_BYTES: usize = 4 * 1_024 * 1_024;
 /// References that are remembered as written, before the memory is begun anew.
 const REFS_REMEMBERED: usize = 200_000;
 
@@ -69,6 +72,8 @@ const REFS_REMEMBERED: usize = 200_000;
 struct Buffer {
     kind: &'static Kind,
     rows: Vec<Row>,
+    /// About how many bytes these have.
+    bytes: usize,
     full: String,
 }
 
@@ -83,6 +88,8 @@ pub(crate) struct Ingest {
     refs: Vec<Row>,
     refs_written: HashSet<Key>,
     statements: Vec<Row>,
+    /// About how many bytes these have.
+    statement_bytes: usize,
     accesses: Vec<Row>,
     names: Vec<Row>,
     description: Option<Box<Description>>,
@@ -115,7 +122,7 @@ impl Store {
             for statement in kind.stage() {
                 run(&mut connection, statement).await?;
             }
-            buffers.push(Buffer { kind, rows: Vec::with_capacity(BATCH), full: kind.insert(BATCH) });
+            buffers.push(Buffer { kind, rows: Vec::with_capacity(BATCH), bytes: 0, full: kind.insert(BATCH) });
         }
         for statement in STAGES {
             sqlx::query(statement).execute(&mut *connection).await?;
@@ -130,6 +137,7 @@ impl Store {
             refs: Vec::new(),
             refs_written: HashSet::new(),
             statements: Vec::new(),
+            statement_bytes: 0,
             accesses: Vec::new(),
             names: Vec::new(),
             description: None,
@@ -176,6 +184,12 @@ fn bind<'q>(mut query: Query<'q, Sqlite, SqliteArguments>, row: Row) -> Query<'q
         };
     }
     query
+}
+
+/// About how many bytes a row has.
+fn bytes(row: &Row) -> usize {
+    let text = |value: &Value| if let Value::Text(text) = value { text.len() } else { 0 };
+    row.iter().map(text).sum::<usize>() + size_of_val(row.as_slice())
 }
 
 /// Inserts rows with one statement.
@@ -234,8 +248,10 @@ impl Ingest {
 
     async fn stage(&mut self, kind: &'static Kind, row: Row) -> Result<(), IngestError> {
         let Some(at) = self.buffers.iter().position(|buffer| buffer.kind == kind) else { return Ok(()) };
-        self.buffers[at].rows.push(row);
-        if self.buffers[at].rows.len() >= BATCH { self.flush(at).await } else { Ok(()) }
+        let buffer = &mut self.buffers[at];
+        buffer.bytes += bytes(&row);
+        buffer.rows.push(row);
+        if buffer.rows.len() >= BATCH || buffer.bytes >= BATCH_BYTES { self.flush(at).await } else { Ok(()) }
     }
 
     async fn flush(&mut self, at: usize) -> Result<(), IngestError> {
@@ -246,6 +262,7 @@ impl Ingest {
         }
         let sql = if rows == BATCH { buffer.full.clone() } else { buffer.kind.insert(rows) };
         debug_assert!(buffer.rows.iter().all(|row| row.len() == buffer.kind.width()));
+        buffer.bytes = 0;
         insert(&mut self.connection, sql, &mut buffer.rows).await?;
         Ok(())
     }
@@ -324,20 +341,24 @@ impl Ingest {
 
     async fn statement(&mut self, statement: Statement) -> Result<(), IngestError> {
         let key = rows::id_key(&statement.external_id);
-        self.statements.push(rows::statement(&statement));
+        let row = rows::statement(&statement);
+        self.statement_bytes += bytes(&row);
+        self.statements.push(row);
         for access in &statement.accessed {
             let object = self.refer(&access.object).await?;
             self.accesses.push(vec![key.into(), object.into(), access.action.as_str().to_owned().into()]);
         }
         let within = statement.within.as_ref();
         self.names.extend(statement.named.iter().filter_map(|name| named::staged(key, within, name)));
-        if self.statements.len() >= BATCH || self.names.len() >= BATCH * 4 || self.accesses.len() >= BATCH * 4 {
+        let is_full = self.statements.len() >= BATCH || self.statement_bytes >= BATCH_BYTES;
+        if is_full || self.names.len() >= BATCH * 4 || self.accesses.len() >= BATCH * 4 {
             self.flush_statements().await?;
         }
         Ok(())
     }
 
     async fn flush_statements(&mut self) -> Result<(), IngestError> {
+        self.statement_bytes = 0;
         if !self.statements.is_empty() {
             let sql =
                 format!("insert or ignore into temp.staged_statements values {}", values(13, self.statements.len()));

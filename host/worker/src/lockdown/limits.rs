@@ -16,7 +16,6 @@ pub(super) fn set() -> Result<(), io::Error> {
         (Resource::Cpu, limits::WORKER_CPU.as_secs()),
         (Resource::Nofile, DESCRIPTORS),
         (Resource::Fsize, 0),
-        (Resource::Core, 0),
     ];
     for (resource, limit) in all {
         setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;

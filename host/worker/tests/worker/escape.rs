@@ -1,7 +1,8 @@
 //! From inside a confined process: files, networks, other processes, and memory beyond the limit are out of reach.
 //!
-//! Each attempt is made twice. Without confinement it must succeed, so that an attempt which proves nothing is noticed; and
-//! confined it must end as the table says.
+//! Each attempt is made without confinement, where it must succeed, so that an attempt which proves nothing is noticed; and
+//! confined, where it must end as the table says. Then again behind each of the kernel's two fences alone: one that has a hole,
+//! or that a machine has not, is not the only one.
 
 use std::ffi::CString;
 use std::net::TcpListener;
@@ -12,7 +13,7 @@ use std::process::{Command, ExitCode, Stdio};
 use libc::{c_long, c_void};
 use libtest_mimic::Trial;
 use raito_core::limits;
-use raito_worker::{Landlock, Protections, lock_down};
+use raito_worker::{Fences, Landlock, Protections, lock_down, lock_down_behind};
 use rustix::net::{AddressFamily, SocketType, socket};
 
 use crate::trial;
@@ -36,6 +37,23 @@ enum Outside {
 
 use Ends::{Process, With};
 use Outside::{DependsOnTheSystem, Succeeds};
+
+/// What Landlock and the limits stop without seccomp, and the error. Landlock knows no system calls, so a process that is held
+/// by it alone still makes processes, which it holds as well, learns names and sizes of files, and sends datagrams.
+const BEHIND_LANDLOCK: &[(&str, i32)] = &[
+    ("open-a-file", libc::EACCES),
+    ("open-a-file-the-old-way", libc::EACCES),
+    ("make-a-file", libc::EACCES),
+    ("read-the-environment-of-the-host", libc::EACCES),
+    ("read-the-memory-of-the-host", libc::EACCES),
+    ("connect", libc::EACCES),
+    ("execute", libc::EACCES),
+    ("signal-the-host", libc::EPERM),
+    ("trace-the-host", libc::EPERM),
+    ("read-the-memory-of-the-host-by-call", libc::EPERM),
+    ("raise-a-limit", libc::EPERM),
+    ("memory-beyond-the-limit", libc::ENOMEM),
+];
 
 /// Every attempt: its name, how it ends, and whether it would succeed outside.
 const ATTEMPTS: &[(&str, Ends, Outside)] = &[
@@ -72,35 +90,55 @@ const ATTEMPTS: &[(&str, Ends, Outside)] = &[
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let mut trials: Vec<Trial> = ATTEMPTS
+    let all = ATTEMPTS
         .iter()
-        .map(|(name, ends, outside)| trial(format!("escape::{name}"), move || check(name, *ends, *outside)))
-        .collect();
+        .map(|(name, ends, outside)| trial(format!("escape::{name}"), move || check(name, *ends, *outside)));
+    let seccomp = ATTEMPTS
+        .iter()
+        .map(|(name, ends, _)| trial(format!("escape::seccomp::{name}"), move || ends_so(name, SECCOMP, *ends)));
+    let landlock = BEHIND_LANDLOCK
+        .iter()
+        .map(|(name, error)| trial(format!("escape::landlock::{name}"), move || ends_so(name, LANDLOCK, With(*error))));
+    let mut trials: Vec<Trial> = all.chain(seccomp).chain(landlock).collect();
+    trials.push(trial("escape::a_crash_leaves_no_core", leaves_no_core));
     trials.push(trial("escape::this_machine_has_every_protection", every_protection));
     trials.push(trial("escape::a_confined_process_still_computes", still_computes));
     trials.push(trial("escape::a_confined_process_ends_with_its_host", ends_with_its_host));
     trials
 }
 
+/// How an attempt is confined: not at all, as every worker is, or behind one of the two fences.
+const FREE: &str = "free";
+const CONFINED: &str = "confined";
+const LANDLOCK: &str = "landlock";
+const SECCOMP: &str = "seccomp";
+
 /// Starts this program to make an attempt. Its input is a socket that is not connected.
-fn start(name: &str, confined: bool, listener: &TcpListener) -> Command {
+fn start(name: &str, how: &str, listener: &TcpListener) -> Command {
     let unconnected: OwnedFd = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     let port = listener.local_addr().expect("bound").port().to_string();
-    let how = if confined { "confined" } else { "free" };
     command.args(["escape", name, how, &std::process::id().to_string(), &port]);
+    // As workers have it: what the allocator takes ahead counts against the limit.
+    command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
     command.env("SECRET", "of the host").stdin(Stdio::from(unconnected)).stdout(Stdio::piped()).stderr(Stdio::null());
     command
 }
 
 fn check(name: &str, ends: Ends, outside: Outside) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let free = start(name, false, &listener).output().expect("starts");
+    let free = start(name, FREE, &listener).output().expect("starts");
     let said = String::from_utf8_lossy(&free.stdout).into_owned();
     if outside == Succeeds {
         assert!(free.status.success() && !said.contains("refused"), "{name} proves nothing: {:?}, {said}", free.status);
     }
-    let confined = start(name, true, &listener).output().expect("starts");
+    ends_so(name, CONFINED, ends);
+}
+
+/// Makes an attempt and expects how it ends.
+fn ends_so(name: &str, how: &str, ends: Ends) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let confined = start(name, how, &listener).output().expect("starts");
     let said = String::from_utf8_lossy(&confined.stdout).into_owned();
     assert!(said.starts_with("confined\n"), "{name}: {said:?}, {:?}", confined.status);
     match ends {
@@ -117,7 +155,7 @@ fn check(name: &str, ends: Ends, outside: Outside) {
 
 fn every_protection() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let output = start("say-what-protects", true, &listener).output().expect("starts");
+    let output = start("say-what-protects", CONFINED, &listener).output().expect("starts");
     let said = String::from_utf8_lossy(&output.stdout);
     // Where this fails, Landlock or seccomp are missing, and nothing of the rest proves what it says.
     assert!(said.contains("complete"), "this machine does not confine workers: {said}");
@@ -125,8 +163,46 @@ fn every_protection() {
 
 fn still_computes() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let output = start("compute", true, &listener).output().expect("starts");
+    let output = start("compute", CONFINED, &listener).output().expect("starts");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "confined\ndone\n", "{:?}", output.status);
+}
+
+/// Both processes ask for a core before anything else; only the one that is not confined leaves one.
+fn leaves_no_core() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let core = |how: &str| {
+        let place = tempfile::tempdir().expect("a folder");
+        let status = start("crash", how, &listener).current_dir(place.path()).status().expect("starts");
+        assert_eq!(status.signal(), Some(libc::SIGABRT), "{how}: {status:?}");
+        let files = std::fs::read_dir(place.path()).expect("readable").count();
+        status.core_dumped() || files > 0
+    };
+    // Where the hard limit is zero nobody leaves one, and nothing is proved.
+    if rustix::process::getrlimit(rustix::process::Resource::Core).maximum != Some(0) {
+        assert!(core(FREE), "a crash proves nothing: this machine keeps no cores");
+    }
+    for how in [CONFINED, LANDLOCK, SECCOMP] {
+        assert!(!core(how), "{how}: a core was left");
+    }
+}
+
+/// Lets go of standard error, so that not the number of descriptors is what stops an attempt.
+#[expect(unsafe_code, reason = "as below")]
+fn make_room() {
+    // SAFETY: nothing of this process writes there any more.
+    unsafe { libc::close(2) };
+}
+
+/// Ends with what makes a core.
+fn crash() -> ! {
+    std::process::abort()
+}
+
+/// Allows itself a core of any size.
+fn ask_for_a_core() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let most = getrlimit(Resource::Core).maximum;
+    setrlimit(Resource::Core, Rlimit { current: most, maximum: most }).expect("within the hard limit");
 }
 
 /// The host of this one is a process that is not there any more.
@@ -141,25 +217,32 @@ fn ends_with_its_host() {
 pub(crate) fn attempt(words: &[String]) -> ExitCode {
     let [name, how, host, port] = words else { return ExitCode::FAILURE };
     let host: u32 = host.parse().expect("a number");
-    let protections = if how == "confined" {
-        match lock_down(host) {
-            Ok(protections) => {
-                say("confined\n");
-                Some(protections)
-            }
-            Err(error) => {
-                say(&format!("{error}\n"));
-                return ExitCode::FAILURE;
-            }
-        }
-    } else {
-        None
+    ask_for_a_core();
+    let confined = match how.as_str() {
+        FREE => None,
+        LANDLOCK => Some(lock_down_behind(Fences::Landlock, host)),
+        SECCOMP => Some(lock_down_behind(Fences::Seccomp, host)),
+        _ => Some(lock_down(host)),
     };
+    let protections = match confined.transpose() {
+        Ok(protections) => protections,
+        Err(error) => {
+            say(&format!("{error}\n"));
+            return ExitCode::FAILURE;
+        }
+    };
+    if protections.is_some() {
+        say("confined\n");
+    }
     let host = libc::pid_t::try_from(host).expect("a number of a process");
     match name.as_str() {
         "say-what-protects" => say(&format!("{}\n", described(protections))),
         "compute" => compute(),
+        "crash" => crash(),
         name => {
+            if how == LANDLOCK {
+                make_room();
+            }
             let result = try_it(name, host, port.parse().expect("a port"));
             if result < 0 {
                 let error = std::io::Error::last_os_error();

@@ -6,17 +6,21 @@
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
+use crate::greedy;
+
 /// Version 1; Landlock of ABI 7; seccomp.
-const READY: &[u8] = &[0, 1, 0, 7, 1];
-const CODE: u8 = 1;
+pub(crate) const READY: &[u8] = &[0, 1, 0, 7, 1];
+pub(crate) const CODE: u8 = 1;
 const LOADED: &[u8] = &[2];
 const STARTED: &[u8] = &[4, 0, 0];
-const ANSWER: u8 = 5;
+pub(crate) const ANSWER: u8 = 5;
+/// A request for the time.
+const ASK_THE_TIME: &[u8] = &[7, 11];
 /// An answer that a reader is open, and what the guest used.
-const OPENED: &[u8] = &[ANSWER, 1, 0, 0];
+pub(crate) const OPENED: &[u8] = &[ANSWER, 1, 0, 0];
 
 /// Sends a frame.
-fn send(message: &[u8]) {
+pub(crate) fn send(message: &[u8]) {
     let length = u32::try_from(message.len()).expect("short");
     raw(&[&length.to_le_bytes(), message].concat());
 }
@@ -30,7 +34,7 @@ fn raw(bytes: &[u8]) {
 }
 
 /// Waits for a frame of the host.
-fn hear() -> Vec<u8> {
+pub(crate) fn hear() -> Vec<u8> {
     let mut head = [0; 4];
     let mut channel = channel();
     if channel.read_exact(&mut head).is_err() {
@@ -47,7 +51,7 @@ fn channel() -> std::fs::File {
     std::io::stdin().as_fd().try_clone_to_owned().expect("a descriptor").into()
 }
 
-fn number(mut value: u64) -> Vec<u8> {
+pub(crate) fn number(mut value: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     while value >= 0x80 {
         bytes.push(u8::try_from(value & 0x7f).expect("seven bits") | 0x80);
@@ -58,14 +62,20 @@ fn number(mut value: u64) -> Vec<u8> {
 }
 
 /// A page of step 1 with these bytes in place of its lists.
-fn identities(lists: &[u8]) -> Vec<u8> {
+pub(crate) fn identities(lists: &[u8]) -> Vec<u8> {
     [&[ANSWER, 2, 1, 0], lists].concat()
 }
 
-/// Goes along until a reader is asked for.
-fn until_open() {
-    send(READY);
+/// Waits for a component: what is to be done with it, and its bytes.
+pub(crate) fn hear_component() {
     hear();
+    hear();
+}
+
+/// Goes along until a reader is asked for.
+pub(crate) fn until_open() {
+    send(READY);
+    hear_component();
     send(LOADED);
     hear();
     send(STARTED);
@@ -86,13 +96,13 @@ pub(crate) fn play(scenario: &str) -> ExitCode {
         }
         "ends-while-compiling" => {
             send(READY);
-            hear();
+            hear_component();
             return ExitCode::from(4);
         }
         "code-that-was-not-asked-for" => {
             send(READY);
-            hear();
-            send(&[CODE, 1, 0xcc]);
+            hear_component();
+            send(&[CODE]);
             wait();
         }
         "garbage" => {
@@ -166,7 +176,44 @@ pub(crate) fn play(scenario: &str) -> ExitCode {
                 send(OPENED);
             }
         }
-        other => panic!("no scenario {other}"),
+        "hangs-when-started" => {
+            send(READY);
+            hear_component();
+            send(LOADED);
+            hear();
+            wait();
+        }
+        "hangs-when-asked" => {
+            until_open();
+            wait();
+        }
+        "hangs-within-a-message" => {
+            until_open();
+            send(OPENED);
+            raw(&[200, 0, 0, 0, ANSWER, 2, 1, 0]);
+            wait();
+        }
+        "asks-and-hears-nothing" => {
+            until_open();
+            loop {
+                send(ASK_THE_TIME);
+            }
+        }
+        "asks-without-end" => {
+            until_open();
+            loop {
+                send(ASK_THE_TIME);
+                hear();
+            }
+        }
+        "pages-without-end" => {
+            until_open();
+            send(OPENED);
+            loop {
+                send(&identities(&user("u1")));
+            }
+        }
+        other => greedy::play(other),
     }
     ExitCode::SUCCESS
 }
@@ -178,7 +225,7 @@ fn user(id: &str) -> Vec<u8> {
 }
 
 /// What follows the id of a user: a user name, no name for people, no address, enabled, not known whether a machine, no tags.
-const USER_REST: &[u8] = &[1, b'u', 0, 0, 1, 0, 0];
+pub(crate) const USER_REST: &[u8] = &[1, b'u', 0, 0, 1, 0, 0];
 
 /// Waits without end, until the host ends this process.
 fn wait() {

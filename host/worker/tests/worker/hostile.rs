@@ -8,11 +8,11 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use raito_core::call::{Reply, Request};
 use raito_core::digest::Digest;
-use raito_core::fault::StepFault;
+use raito_core::fault::{Fault, StepFault};
 use raito_core::limits;
 use raito_core::ports::{AnyPage, BoxFuture, Broker, Connector as _, Context, Guest, Opening};
 use raito_core::step::Step;
-use raito_worker::{Component, Launcher, Worker, WorkerError};
+use raito_worker::{Bounds, Component, Launcher, Worker, WorkerError};
 
 use crate::trial;
 
@@ -24,6 +24,16 @@ impl Broker for Counting {
     fn call(&self, _request: Request) -> BoxFuture<'_, Reply> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Box::pin(async { Reply::Done })
+    }
+}
+
+/// Checks what it is asked, and refuses it.
+pub(crate) struct Refusing;
+
+impl Broker for Refusing {
+    fn call(&self, request: Request) -> BoxFuture<'_, Reply> {
+        let refused = request.check().err().unwrap_or_else(|| Fault::denied("nothing is granted"));
+        Box::pin(async { Reply::Fault(refused) })
     }
 }
 
@@ -51,37 +61,54 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("hangs-up-and-lives", "the connector crashed: its process was killed"),
         ("floods", "the connector crashed: its process sent an answer to another question"),
     ];
+    /// A scenario that must be ended at a bound, with this, while another worker works.
+    const BOUNDS: &[(&str, &str)] = &[
+        ("hangs-when-started", "more time to start than allowed (0.3 s)"),
+        ("hangs-when-asked", "more time in one call than allowed (0.3 s)"),
+        ("hangs-within-a-message", "more time in one call than allowed (0.3 s)"),
+        ("asks-and-hears-nothing", "more time in one call than allowed (0.3 s)"),
+        ("asks-without-end", "more requests to the host than allowed (1000)"),
+        ("pages-without-end", "more messages to the host than allowed (1 MiB)"),
+    ];
     let starts = STARTS
         .iter()
         .map(|(scenario, says)| trial(format!("hostile::{scenario}"), move || fails_to_start(scenario, says)));
     let reads = READS
         .iter()
         .map(|(scenario, says)| trial(format!("hostile::{scenario}"), move || fails_to_read(scenario, says)));
-    let mut trials: Vec<Trial> = starts.chain(reads).collect();
+    let bounds = BOUNDS
+        .iter()
+        .map(|(scenario, says)| trial(format!("hostile::{scenario}"), move || is_ended_at_a_bound(scenario, says)));
+    let mut trials: Vec<Trial> = starts.chain(reads).chain(bounds).collect();
     trials.push(trial("hostile::what_is_right_is_taken_and_numbers_are_kept_within_what_can_be", what_is_right));
     trials.push(trial("hostile::no_process_outlives_its_connector", none_left));
     trials
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-fn fake(scenario: &str) -> Launcher {
+pub(crate) fn fake(scenario: &str) -> Launcher {
+    let (soon, mut bounds) = (Duration::from_millis(300), Bounds::default());
+    match scenario {
+        "says-nothing" => bounds.start_wall = soon,
+        "hangs-while-compiling" => bounds.compile_wall = soon,
+        "asks-without-end" => bounds.step_requests = 1_000,
+        "pages-without-end" => bounds.step_bytes = 1 << 20,
+        "asks-and-hears-nothing" => bounds.call_wall = soon,
+        hangs if hangs.starts_with("hangs-w") => bounds.call_wall = soon,
+        _ => {}
+    }
     Launcher {
         program: std::env::current_exe().expect("this program"),
         arguments: vec!["fake".into(), scenario.into()],
-        start_wall: if scenario == "says-nothing" { Duration::from_millis(300) } else { limits::WORKER_START },
-        compile_wall: if scenario.starts_with("hangs-while") {
-            Duration::from_millis(300)
-        } else {
-            limits::COMPILE_WALL
-        },
+        bounds,
         ..Launcher::this_program(&[])
     }
 }
 
-fn component() -> Component {
+pub(crate) fn component() -> Component {
     Component { bytes: Arc::from([0_u8; 8]), digest: Digest::ZERO, imports: Vec::new() }
 }
 
@@ -127,8 +154,28 @@ fn fails_to_read(scenario: &str, says: &str) {
     });
 }
 
+/// A worker that hangs or floods is ended at its bound, and takes nothing but its step along: another one of the same host
+/// reads to its end meanwhile.
+fn is_ended_at_a_bound(scenario: &str, says: &str) {
+    runtime().block_on(async {
+        let (worker, other) = (prepare(scenario).await.expect("starts"), prepare("good-record").await.expect("starts"));
+        let id = worker.process_id().expect("a process");
+        let broker = Arc::new(Counting::default());
+        let (ended_at_bound, (pages, _)) =
+            tokio::join!(read(&worker, Arc::clone(&broker) as _), read(&other, Arc::new(Counting::default())));
+        let (result, guest) = ended_at_bound;
+        assert!(matches!(&result, Err(StepFault::Limit(_))), "{scenario}: {result:?}");
+        assert!(result.expect_err("it is").to_string().ends_with(says), "{scenario}");
+        assert_eq!(pages.expect("it is right").len(), 1, "{scenario}: the other worker");
+        assert!(broker.0.load(Ordering::Relaxed) <= 1_000, "{scenario}: the broker was asked");
+        drop(guest);
+        ended(id).await;
+        assert_eq!(worker.process_id(), None, "{scenario}: the process is used again");
+    });
+}
+
 /// Waits until a process is gone, and reaped.
-async fn ended(id: u32) {
+pub(crate) async fn ended(id: u32) {
     for _ in 0..1_000 {
         if !Path::new(&format!("/proc/{id}")).exists() {
             return;

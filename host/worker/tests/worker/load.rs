@@ -10,15 +10,17 @@ use raito_core::digest::Digest;
 use raito_core::ports::{AnyPage, BoxFuture, Broker, Connector, Context, Opening};
 use raito_core::step::Step;
 use raito_sandbox::{Compiled, Engine, inspect};
-use raito_worker::{CodeCache, Component, Launcher, Worker};
+use raito_worker::{Bounds, CodeCache, Component, Launcher, Worker};
 use wasm_encoder::{CodeSection, Function, FunctionSection, Instruction, Module, TypeSection, ValType};
 
+use crate::hostile::ended;
 use crate::trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         trial("load::a_guest_answers_as_in_the_same_process", same_answers),
         trial("load::a_worker_is_kept_from_step_to_step", kept),
+        trial("load::a_worker_that_is_stopped_is_killed_and_its_step_fails", stopped),
         trial("load::a_compile_bomb_ends_within_its_wall_time_and_with_its_process", bomb),
         trial("load::what_is_no_component_is_refused_by_the_worker", no_component),
         trial("load::code_is_kept_and_what_was_changed_is_compiled_again", kept_code),
@@ -39,7 +41,8 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 fn launcher() -> Launcher {
-    Launcher::this_program(&[])
+    // As in the program: what the allocator takes ahead counts against the limit of a worker.
+    Launcher::this_program(&[("MIMALLOC_ARENA_EAGER_COMMIT", "0")])
 }
 
 fn chaos() -> Vec<u8> {
@@ -98,6 +101,33 @@ fn kept() {
     });
 }
 
+/// The guest does nothing wrong; its process just goes no further, whatever the reason.
+fn stopped() {
+    runtime().block_on(async {
+        let place = tempfile::tempdir().expect("a folder");
+        let cache = CodeCache::open(&place.path().join("cache"), &place.path().join("key")).expect("opens");
+        let bounds = Bounds { call_wall: Duration::from_secs(1), ..Bounds::default() };
+        let launcher = Launcher { bounds, ..launcher() };
+        let worker = Worker::prepare(&launcher, admitted(), Some(Arc::new(cache))).await.expect("starts");
+        let id = worker.process_id().expect("a process");
+        let mut guest = worker.start(Step::DataSource, Arc::new(Clock)).await.expect("starts");
+        guest.open(Opening::DataSource(None), context(5_000)).await.expect("opens");
+        let process = rustix::process::Pid::from_raw(i32::try_from(id).expect("small")).expect("not zero");
+        rustix::process::kill_process(process, rustix::process::Signal::STOP).expect("ours");
+        let fault = loop {
+            // What was made before it was stopped is still there.
+            match guest.next().await {
+                Ok(page) => assert!(page.is_some(), "the read came to its end"),
+                Err(fault) => break fault,
+            }
+        };
+        assert_eq!(fault.to_string(), "the connector used more time in one call than allowed (1 s)");
+        drop(guest);
+        ended(id).await;
+        objects(&worker, 10).await;
+    });
+}
+
 /// A component of one function that adds very often, and is never run: beyond what an inspection lets through.
 fn adding(times: usize) -> Component {
     let mut types = TypeSection::new();
@@ -124,7 +154,8 @@ fn bomb() {
     runtime().block_on(async {
         let small = Worker::prepare(&launcher(), adding(100), None).await;
         small.expect("a small one is none");
-        let launcher = Launcher { compile_wall: Duration::from_secs(1), ..launcher() };
+        let bounds = Bounds { compile_wall: Duration::from_secs(1), ..Bounds::default() };
+        let launcher = Launcher { bounds, ..launcher() };
         let began = std::time::Instant::now();
         let error = Worker::prepare(&launcher, adding(2_000_000), None).await.err().expect("too much");
         assert!(
@@ -151,15 +182,15 @@ fn kept_code() {
     runtime().block_on(async {
         let place = tempfile::tempdir().expect("a folder");
         let (folder, key) = (place.path().join("cache"), place.path().join("key"));
-        let open = || CodeCache::open(&folder, &key).expect("opens");
+        let open = || Arc::new(CodeCache::open(&folder, &key).expect("opens"));
         let entries = || -> Vec<PathBuf> {
             std::fs::read_dir(&folder).expect("lists").map(|entry| entry.expect("an entry").path()).collect()
         };
-        let first = Worker::prepare(&launcher(), admitted(), Some(&open())).await.expect("compiles");
+        let first = Worker::prepare(&launcher(), admitted(), Some(open())).await.expect("compiles");
         let expected = objects(&first, 100).await;
         let [entry] = entries().try_into().expect("one entry");
         let written = std::fs::read(&entry).expect("readable");
-        let second = Worker::prepare(&launcher(), admitted(), Some(&open())).await.expect("loads");
+        let second = Worker::prepare(&launcher(), admitted(), Some(open())).await.expect("loads");
         assert_eq!(objects(&second, 100).await, expected);
 
         // One bit of machine code: loaded, it might do anything. It is compiled again, and the entry made good.
@@ -167,7 +198,7 @@ fn kept_code() {
         let middle = changed.len() / 2;
         changed[middle] ^= 1;
         std::fs::write(&entry, &changed).expect("writable");
-        let third = Worker::prepare(&launcher(), admitted(), Some(&open())).await.expect("compiles again");
+        let third = Worker::prepare(&launcher(), admitted(), Some(open())).await.expect("compiles again");
         assert_eq!(objects(&third, 100).await, expected);
         assert_ne!(std::fs::read(&entry).expect("readable"), changed, "the entry was made good");
     });

@@ -12,7 +12,7 @@ use raito_sdk::data_source::{
 };
 use raito_sdk::identity_store::User;
 use raito_sdk::{
-    Context, Fault, Gap, ObjectRef, Pages, Reader, Settings, access_from_target, access_to_target, data_source,
+    Context, Fault, Gap, ObjectRef, Pages, Reader, Settings, Tag, access_from_target, access_to_target, data_source,
     identity_store,
 };
 use scenario::Scenario;
@@ -47,6 +47,12 @@ impl Pages for OnePage<identity_store::Page> {
             "many-records" => page.users = vec![page.users[0].clone(); 1_000_000],
             "duplicate" => page.users.push(page.users[0].clone()),
             "empty-pages" => page.users.clear(),
+            // Four pages of 31 MB, of users with as many and as long tags as they may have.
+            "longest-pages" => {
+                page.users = (self.sent..self.sent + 31).map(|number| long_user(&format!("u{number}"))).collect();
+                self.sent += 31;
+                self.page = (self.sent < 124).then(|| identities(vec![]));
+            }
             "long-gaps" => {
                 page.gaps = vec![Gap { scope: None, reason: "x".repeat(15 * 1024) }; 1_000];
                 self.page = Some(page.clone());
@@ -149,6 +155,12 @@ fn user(id: &str) -> User {
         machine: None,
         tags: vec![],
     }
+}
+
+/// A user with as many tags as one may have, each nearly as long as one may be.
+fn long_user(id: &str) -> User {
+    let tag = |number| Tag { key: format!("t{number}"), value: "x".repeat(4_000), source: String::from("chaos") };
+    User { tags: (0..256).map(tag).collect(), ..user(id) }
 }
 
 fn identities(users: Vec<User>) -> identity_store::Page {

@@ -29,6 +29,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::files;
 use crate::leaks::redact;
+use crate::memory;
 use crate::render::say;
 use crate::state_dir::{Lock, StateDir};
 
@@ -83,7 +84,7 @@ impl Session {
         let loaded = configuration::load(global)?;
         let (ceiling, ceiling_digest) = configuration::ceiling(global)?;
         // Secrets of all targets are about to be in this process.
-        raito_worker::protect_memory().map_err(|error| CliError::new(codes::HOST, error.to_string()))?;
+        memory::keep_to_itself()?;
         let state = configuration::state(global, &loaded.base)?;
         let lock = state.lock_run()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);

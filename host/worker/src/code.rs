@@ -1,0 +1,39 @@
+//! The bytes of a component or of its compiled code, which are tens of megabytes and so are neither copied nor put together.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// Bytes in pieces.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Code(Vec<Bytes>);
+
+impl Code {
+    /// The pieces, in order.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(Bytes::as_ref)
+    }
+
+    /// How many bytes these are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+}
+
+impl From<Vec<Bytes>> for Code {
+    fn from(pieces: Vec<Bytes>) -> Self {
+        Self(pieces)
+    }
+}
+
+impl From<Bytes> for Code {
+    fn from(bytes: Bytes) -> Self {
+        Self(vec![bytes])
+    }
+}
+
+impl From<&Arc<[u8]>> for Code {
+    fn from(bytes: &Arc<[u8]>) -> Self {
+        Bytes::from_owner(Arc::clone(bytes)).into()
+    }
+}
