@@ -227,6 +227,17 @@ impl Replay {
         }
     }
 
+    /// What a call is answered with that was not recorded, once something went wrong on purpose. A connector that tries
+    /// another way then, such as the next database, takes one that the recording did not need: it fails alike.
+    fn failing(&self) -> Option<Fault> {
+        let (touched, outage) = self.locked(|inner| (inner.touches.len(), inner.outage));
+        match &self.trouble {
+            _ if outage => Some(outage_fault()),
+            Some((at, Trouble::Fault(fault))) if *at < touched => Some(fault.clone()),
+            _ => None,
+        }
+    }
+
     fn complain(&self, call: &Call, reason: &str) -> Fault {
         let what = format!("{}.{}: {reason}", call.slot, call.entry);
         self.locked(|inner| {
@@ -252,6 +263,9 @@ impl Replay {
             return Err(self.complain(call, &format!("it is asked more than {} times", limits::SCENARIO_REPEATS)));
         }
         let Some(answers) = self.script.by_call.get(&key) else {
+            if let Some(fault) = self.failing() {
+                return Err(fault);
+            }
             return Err(self.complain(call, &format!("the scenario has no answer to {key}")));
         };
         let at = answers[(turn as usize - 1).min(answers.len() - 1)];
