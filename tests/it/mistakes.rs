@@ -142,14 +142,31 @@ fn what_init_writes_can_be_validated() {
     place.raito(&["validate", "--config-file", "new.yml"]).exits(0);
     place.raito(&["init", "new.yml"]).exits(2).says(&["new.yml"]);
 
-    place.raito(&["init", "example.yml"]).exits(0);
-    let text = std::fs::read_to_string(place.path().join("example.yml")).expect("written");
     let postgresql = connector("postgresql");
     let postgresql = postgresql.to_str().expect("UTF-8");
-    place.write(
-        "example.yml",
-        text.replace("connectors/postgresql.wasm", postgresql).replace("SHOP_PASSWORD", "HOME"),
-    );
+    place.raito(&["init", "--connector", postgresql, "cluster.yml"]).exits(0);
+    let text = std::fs::read_to_string(place.path().join("cluster.yml")).expect("written");
+    let filled = text
+        .replace("//…@…:", "//raito@db.example:")
+        .replace("[\"…\"]", "[shop]")
+        .replace("{ env: PASSWORD }", "{ env: HOME }");
+    assert!(filled.contains("# addresses: [") && filled.contains("# ca: "), "{filled}");
+    place.write("cluster.yml", &filled);
+    place.raito(&["validate", "--config-file", "cluster.yml"]).exits(0);
+    // An optional slot is as the manifest wants it once its comment is taken away.
+    let (head, grants) = filled.split_once("    grants:\n").expect("grants");
+    let grants: String = grants
+        .lines()
+        .filter(|line| !line.contains("works without this one"))
+        .map(|line| format!("{}\n", line.replacen("      # ", "      ", 1)))
+        .collect();
+    place.write("cluster.yml", format!("{head}    grants:\n{grants}"));
+    let said = place.raito(&["validate", "--config-file", "cluster.yml"]).exits(0).stdout;
+    assert!(said.contains("sql.log →") && said.contains("sql.counters →"), "{said}");
+
+    place.raito(&["init", "example.yml"]).exits(0);
+    let text = std::fs::read_to_string(place.path().join("example.yml")).expect("written");
+    place.write("example.yml", text.replace("connectors/postgresql.wasm", postgresql).replace("SHOP_PASSWORD", "HOME"));
     place.raito(&["validate", "--config-file", "example.yml"]).exits(0);
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::credential::example;
 use crate::digest::Digest;
 use crate::grant::{Ceiling, Grant, HttpGrant, Origin, SqlGrant, Target};
-use crate::manifest::{Capability, Manifest, SecretSlot, Slot, SlotKind, SlotName};
+use crate::manifest::{Capability, Manifest, SecretSlot, Slot, SlotKind, SlotName, yaml_word};
 use crate::step::Step;
 use crate::text::{Ident, escape};
 use crate::vocabulary::{Mode, Red};
@@ -342,15 +342,16 @@ impl Decision<'_> {
 
     /// Refuses a red entry that is not granted by name, and any where the ceiling says so.
     fn red(&mut self, place: &str, entry: &Ident, red: &Red, grant: &Grant) {
-        let (key, item, granted) = match (red, grant) {
-            (Red::Raw, Grant::Http(grant)) => ("raw", entry.to_string(), grant.raw.contains(entry)),
-            (Red::Raw, Grant::Sql(grant)) => ("raw", entry.to_string(), grant.raw.contains(entry)),
-            (Red::ReadMethod(_), Grant::Http(grant)) => ("methods", entry.to_string(), grant.methods.contains(entry)),
-            (Red::Call(function), Grant::Sql(grant)) => ("calls", function.clone(), grant.calls.contains(function)),
-            (Red::Relation(name), Grant::Sql(grant)) => ("relations", name.clone(), grant.relations.contains(name)),
+        let granted = match (red, grant) {
+            (Red::Raw, Grant::Http(grant)) => grant.raw.contains(entry),
+            (Red::Raw, Grant::Sql(grant)) => grant.raw.contains(entry),
+            (Red::ReadMethod(_), Grant::Http(grant)) => grant.methods.contains(entry),
+            (Red::Call(function), Grant::Sql(grant)) => grant.calls.contains(function),
+            (Red::Relation(name), Grant::Sql(grant)) => grant.relations.contains(name),
             // A red of one kind cannot come from a slot of the other.
             (Red::ReadMethod(_), Grant::Sql(_)) | (Red::Call(_) | Red::Relation(_), Grant::Http(_)) => return,
         };
+        let (key, item) = red.granted_by(entry);
         if !granted {
             let reason = format!("the entry {entry} {red}, and the target does not grant that by name");
             let lines = format!("{}:\n    {key}: [{}]", indented_key(place), yaml_word(&item));
@@ -372,12 +373,6 @@ fn variable(name: &Ident) -> String {
     name.as_str().to_ascii_uppercase().replace('-', "_")
 }
 
-/// A word as YAML can hold it inside of brackets.
-fn yaml_word(word: &str) -> String {
-    let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
-    if plain { word.to_owned() } else { format!("\"{}\"", escape(word).replace('"', "\\\"")) }
-}
-
 /// The lines that would grant a whole slot.
 fn grant_lines(name: &SlotName, slot: &Slot) -> String {
     let mut lines = format!("grants:\n  {name}:\n");
@@ -394,6 +389,7 @@ fn grant_lines(name: &SlotName, slot: &Slot) -> String {
         }
         SlotKind::Ldap { .. } => lines.push_str("    url: \"ldaps://…\"\n"),
     }
+    lines.extend(slot.red_lines().iter().map(|line| format!("    {line}\n")));
     lines.truncate(lines.trim_end().len());
     lines
 }

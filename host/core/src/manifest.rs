@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::limits;
-use crate::text::{ConnectorName, Ident, Name};
+use crate::text::{ConnectorName, Ident, Name, escape};
 use crate::vocabulary::{Mode, Red, Route, Search, Statement};
 
 pub use setting::{Setting, SettingError, SettingType, SettingValue};
@@ -248,10 +248,28 @@ impl Slot {
         }
     }
 
+    /// What a target has to grant by name for the red entries, as YAML: keys below the slot, each with its words.
+    pub fn red_lines(&self) -> Vec<String> {
+        let mut words: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
+        for entry in self.entries() {
+            for (key, word) in entry.red.iter().map(|red| red.granted_by(entry.name)) {
+                words.entry(key).or_default().insert(yaml_word(&word));
+            }
+        }
+        let listed = |words: BTreeSet<String>| words.into_iter().collect::<Vec<_>>().join(", ");
+        words.into_iter().map(|(key, words)| format!("{key}: [{}]", listed(words))).collect()
+    }
+
     /// Whether any entry changes the target.
     pub fn writes(&self) -> bool {
         self.entries().iter().any(|entry| entry.mode == Mode::Write)
     }
+}
+
+/// A word as YAML can hold it inside of brackets.
+pub(crate) fn yaml_word(word: &str) -> String {
+    let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    if plain { word.to_owned() } else { format!("\"{}\"", escape(word).replace('"', "\\\"")) }
 }
 
 impl Manifest {

@@ -37,6 +37,8 @@ pub use template::TemplateError;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::Ident;
+
 /// Whether an entry changes the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -117,6 +119,18 @@ pub enum Red {
     Call(String),
     /// A read statement reads a relation outside the catalogues; `*` where a placeholder chooses it.
     Relation(String),
+}
+
+impl Red {
+    /// What a target grants where it allows this of an entry: the key below the slot, and the word that stands there.
+    pub fn granted_by(&self, entry: &Ident) -> (&'static str, String) {
+        match self {
+            Self::Raw => ("raw", entry.to_string()),
+            Self::ReadMethod(_) => ("methods", entry.to_string()),
+            Self::Call(function) => ("calls", function.clone()),
+            Self::Relation(name) => ("relations", name.clone()),
+        }
+    }
 }
 
 impl std::fmt::Display for Red {

@@ -1,7 +1,7 @@
 //! `raito init`
 
 use raito_core::credential::example;
-use raito_core::manifest::{Manifest, SettingValue, SlotKind};
+use raito_core::manifest::{Manifest, SettingValue, Slot, SlotKind, SlotName};
 use raito_core::text::escape;
 
 use crate::args::Init;
@@ -76,31 +76,53 @@ fn target(manifest: &Manifest, file: &str, digest: &str) -> String {
         let mark = if setting.required { "" } else { "# " };
         text.push_str(&format!("      {mark}{name}: {value}   # {}\n", escape(&setting.help)));
     }
-    text.push_str("    grants:\n");
-    for (name, slot) in &manifest.slots {
-        let help = if slot.help.is_empty() { String::new() } else { format!("   # {}", escape(&slot.help)) };
-        text.push_str(&format!("      {name}:{help}\n"));
-        match &slot.kind {
-            SlotKind::Http { secrets, .. } => {
-                text.push_str("        origin: \"https://…\"\n");
-                for (secret, asked) in secrets {
-                    let variable = secret.as_str().to_ascii_uppercase().replace('-', "_");
-                    let example = example(&asked.scheme, &variable);
-                    text.push_str(&format!("        {secret}: {example}   # {}\n", escape(&asked.help)));
-                }
-                if slot.writes() {
-                    text.push_str("        # write: true   # lets step 4 change the target\n");
-                }
-            }
-            SlotKind::Sql { kind, .. } => {
-                text.push_str(&format!("        url: \"{}://…@…:5432/\"\n        databases: [\"…\"]\n", kind.word()));
-                text.push_str("        password: { env: PASSWORD }\n");
-                if slot.writes() {
-                    text.push_str("        # write: { user: …, password: { env: WRITE_PASSWORD } }   # lets step 4 change the target\n");
-                }
-            }
-            SlotKind::Ldap { .. } => text.push_str("        url: \"ldaps://…\"\n"),
-        }
+    let mark = if manifest.slots.values().any(|slot| !slot.optional) { "" } else { "# " };
+    text.push_str(&format!("    {mark}grants:\n"));
+    for (name, slot) in manifest.slots.iter().filter(|(_, slot)| !slot.optional) {
+        text.extend(slot_lines(name, slot).iter().map(|line| format!("      {line}\n")));
+    }
+    for (name, slot) in manifest.slots.iter().filter(|(_, slot)| slot.optional) {
+        text.push_str("      # The connector works without this one:\n");
+        text.extend(slot_lines(name, slot).iter().map(|line| format!("      # {line}\n")));
     }
     text
+}
+
+/// The grant of a slot, with all that its manifest asks for.
+fn slot_lines(name: &SlotName, slot: &Slot) -> Vec<String> {
+    let help = if slot.help.is_empty() { String::new() } else { format!("   # {}", escape(&slot.help)) };
+    let mut lines = Vec::new();
+    match &slot.kind {
+        SlotKind::Http { secrets, .. } => {
+            lines.push("origin: \"https://…\"".to_owned());
+            for (secret, asked) in secrets {
+                let variable = secret.as_str().to_ascii_uppercase().replace('-', "_");
+                let example = example(&asked.scheme, &variable);
+                lines.push(format!("{secret}: {example}   # {}", escape(&asked.help)));
+            }
+            if slot.writes() {
+                lines.push("# write: true   # lets step 4 change the target".to_owned());
+            }
+        }
+        SlotKind::Sql { kind, .. } => {
+            lines.push(format!("url: \"{}://…@…:5432/\"", kind.word()));
+            lines.push("databases: [\"…\"]".to_owned());
+            lines.push("password: { env: PASSWORD }".to_owned());
+            if slot.writes() {
+                let write = "# write: { user: …, password: { env: WRITE_PASSWORD } }   # lets step 4 change the target";
+                lines.push(write.to_owned());
+            }
+        }
+        SlotKind::Ldap { .. } => lines.push("url: \"ldaps://…\"".to_owned()),
+    }
+    lines.extend(slot.red_lines());
+    if !matches!(slot.kind, SlotKind::Ldap { .. }) {
+        lines.push(
+            "# addresses: [\"10.1.0.0/16\"]   # the only ones that the name may lead to; a private one needs it"
+                .to_owned(),
+        );
+        lines.push("# ca: authority.pem   # certificates to trust instead of the system's".to_owned());
+    }
+    let below = lines.into_iter().map(|line| format!("  {line}"));
+    std::iter::once(format!("{name}:{help}")).chain(below).collect()
 }
