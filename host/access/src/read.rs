@@ -333,7 +333,8 @@ policy:
     #[test]
     fn mistakes_are_told_with_their_lines() {
         wrong("version: 1\non: a\ngrant: []\n", 3, &["unknown key grant", "did you mean grants?"]);
-        wrong("version: 2\n", 1, &["from 1 to 1"]);
+        wrong("version: 2\n", 1, &["1 is expected here"]);
+        wrong("- version: 1\n", 1, &["does not hold keys and values", "a key and a colon"]);
         wrong("on: a\n", 1, &["version"]);
         wrong("version: 1\nmode: enforce\n", 2, &["enforced"]);
         wrong("version: 1\ngrants:\n  - name: R\n", 3, &["no target", "on:"]);

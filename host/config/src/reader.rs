@@ -88,7 +88,7 @@ fn load_mistake(error: &LoadError) -> Mistake {
     };
     match error {
         LoadError::TopLevelMustBeMapping(marker) | LoadError::TopLevelMustBeSequence(marker) => {
-            mistake(marker, "the file does not hold keys and values", Some("begin it with a key such as targets:"))
+            mistake(marker, "the file does not hold keys and values", Some("begin it with a key and a colon"))
         }
         LoadError::UnexpectedAnchor(marker) => {
             mistake(marker, "anchors are not used here", Some("write the value out"))
@@ -284,6 +284,10 @@ impl<'v> Reader<'v> {
             .and_then(|scalar| scalar.as_str().parse::<i64>().ok());
         match number {
             Some(number) if (low..=high).contains(&number) => Some(number),
+            Some(_) if low == high => {
+                self.wrong(node_place(node), format!("{low} is expected here"), None);
+                None
+            }
             Some(_) => {
                 self.wrong(node_place(node), format!("a number from {low} to {high} is expected here"), None);
                 None
