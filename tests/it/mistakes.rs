@@ -171,6 +171,22 @@ fn what_init_writes_can_be_validated() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_a_file() {
+    let place = Place::new("\u{feff}targets: []\n");
+    place.raito(&["validate"]).exits(0);
+    place.write("access.yml", "\u{feff}version: 1\n");
+    place.raito(&["access", "validate"]).exits(0).says(&["1 file: 0 access controls on 0 targets"]);
+}
+
+#[test]
+fn a_kind_of_event_that_there_is_none_of_is_refused_with_those_that_there_are() {
+    let place = Place::new("targets: []\n");
+    place.raito(&["audit", "show", "--kind", "nope"]).exits(2).says(&["nope", "token-request", "denied"]);
+    place.raito(&["run", "--quiet"]).exits(0);
+    assert!(place.raito(&["audit", "show", "--kind", "run-end"]).exits(0).stdout.contains("run-end"));
+}
+
+#[test]
 fn c6_a_token_of_the_cloud_is_kept_and_compared_as_a_digest() {
     let place = Place::new("cloud: embedded\ntargets: []\n");
     let token = place.raito(&["cloud", "token", "reader"]).exits(0).stdout;

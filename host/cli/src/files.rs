@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use raito_core::limits;
 use raito_core::text::escape;
@@ -10,9 +10,11 @@ use raito_core::text::escape;
 use crate::codes::{self, Code};
 use crate::error::CliError;
 
-/// A path for people.
+/// A path for people, without the folders that only say "here".
 pub(crate) fn shown(path: &Path) -> String {
-    escape(&path.display().to_string()).into_owned()
+    let plain: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+    let here = plain.as_os_str().is_empty() && !path.as_os_str().is_empty();
+    escape(&if here { Path::new(".") } else { plain.as_path() }.display().to_string()).into_owned()
 }
 
 /// All bytes of a file of at most this many.
@@ -30,10 +32,15 @@ pub(crate) fn read(path: &Path, max: usize, code: Code) -> Result<Vec<u8>, CliEr
     Ok(bytes)
 }
 
-/// The text of a configuration or another file that people write.
+/// The text of a configuration or another file that people write, without the byte order mark that some editors put before it.
 pub(crate) fn read_text(path: &Path) -> Result<String, CliError> {
     let bytes = read(path, limits::CONFIG_BYTES, codes::FILE)?;
-    String::from_utf8(bytes).map_err(|_| CliError::new(codes::FILE, format!("{} is not UTF-8", shown(path))))
+    let text =
+        String::from_utf8(bytes).map_err(|_| CliError::new(codes::FILE, format!("{} is not UTF-8", shown(path))))?;
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(text) => text.to_owned(),
+        None => text,
+    })
 }
 
 /// Writes a file that was not there before.
@@ -81,5 +88,25 @@ pub(crate) fn reason(error: &io::Error) -> String {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "it is not allowed".to_owned(),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_shown_without_what_says_nothing() {
+        let cases = [
+            ("./.", "."),
+            (".", "."),
+            ("./../pg/ca.pem", "../pg/ca.pem"),
+            ("a/./b/", "a/b"),
+            ("/a/b", "/a/b"),
+            ("", ""),
+        ];
+        for (path, plain) in cases {
+            assert_eq!(shown(Path::new(path)), plain, "{path}");
+        }
     }
 }
