@@ -161,12 +161,29 @@ fn what_init_writes_can_be_validated() {
         .map(|line| format!("{}\n", line.replacen("      # ", "      ", 1)))
         .collect();
     place.write("cluster.yml", format!("{head}    grants:\n{grants}"));
-    place.raito(&["validate", "--config-file", "cluster.yml"]).exits(0).says(&["sql.log", "sql.counters"]);
+    let said = place.raito(&["validate", "--config-file", "cluster.yml"]).exits(0).stdout;
+    assert!(said.contains("sql.log →") && said.contains("sql.counters →"), "{said}");
 
     place.raito(&["init", "example.yml"]).exits(0);
     let text = std::fs::read_to_string(place.path().join("example.yml")).expect("written");
     place.write("example.yml", text.replace("connectors/postgresql.wasm", postgresql).replace("SHOP_PASSWORD", "HOME"));
     place.raito(&["validate", "--config-file", "example.yml"]).exits(0);
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_file() {
+    let place = Place::new("\u{feff}targets: []\n");
+    place.raito(&["validate"]).exits(0);
+    place.write("access.yml", "\u{feff}version: 1\n");
+    place.raito(&["access", "validate"]).exits(0).says(&["1 file: 0 access controls on 0 targets"]);
+}
+
+#[test]
+fn a_kind_of_event_that_there_is_none_of_is_refused_with_those_that_there_are() {
+    let place = Place::new("targets: []\n");
+    place.raito(&["audit", "show", "--kind", "nope"]).exits(2).says(&["nope", "token-request", "denied"]);
+    place.raito(&["run", "--quiet"]).exits(0);
+    assert!(place.raito(&["audit", "show", "--kind", "run-end"]).exits(0).stdout.contains("run-end"));
 }
 
 #[test]

@@ -337,8 +337,8 @@ pub(crate) enum Audit {
         /// Only about this target
         #[arg(long)]
         target: Option<String>,
-        /// Only of this kind, such as call or denied
-        #[arg(long)]
+        /// Only of this kind
+        #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(raito_core::event::KINDS))]
         kind: Option<String>,
     },
     /// Check that the log is what was written: by its chain, by its signed checkpoints, and by anchors kept elsewhere

@@ -11,6 +11,9 @@ pub(crate) const LOG: &str = "RAITO_LOG";
 /// Any value: no colours (no-color.org).
 pub(crate) const NO_COLOR: &str = "NO_COLOR";
 
+/// What the terminal is; `dumb` is one that shows no colours.
+pub(crate) const TERM: &str = "TERM";
+
 /// A variable that a configuration names.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()

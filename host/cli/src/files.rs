@@ -3,7 +3,7 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use raito_core::limits;
 use raito_core::text::escape;
@@ -11,9 +11,11 @@ use raito_core::text::escape;
 use crate::codes::{self, Code};
 use crate::error::CliError;
 
-/// A path for people.
+/// A path for people, without the folders that only say "here".
 pub(crate) fn shown(path: &Path) -> String {
-    escape(&path.display().to_string()).into_owned()
+    let plain: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+    let here = plain.as_os_str().is_empty() && !path.as_os_str().is_empty();
+    escape(&if here { Path::new(".") } else { plain.as_path() }.display().to_string()).into_owned()
 }
 
 /// Who can change a file, besides root and the user that this process is of.
@@ -62,7 +64,7 @@ pub(crate) fn read_with_writers(path: &Path, max: usize, code: Code) -> Result<(
     Ok((bytes, Writers::of(&about)))
 }
 
-/// The text of a configuration or another file that people write.
+/// The text of a configuration or another file that people write, without the byte order mark that some editors put before it.
 pub(crate) fn read_text(path: &Path) -> Result<String, CliError> {
     Ok(read_text_with_writers(path)?.0)
 }
@@ -71,8 +73,11 @@ pub(crate) fn read_text(path: &Path) -> Result<String, CliError> {
 pub(crate) fn read_text_with_writers(path: &Path) -> Result<(String, Writers), CliError> {
     let (bytes, writers) = read_with_writers(path, limits::CONFIG_BYTES, codes::FILE)?;
     let text =
-        String::from_utf8(bytes).map_err(|_| CliError::new(codes::FILE, format!("{} is not UTF-8", shown(path))));
-    Ok((text?, writers))
+        String::from_utf8(bytes).map_err(|_| CliError::new(codes::FILE, format!("{} is not UTF-8", shown(path))))?;
+    match text.strip_prefix('\u{feff}') {
+        Some(plain) => Ok((plain.to_owned(), writers)),
+        None => Ok((text, writers)),
+    }
 }
 
 /// Writes a file that was not there before.
@@ -129,5 +134,25 @@ pub(crate) fn reason(error: &io::Error) -> String {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "it is not allowed".to_owned(),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_shown_without_what_says_nothing() {
+        let cases = [
+            ("./.", "."),
+            (".", "."),
+            ("./../pg/ca.pem", "../pg/ca.pem"),
+            ("a/./b/", "a/b"),
+            ("/a/b", "/a/b"),
+            ("", ""),
+        ];
+        for (path, plain) in cases {
+            assert_eq!(shown(Path::new(path)), plain, "{path}");
+        }
     }
 }

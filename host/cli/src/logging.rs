@@ -47,7 +47,7 @@ pub(crate) fn set_up(global: &Global, bars: &MultiProgress) {
         (false, _) => "trace",
     };
     let filter = env::variable(env::LOG).and_then(|text| EnvFilter::try_new(text).ok());
-    let colours = env::variable(env::NO_COLOR).is_none() && io::IsTerminal::is_terminal(&io::stderr());
+    let colours = crate::render::error::colours();
     tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|| EnvFilter::new(usual)))
         .with_writer(AboveBars(bars.clone()))

@@ -39,6 +39,11 @@ impl Observer for Box<dyn Reporter> {
     }
 }
 
+/// A number with its word: `1 file`, `2 files`.
+pub(crate) fn counted(count: usize, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Prints a line of data. Where nobody reads it any more, there is nobody to print it for.
 pub(crate) fn data(line: &str) {
     use std::io::Write as _;

@@ -329,6 +329,33 @@ pub enum Event {
     },
 }
 
+/// The kinds of events, as `kind` has them.
+pub const KINDS: [&str; 23] = [
+    "run-start",
+    "target-start",
+    "isolation",
+    "target-refused",
+    "step-start",
+    "connect",
+    "call",
+    "access-change",
+    "reply",
+    "token-request",
+    "token-reply",
+    "leak",
+    "denied",
+    "guest-log",
+    "batch",
+    "receipt",
+    "limit",
+    "trap",
+    "step-end",
+    "anchored",
+    "target-end",
+    "run-end",
+    "recovered",
+];
+
 impl Event {
     /// The texts that may hold what somebody else wrote.
     pub fn texts_mut(&mut self) -> Vec<&mut String> {
@@ -341,5 +368,28 @@ impl Event {
             Self::Reply { status, .. } | Self::TokenReply { status, .. } => vec![status],
             _ => Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_event_is_listed() {
+        let source = include_str!("event.rs");
+        let (_, variants) = source.split_once("pub enum Event {\n").expect("the enum");
+        let (variants, _) = variants.split_once("\n}\n").expect("its end");
+        let names = variants.lines().filter_map(|line| line.strip_prefix("    ")?.strip_suffix(" {"));
+        let kebab = |name: &str| {
+            let lower = |letter: char| match letter.is_ascii_uppercase() {
+                true => format!("-{}", letter.to_ascii_lowercase()),
+                false => letter.to_string(),
+            };
+            name.chars().map(lower).collect::<String>().trim_start_matches('-').to_owned()
+        };
+        assert_eq!(names.map(kebab).collect::<Vec<_>>(), KINDS);
+        let event = Event::Recovered { bytes: 1, sha256: Digest::ZERO };
+        assert_eq!(serde_json::to_value(&event).expect("JSON")["kind"], "recovered");
     }
 }

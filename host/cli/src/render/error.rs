@@ -57,8 +57,9 @@ fn mistake(mistakes: &Mistakes, index: usize) -> String {
 }
 
 /// Whether standard error shows colours.
-pub(super) fn colours() -> bool {
-    env::variable(env::NO_COLOR).is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr())
+pub(crate) fn colours() -> bool {
+    let dumb = env::variable(env::TERM).is_some_and(|term| term == "dumb");
+    env::variable(env::NO_COLOR).is_none() && !dumb && std::io::IsTerminal::is_terminal(&std::io::stderr())
 }
 
 /// Text in a colour, where there are colours.

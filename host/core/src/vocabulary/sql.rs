@@ -212,6 +212,8 @@ impl Statement {
                 }
             }
         }
+        // What stands before an absent argument ends in a blank; at the end of a statement that says nothing.
+        text.truncate(text.trim_end().len());
         let parameter = |bind: &Bind| Ok((bind.kind, bind_value(bind, arguments.get(&bind.name))?));
         let parameters = self.binds.iter().map(parameter).collect::<Result<_, EncodeError>>()?;
         Ok(SqlRequest { text, parameters, as_role: None })

@@ -214,9 +214,11 @@ impl Job<'_> {
             return Err(not(nobody));
         }
         let calls: usize = plan.targets.iter().map(|target| target.calls.len()).sum();
+        let (these, them) =
+            if calls == 1 { ("this call".to_owned(), "it") } else { (format!("these {calls} calls"), "them") };
         say(&match self.ask {
-            Ask::Calls => format!("Send these {calls} calls? Only yes sends them:"),
-            Ask::Sure => format!("Are you sure to send these {calls} calls? [yes/no]"),
+            Ask::Calls => format!("Send {these}? Only yes sends {them}:"),
+            Ask::Sure => format!("Are you sure to send {these}? [yes/no]"),
         });
         let mut answer = String::new();
         let read = std::io::stdin()

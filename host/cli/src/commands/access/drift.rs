@@ -25,7 +25,7 @@ use crate::args::{Global, Output};
 use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::render::{data, error, say};
+use crate::render::{counted, data, error, say};
 
 /// Says where targets are not as the files say, and who moved. Then makes the one like the other, where that is asked for.
 pub(super) async fn run(global: &Global, args: &DriftArgs) -> Result<Exit, CliError> {
@@ -266,7 +266,7 @@ impl Job<'_> {
         if found.differences.is_empty() {
             return data(&format!("{name}: as the files say"));
         }
-        data(&format!("{name}: {} differences", found.differences.len()));
+        data(&format!("{name}: {}", counted(found.differences.len(), "difference")));
         for class in Class::ALL {
             let mut of = found.differences.iter().filter(|difference| difference.class == class).peekable();
             if of.peek().is_some() {

@@ -8,7 +8,7 @@ use crate::args::access::Paths;
 use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::render::{data, error, say};
+use crate::render::{counted, data, error, say};
 
 /// Writes files in the one usual way, or says which are not.
 pub(super) fn run(global: &Global, paths: &Paths, check: bool) -> Result<Exit, CliError> {
@@ -34,7 +34,8 @@ pub(super) fn run(global: &Global, paths: &Paths, check: bool) -> Result<Exit, C
         }
     }
     if check && changed > 0 && !global.quiet {
-        say(&format!("{changed} files are written otherwise: run `raito access fmt`"));
+        let are = if changed == 1 { "is" } else { "are" };
+        say(&format!("{} {are} written otherwise: run `raito access fmt`", counted(changed, "file")));
     }
     Ok(Exit::worst(exits))
 }

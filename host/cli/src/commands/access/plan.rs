@@ -19,7 +19,7 @@ use crate::args::{Global, Output};
 use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::render::{data, error, say};
+use crate::render::{counted, data, error, say};
 
 /// All that was planned.
 pub(super) struct Planned<'s> {
@@ -242,7 +242,7 @@ pub(super) fn show(global: &Global, sources: &[Source], planned: &Planned<'_>) {
         let tests: usize = planned.parts.iter().map(|(_, part)| part.tests.len()).sum();
         let failed = found.iter().filter(|finding| finding.rule == "test").count();
         if tests > 0 {
-            say(&format!("{tests} tests, {failed} fail"));
+            say(&format!("{}, {failed} fail", counted(tests, "test")));
         }
     }
 }

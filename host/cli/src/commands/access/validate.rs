@@ -5,7 +5,7 @@ use crate::args::access::Files;
 use crate::args::{Global, Output};
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::render::say;
+use crate::render::{counted, say};
 
 /// Checks files without a target: their form, and what two of them both say they own.
 pub(super) fn run(global: &Global, args: &Files) -> Result<Exit, CliError> {
@@ -17,7 +17,8 @@ pub(super) fn run(global: &Global, args: &Files) -> Result<Exit, CliError> {
             }
             if !global.quiet {
                 let (files, entries, targets) = (read.sources.len(), code.entries.len(), code.targets().len());
-                say(&format!("{files} files: {entries} access controls on {targets} targets, no mistakes"));
+                let (files, targets) = (counted(files, "file"), counted(targets, "target"));
+                say(&format!("{files}: {} on {targets}, no mistakes", counted(entries, "access control")));
             }
             Ok(Exit::Done)
         }
