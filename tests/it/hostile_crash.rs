@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use std::os::unix::process::ExitStatusExt as _;
@@ -10,14 +12,19 @@ use std::os::unix::process::ExitStatusExt as _;
 use super::hostile_egress::{TOKEN, holds_no_canary, place, plain};
 use super::isolation::{signal, workers};
 use crate::support::Outcome;
-use crate::support::server::Server;
+use crate::support::server::{Server, json};
 
-/// A server that answers nothing, so that whoever asked it waits with the secret in hand.
-fn silent() -> Server {
-    Server::plain(|_, _| {
-        std::thread::sleep(Duration::from_secs(60));
-        Err(std::io::ErrorKind::TimedOut.into())
-    })
+/// A server that answers nothing until it is told to, so that whoever asked it waits with the secret in hand.
+fn silent() -> (Server, Arc<AtomicBool>) {
+    let answers = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&answers);
+    let server = Server::plain(move |_, out| {
+        while !told.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        json(out, "{}")
+    });
+    (server, answers)
 }
 
 /// The same command with cores of any size allowed, as far as the machine allows them.
@@ -56,7 +63,7 @@ fn cores(folder: &Path) -> Vec<String> {
 
 #[test]
 fn c3_a_crash_of_the_host_leaves_no_core_and_no_secret() {
-    let server = silent();
+    let (server, _) = silent();
     let place = place("http-read", &plain(&server));
     let mut command = place.command(&["run"]);
     let run = with_cores(command.env("TOKEN", TOKEN)).spawn().expect("starts");
@@ -82,19 +89,21 @@ fn c3_a_crash_of_the_host_leaves_no_core_and_no_secret() {
 
 #[test]
 fn c3_a_crash_of_a_worker_leaves_no_core_and_no_secret() {
-    let server = silent();
+    let (server, answers) = silent();
     let place = place("http-read", &plain(&server));
     let mut command = place.command(&["run", "--only-targets", "chaos"]);
     let run = with_cores(command.env("TOKEN", TOKEN)).spawn().expect("starts");
     asked(&server, &run);
     let before = cores(Path::new("/"));
     let [worker] = workers(run.id()).try_into().expect("one");
-    signal(worker, "-QUIT");
+    signal(worker, "-TRAP");
+    // The host learns of it when it has something to say to the worker.
+    answers.store(true, Ordering::Relaxed);
     let output = run.wait_with_output().expect("ends");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     let outcome = Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) };
     holds_no_canary(&place, &outcome);
-    let outcome = outcome.exits(5).says(&["E-connector-trap", "chaos", "its process was ended by signal 3"]);
+    let outcome = outcome.exits(5).says(&["E-connector-trap", "chaos", "its process was ended by signal 5"]);
     assert!(!outcome.stderr.contains("core"), "{}", outcome.stderr);
     // A worker's folder is the root.
     assert_eq!(cores(Path::new("/")), before, "a core was left");
