@@ -9,6 +9,7 @@ use marked_yaml::Node;
 use serde_json::Value;
 
 use crate::changes::{Managed, managed};
+use crate::support::postgres::READER;
 use crate::support::raito::Outcome;
 
 const CODE: &str = "\
@@ -160,8 +161,36 @@ fn a_guardrail_fails_the_job_on_github_and_its_line_is_marked() {
         checked.contains("::error file=access/sales.yml,line=5,col=1,title=mistake::unknown key grant"),
         "{checked}"
     );
+    // The comment says that there is no plan, in the place of the one that was there.
+    managed.step("plan", "Plan").exits(2);
+    managed.step("plan", "Show the plan").exits(0);
+    let shown = "## Access plan\n\nThere is no plan.\n\n| where | | what |\n|---|---|---|\n| `access/sales.yml:5` | error | unknown key grant";
+    assert!(managed.file("plan.md").starts_with(shown), "{}", managed.file("plan.md"));
     managed.step("apply", "Apply").exits(2);
     assert!(managed.written().is_empty());
+}
+
+#[test]
+fn why_a_plan_fails_stands_in_the_comment_and_at_a_line() {
+    let managed = repository();
+    managed.code("sales.yml", &CODE.replace("R_READERS", "pg_foo"));
+    let planned = managed.step("plan", "Plan").exits(1).stdout;
+    let line = "::error file=access/sales.yml,line=6,col=11,title=cannot-be-done::pg_foo: ";
+    assert!(planned.contains(line), "{planned}");
+    let plan = managed.file("plan.md");
+    assert!(plan.contains("\n\nCannot be done:\n\n- `pg_foo: ") && !plan.contains("Nothing to do"), "{plan}");
+    let drift = managed.access(&["drift"]).exits(1).stdout;
+    assert_eq!(drift, "shop: 0 differences, and 1 that cannot be compared\n");
+    // Somebody who is not known, and a server that does not let the host in.
+    managed.code("sales.yml", &CODE.replace("user: ann", "user: nobody"));
+    managed.job("access-plan").exits(2);
+    assert!(managed.file("plan.md").contains("| `access/sales.yml:7` | error | there is no user nobody"));
+    assert!(managed.file("tools/curl.called").contains("body@plan.md"));
+    managed.server.sql("shop", &format!("alter role {READER} password 'another'"));
+    let refused = managed.job("access-plan");
+    assert!(!matches!(refused.code, Some(0 | 2)), "{refused:?}");
+    let plan = managed.file("plan.md");
+    assert!(plan.starts_with("## Access plan\n\nThere is no plan.\n\n- `error[E-"), "{plan}");
 }
 
 #[test]

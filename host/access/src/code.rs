@@ -7,7 +7,8 @@ use raito_core::digest::Digest;
 use raito_core::marker::Master;
 use raito_core::text::{Kind, Name, TargetName};
 
-use crate::document::{Document, Entry, Extent, Guardrail, Scope, Spot, Test};
+use crate::circle::{self, Members};
+use crate::document::{Document, Entry, Extent, Guardrail, Scope, Spot, Test, Who, WhoName};
 
 /// A file of access code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +143,7 @@ fn merge<'p>(documents: Vec<Document>, path: &dyn Fn(usize) -> &'p str) -> (Code
     code.repository = named.and_then(|(name, _)| format!("git:{name}").parse().ok());
     conflicts.extend(twice(&code.entries, &at));
     conflicts.extend(overlaps(&code.scopes, &at));
+    conflicts.extend(circles(&code.entries, &at));
     (code, conflicts)
 }
 
@@ -189,6 +191,33 @@ fn overlaps(scopes: &[Scope], at: &dyn Fn(&Spot) -> String) -> Vec<Conflict> {
         }
     }
     conflicts
+}
+
+/// Memberships by which an access control would be a member of itself, which no target takes.
+fn circles(entries: &[Entry], at: &dyn Fn(&Spot) -> String) -> Vec<Conflict> {
+    type Key<'e> = (&'e TargetName, &'e Name);
+    let mut members: Members<Key<'_>, &Who> = BTreeMap::new();
+    for entry in entries {
+        let inner = entry.who.iter().filter_map(|who| match &who.name {
+            WhoName::Control(name) => Some((who, (&entry.target, name))),
+            _ => None,
+        });
+        members.entry((&entry.target, &entry.name)).or_default().extend(inner);
+    }
+    let conflict = |circle: &Vec<(&Who, Key<'_>)>| {
+        let ((first, (_, name)), rest) = circle.split_first()?;
+        let (_, (_, itself)) = circle.last()?;
+        let mut message = format!("{itself} would be a member of itself");
+        let mut of = name;
+        for (number, (who, (_, member))) in rest.iter().enumerate() {
+            let begin = if number == 0 { format!(": {name} is a member of it here") } else { String::new() };
+            let and = if number + 1 == rest.len() { " and" } else { "" };
+            message.push_str(&format!("{begin},{and} {member} of {of} in {}", at(&who.spot)));
+            of = member;
+        }
+        Some((first.spot, message, Some("take one of these members out".to_owned())))
+    };
+    circle::circles(&members).iter().filter_map(conflict).collect()
 }
 
 impl Code {
@@ -251,6 +280,23 @@ mod tests {
         conflict(&[&under("shop.sales"), &under("shop")], "managed by 0.yml:4");
         assert!(code(&[&under("shop.sales"), &under("shop.hr")]).is_ok());
         conflict(&["version: 1\nrepository: a\n", "version: 1\nrepository: b\n"], "called a in 0.yml:2, and b here");
+    }
+
+    #[test]
+    fn nobody_is_a_member_of_himself() {
+        let grant = |name: &str, of: &str| {
+            format!("version: 1\non: shop\ngrants:\n  - name: {name}\n    who:\n      - {{ control: {of} }}\n")
+        };
+        conflict(&[&grant("R_A", "R_A")], "0.yml:6:9: R_A would be a member of itself");
+        let said = "0.yml:6:9: R_A would be a member of itself: R_B is a member of it here, and R_A of R_B in 1.yml:6";
+        conflict(&[&grant("R_A", "R_B"), &grant("R_B", "R_A")], said);
+        let said = "a member of it here, R_C of R_B in 1.yml:6, and R_A of R_C in 2.yml:6";
+        conflict(&[&grant("R_A", "R_B"), &grant("R_B", "R_C"), &grant("R_C", "R_A")], said);
+        // Who is a member of a circle, or has one as a member, is not in it, and is not told.
+        conflict(&[&grant("R_Z", "R_A"), &grant("R_A", "R_B"), &grant("R_B", "R_A")], "R_A would be");
+        assert!(code(&[&grant("R_A", "R_B"), &grant("R_B", "R_C")]).is_ok());
+        let other = grant("R_B", "R_A").replace("shop", "crm");
+        assert!(code(&[&grant("R_A", "R_B"), &other]).is_ok(), "another target has another R_B");
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use raito_core::catalogue::Catalogue;
 use raito_core::expansion::{Answer, AnswerFilter, BuildError, How, PathStep, Rows, Snapshot};
-use raito_core::record::{AccessControl, Change, ChangeSet, MemberKind, ObjectRef};
-use raito_core::text::{ExternalId, Name, PathPart, PermissionName};
+use raito_core::record::{AccessControl, Change, ChangeSet, MemberKind, ObjectRef, Policy};
+use raito_core::text::{ExternalId, Kind, Name, PathPart, PermissionName, PolicyText};
 use serde::{Deserialize, Serialize};
 
 pub use after::after;
@@ -78,8 +78,9 @@ pub fn compare(catalogue: &Catalogue, sets: &[ChangeSet], now_ms: u64) -> Result
     let before = catalogue.snapshot(catalogue.controls.kept(), now_ms)?;
     let later = catalogue.snapshot(controls.iter(), now_ms)?;
     let mut effects = Effects::default();
+    let (was, is) = (Side::new(&before, catalogue.controls.kept()), Side::new(&later, &controls));
     for object in touched(catalogue, sets, &controls) {
-        effects.effects.extend(difference(&before, &later, &object));
+        effects.effects.extend(difference(&was, &is, &object));
     }
     effects.effects.sort();
     effects.effects = outermost(effects.effects);
@@ -91,14 +92,36 @@ pub fn compare(catalogue: &Catalogue, sets: &[ChangeSet], now_ms: u64) -> Result
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Holding {
     conditional: bool,
-    rows: Option<Vec<Name>>,
-    masked: Vec<Name>,
+    rows: Option<Vec<Rule>>,
+    masked: Vec<Rule>,
+}
+
+/// A filter or a mask, with what it says: its kind, and what rows it shows and lets be written.
+type Rule = (ExternalId, Option<Kind>, Option<PolicyText>, Option<PolicyText>);
+
+/// Before or after, with the rules of access controls, which a snapshot knows by their ids alone.
+struct Side<'s> {
+    snapshot: &'s Snapshot,
+    rules: HashMap<&'s ExternalId, &'s Policy>,
+}
+
+impl<'s> Side<'s> {
+    fn new(snapshot: &'s Snapshot, controls: impl IntoIterator<Item = &'s AccessControl>) -> Self {
+        let rule = |control: &'s AccessControl| Some((&control.external_id, control.policy.as_ref()?));
+        Self { snapshot, rules: controls.into_iter().filter_map(rule).collect() }
+    }
 }
 
 /// Who holds which permission on an object, by the names of accounts.
-fn holders(snapshot: &Snapshot, object: &ObjectRef) -> BTreeMap<(PermissionName, Name, ExternalId), Holding> {
+fn holders(side: &Side<'_>, object: &ObjectRef) -> BTreeMap<(PermissionName, Name, ExternalId), Holding> {
+    let snapshot = side.snapshot;
     let Some(id) = snapshot.find_object(object) else { return BTreeMap::new() };
-    let name = |id| snapshot.principal(id).name.clone();
+    let rule = |id| {
+        let id = &snapshot.principal(id).external_id;
+        let said = side.rules.get(id).map(|rule| (rule.kind.clone(), rule.text.clone(), rule.check.clone()));
+        let (kind, text, check) = said.unwrap_or_default();
+        (id.clone(), kind, text, check)
+    };
     let mut held = BTreeMap::new();
     for answer in snapshot.who(id, &AnswerFilter::default()) {
         let Answer { user, permission, how, usable, conditional, rows, masked, .. } = answer;
@@ -109,10 +132,10 @@ fn holders(snapshot: &Snapshot, object: &ObjectRef) -> BTreeMap<(PermissionName,
         let holding = Holding {
             conditional,
             rows: match rows {
-                Rows::Filtered(filters) => Some(filters.into_iter().map(name).collect()),
+                Rows::Filtered(filters) => Some(filters.into_iter().map(rule).collect()),
                 Rows::All | Rows::Nothing => None,
             },
-            masked: masked.into_iter().map(name).collect(),
+            masked: masked.into_iter().map(rule).collect(),
         };
         held.insert(
             (snapshot.permission_name(permission).clone(), user.name.clone(), user.external_id.clone()),
@@ -122,7 +145,7 @@ fn holders(snapshot: &Snapshot, object: &ObjectRef) -> BTreeMap<(PermissionName,
     held
 }
 
-fn difference(before: &Snapshot, after: &Snapshot, object: &ObjectRef) -> Vec<Effect> {
+fn difference(before: &Side<'_>, after: &Side<'_>, object: &ObjectRef) -> Vec<Effect> {
     let (was, is) = (holders(before, object), holders(after, object));
     let mut effects: BTreeMap<PermissionName, Effect> = BTreeMap::new();
     let keys: BTreeSet<_> = was.keys().chain(is.keys()).collect();

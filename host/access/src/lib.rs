@@ -6,6 +6,7 @@
 pub mod adopt;
 pub mod applied;
 pub mod assert;
+mod circle;
 pub mod code;
 pub mod convert;
 pub mod document;

@@ -86,6 +86,13 @@ pub struct Refused {
     pub reason: Remark,
 }
 
+impl Refused {
+    /// In words.
+    pub fn line(&self) -> String {
+        format!("{}: {}", self.id, self.reason)
+    }
+}
+
 /// A call that was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -128,6 +135,37 @@ pub enum NotAPlan {
     /// It is of another version.
     #[error("it is a plan of version {0}, and this program reads version {VERSION}")]
     Version(u32),
+}
+
+/// Why a person has to say that a plan is meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TooMuch {
+    /// So many permissions and members of one kind of access control would go.
+    #[error(transparent)]
+    Share(#[from] OverThreshold),
+    /// So many access controls would go.
+    #[error(
+        "{drops} access controls would be deleted, and at most {at_most} are deleted at once; {total} permissions, members and \
+         access controls would be removed in all"
+    )]
+    Drops {
+        /// How many.
+        drops: u64,
+        /// How many may go without a word.
+        at_most: u64,
+        /// How much would be removed in all: the number to type.
+        total: u64,
+    },
+}
+
+impl TooMuch {
+    /// How much would be removed in all: the number to type.
+    pub fn total(&self) -> u64 {
+        match self {
+            Self::Share(over) => over.total,
+            Self::Drops { total, .. } => *total,
+        }
+    }
 }
 
 impl Plan {
@@ -216,20 +254,13 @@ impl TargetPlan {
     /// What must be said by number before so much is taken away: how many permissions, members and access controls.
     ///
     /// # Errors
-    /// `OverThreshold` where a person has to say so. `allowed` is the number that one typed.
-    pub fn check(&self, thresholds: &Thresholds, drops: u64, allowed: Option<u64>) -> Result<(), OverThreshold> {
+    /// `TooMuch` where a person has to say so. `allowed` is the number that one typed.
+    pub fn check(&self, thresholds: &Thresholds, drops: u64, allowed: Option<u64>) -> Result<(), TooMuch> {
         let removals = removals(&self.counts);
         thresholds.check(&removals, allowed)?;
         let total = removals.iter().map(|removal| removal.removed).sum();
         if self.drops > drops && allowed != Some(total) {
-            return Err(OverThreshold {
-                what: format!("access controls (at most {drops} are deleted at once)"),
-                removed: self.drops,
-                before: self.drops,
-                remove_percent: thresholds.remove_percent,
-                remove_count: drops,
-                total,
-            });
+            return Err(TooMuch::Drops { drops: self.drops, at_most: drops, total });
         }
         Ok(())
     }

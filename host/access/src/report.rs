@@ -1,7 +1,7 @@
 //! Plans for people: as text for a terminal, and as Markdown for a comment on a change.
 
 use crate::evaluate::{Retired, Unmanaged};
-use crate::plan::{Entity, Plan, Sign, TargetPlan};
+use crate::plan::{Entity, Plan, Refused, Sign, TargetPlan};
 
 /// How many lines of one kind are shown before the rest is counted.
 const SHOWN: usize = 40;
@@ -60,7 +60,7 @@ pub fn human(plan: &TargetPlan, beside: &Beside) -> Vec<String> {
     }
     if !plan.refused.is_empty() {
         lines.push("  cannot be done".to_owned());
-        some(&plan.refused, |refused| format!("{}: {}", refused.id, refused.reason), "      ", &mut lines);
+        some(&plan.refused, Refused::line, "      ", &mut lines);
     }
     if !plan.observed.is_empty() {
         lines.push(format!("  observed only: {}", counts(&plan.observed)));
@@ -88,8 +88,8 @@ pub fn effects(plan: &TargetPlan) -> Vec<String> {
 /// A plan for a comment on a change. What comes from files and targets stands in code, where Markdown has no meaning.
 pub fn markdown(plan: &Plan, beside: &[Beside]) -> Vec<String> {
     let mut lines = vec!["## Access plan".to_owned(), String::new()];
-    if !plan.has_changes() {
-        lines.push("Nothing to do.".to_owned());
+    if !plan.has_changes() && plan.targets.iter().all(|target| target.refused.is_empty()) {
+        lines.extend(["Nothing to do.".to_owned(), String::new()]);
     }
     let none = Beside::default();
     for (at, target) in plan.targets.iter().enumerate() {
@@ -97,6 +97,10 @@ pub fn markdown(plan: &Plan, beside: &[Beside]) -> Vec<String> {
             continue;
         }
         lines.push(format!("### `{}`: {}", target.target, counts(&target.entities)));
+        if !target.refused.is_empty() {
+            lines.extend([String::new(), "Cannot be done:".to_owned(), String::new()]);
+            some(&target.refused, |refused| format!("- {}", span(&refused.line())), "", &mut lines);
+        }
         let effects = effects(target);
         if !effects.is_empty() {
             lines.push(String::new());
@@ -112,6 +116,18 @@ pub fn markdown(plan: &Plan, beside: &[Beside]) -> Vec<String> {
     }
     lines.push(format!("Plan `{}`", plan.digest()));
     lines
+}
+
+/// What stands in a comment in the place of a plan, where there is none, with the reasons.
+pub fn no_plan(reasons: &[String]) -> Vec<String> {
+    let mut lines = vec!["## Access plan".to_owned(), String::new(), "There is no plan.".to_owned(), String::new()];
+    lines.extend(reasons.iter().map(|reason| format!("- {}", span(reason))));
+    lines
+}
+
+/// A text of whatever lines as one code span.
+fn span(text: &str) -> String {
+    code(&text.replace(['\n', '\r'], " "))
 }
 
 /// A line as a code span: with more backticks around than within (CommonMark, section 6.1).

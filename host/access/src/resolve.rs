@@ -44,6 +44,8 @@ pub(crate) struct Resolver<'c> {
     controls: BTreeMap<&'c Name, Vec<&'c AccessControl>>,
     /// Access controls of this code: by name, the id that members are named with.
     coming: BTreeMap<Name, ExternalId>,
+    /// Access controls of the target that no entry keeps, by id.
+    pub(crate) leaving: BTreeSet<ExternalId>,
     /// What everybody holds.
     public: BTreeSet<(&'c ObjectRef, &'c PermissionName)>,
     by_path: HashMap<&'c [PathPart], Vec<&'c DataObject>>,
@@ -60,6 +62,7 @@ impl<'c> Resolver<'c> {
             groups: HashMap::new(),
             controls: BTreeMap::new(),
             coming: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             public: BTreeSet::new(),
             by_path: HashMap::new(),
             by_kind: HashMap::new(),
@@ -160,7 +163,7 @@ impl<'c> Resolver<'c> {
 }
 
 /// Whether an access control gives what it holds to everybody.
-fn is_for_everyone(control: &AccessControl) -> bool {
+pub(crate) fn is_for_everyone(control: &AccessControl) -> bool {
     let everybody =
         |member: &Member| member.kind == MemberKind::Special && member.id.as_str() == "everyone" && member.inherits;
     control.action == Action::Grant && control.who.iter().any(everybody)

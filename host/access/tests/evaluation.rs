@@ -76,7 +76,10 @@ fn description() -> Value {
     let control = json!({ "name": "role", "label": "Role", "identity": "named", "can-create": true, "can-rename": true,
         "assumable": false, "members": ["user", "access-control"], "admits": ["user", "access-control"],
         "common-parent": null, "replaced-whole": false });
-    json!({ "name": "t", "instance-id": "i", "controls": [control], "specials": [], "inheritance": true, "masks": [],
+    let everybody = json!({ "name": "public", "label": "Everybody", "identity": "named", "can-create": false,
+        "can-rename": false, "assumable": false, "members": ["special"], "admits": [], "common-parent": null,
+        "replaced-whole": false });
+    json!({ "name": "t", "instance-id": "i", "controls": [control, everybody], "specials": [], "inheritance": true, "masks": [],
         "kinds": [kind("database", vec![], &["schema"]), kind("schema", vec![], &["table"]),
             kind("table", PERMISSIONS.iter().map(|name| permission(name)).collect(), &[])],
         "filters-apply-to": [], "mask-overrides": [], "filter-overrides": [], "name-pattern": ".*", "name-bytes-max": 63,
@@ -90,6 +93,11 @@ fn catalogue(roles: &Roles) -> Catalogue {
 
 /// The same with a description at each role.
 fn catalogue_with(description: &str, roles: &Roles) -> Catalogue {
+    catalogue_and(description, roles, None)
+}
+
+/// The same with one more line.
+fn catalogue_and(description: &str, roles: &Roles, more: Option<Value>) -> Catalogue {
     let mut lines: Vec<Value> = Vec::new();
     for user in 0..USERS {
         let record = json!({ "external-id": format!("u{user}"), "user-name": format!("user{user}"), "display-name": "", "enabled": true });
@@ -128,6 +136,7 @@ fn catalogue_with(description: &str, roles: &Roles) -> Catalogue {
     }
     let outside = json!({ "object": table(0), "permissions": [{ "name": "UPDATE" }] });
     lines.push(control("x".into(), "outside".into(), vec![member("user", "u0".into())], vec![outside]));
+    lines.extend(more);
     lines.push(json!({ "end": { "lines": lines.len(), "complete": true } }));
     let mut builder = CatalogueBuilder::default();
     for line in lines {
@@ -298,4 +307,72 @@ fn what_is_retired_is_kept_to_its_last_day_and_then_goes() {
     let longest = unnamed("{ names: S_*, retire-days: 2 }, { names: T_*, retire-days: 9 }", "[raito git:test R_1]", 0);
     let marked = Remark::new("[retired, kept until 1970-01-10] [raito git:test R_1]").expect("a text");
     assert!(longest.contains(&Change::Describe(marked)), "{longest:?}");
+}
+
+/// What is wrong with files, and what they would change, by name and in order, seen from a target that has the roles `R_1` and, as
+/// a member of it, `R_0`, and `PUBLIC`, which everybody is in.
+fn problems(text: &str) -> Vec<String> {
+    seen(text).0
+}
+
+fn seen(text: &str) -> (Vec<String>, Vec<String>) {
+    let roles = Roles::from([(0, Role::default()), (1, Role { roles: BTreeSet::from([0]), ..Role::default() })]);
+    let everybody = json!({ "access-control": { "external-id": "e", "name": "PUBLIC", "actual-name": "PUBLIC", "kind": "public",
+        "description": "", "action": "grant", "who": [{ "kind": "special", "id": "everyone", "inherits": true }], "what": [],
+        "internalizable": true } });
+    let (catalogue, protected) = (catalogue_and("", &roles, Some(everybody)), Protected::default());
+    let text = format!("version: 1\nrepository: test\non: t\n{text}");
+    let code = read_code(&[Source { path: "a.yml".into(), text }]).expect("no mistakes");
+    let (target, master) = (TargetName::new("t").expect("a name"), "git:test".parse().expect("a master"));
+    let question = Question {
+        code: &code,
+        target: &target,
+        catalogue: &catalogue,
+        protected: &protected,
+        master: &master,
+        now_ms: 0,
+    };
+    let line = |problem: raito_access::resolve::Problem| format!("{}: {}", problem.spot.place.line, problem.message);
+    let evaluation = evaluate(&question);
+    let sets = decided(&question, &evaluation.desired).sets;
+    let names = sets.iter().map(|set| set.actual_name.to_string()).collect();
+    (evaluation.problems.into_iter().map(line).collect(), names)
+}
+
+#[test]
+fn what_no_entry_keeps_cannot_be_a_member_of_what_stays() {
+    let text = |manages: &str| format!("manages: [{manages}]\ngrants:\n  - name: R_1\n    who: [{{ control: R_0 }}]\n");
+    let said = ["7: R_0 is named here, and no entry keeps it"];
+    assert_eq!(problems(&text("{ names: R_* }")), said);
+    assert_eq!(problems(&text("{ names: R_*, retire-days: 30 }")), said, "it would only be emptied first");
+    assert!(problems(&text("{ names: R_1 }")).is_empty(), "it is left alone, and stays");
+    assert!(problems(&(text("{ names: R_* }") + "  - name: R_0\n")).is_empty());
+    assert!(problems(&format!("mode: additive\n{}", text("{ names: R_* }"))).is_empty(), "nothing goes");
+}
+
+#[test]
+fn a_circle_by_way_of_what_stays_at_the_target_is_told() {
+    let text = "grants:\n  - name: R_0\n    who: [{ control: R_1 }]\n";
+    let said = ["6: these would be members of each other in a circle: R_1, R_0"];
+    assert_eq!(problems(&format!("manages: [{{ names: R_0 }}]\n{text}")), said, "R_1 is left alone, and has R_0");
+    // Where the files turn the two around, what is taken comes before what is given.
+    let (problems, order) = seen(&format!("manages: [{{ names: R_* }}]\n{text}  - name: R_1\n"));
+    assert_eq!((problems, order), (vec![], vec!["R_1".to_owned(), "R_0".to_owned()]));
+}
+
+#[test]
+fn a_new_role_is_created_before_it_is_a_member_of_another_new_one() {
+    let member = |name: &str, of: &str| format!("  - name: {name}\n    who: [{{ control: {of} }}]\n");
+    let text = [member("S_A", "S_B"), member("S_B", "S_C"), "  - name: S_C\n".to_owned()].concat();
+    let (problems, order) = seen(&format!("grants:\n{text}"));
+    assert_eq!((problems, order), (vec![], ["S_C", "S_B", "S_A"].map(str::to_owned).to_vec()));
+}
+
+#[test]
+fn nothing_is_created_that_is_called_as_what_everybody_has() {
+    for name in ["PUBLIC", "public"] {
+        let said = format!("5: {name} is what the target calls what everybody has, and would be another one");
+        assert_eq!(problems(&format!("grants:\n  - name: {name}\n")), [said]);
+    }
+    assert!(problems("grants:\n  - name: PUBLICATIONS\n").is_empty());
 }

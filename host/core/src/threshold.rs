@@ -17,7 +17,7 @@ pub struct Thresholds {
 }
 
 impl Default for Thresholds {
-    /// A fifth, and at least fifty: what removal a target of ordinary size sees from one day to the next.
+    /// A fifth and fifty, both of which have to be exceeded: more than a target of ordinary size sees from one day to the next.
     fn default() -> Self {
         Self { remove_percent: 20, remove_count: 50 }
     }
@@ -42,7 +42,7 @@ pub struct Removal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, thiserror::Error)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 #[error(
-    "{removed} of {before} {what} would be removed, and the threshold is {remove_percent} % (and {remove_count}); \
+    "{removed} of {before} {what} would be removed, which is more than {remove_percent} % and more than {remove_count}; \
      {total} records would be removed in all"
 )]
 pub struct OverThreshold {

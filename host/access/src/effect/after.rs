@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use raito_core::catalogue::Catalogue;
 use raito_core::record::{
-    AccessControl, AccessEntry, Change, ChangeSet, Member, ObjectRef, PermissionUse, Standing, What,
+    AccessControl, AccessEntry, Action, Change, ChangeSet, Identity, Member, ObjectRef, PermissionUse, Policy,
+    Standing, What,
 };
 use raito_core::text::{ExternalId, PermissionName};
 
@@ -14,15 +15,20 @@ pub fn after(catalogue: &Catalogue, sets: &[ChangeSet]) -> Vec<AccessControl> {
         catalogue.controls.kept().map(|control| (control.external_id.clone(), control.clone())).collect();
     for set in sets {
         match &set.object {
-            Some(object) => change_list(&mut all, set, object),
+            Some(object) => change_list(catalogue, &mut all, set, object),
             None => change_named(&mut all, set),
         }
     }
     all.into_values().collect()
 }
 
+/// The id that what is changed is known by: the target's, or ours for what is only created.
+fn id_of(set: &ChangeSet) -> Option<ExternalId> {
+    set.external_id.clone().or_else(|| ExternalId::new(set.id.as_str()).ok())
+}
+
 fn change_named(all: &mut BTreeMap<ExternalId, AccessControl>, set: &ChangeSet) {
-    let Some(id) = set.external_id.clone().or_else(|| ExternalId::new(set.id.as_str()).ok()) else { return };
+    let Some(id) = id_of(set) else { return };
     for change in &set.changes {
         match change {
             Change::Create(control) => {
@@ -96,8 +102,14 @@ fn revoke_standing(held: &mut Vec<Standing>, taken: &Standing) {
     held.retain(|standing| !standing.permissions.is_empty());
 }
 
-/// Lines that are put on a list stand in an access control of their own; lines that are taken go from whatever has them.
-fn change_list(all: &mut BTreeMap<ExternalId, AccessControl>, set: &ChangeSet, object: &ObjectRef) {
+/// Lines that are put on a list stand in an access control of their own; lines that are taken go from whatever has them. A rule
+/// of an object is one access control, with all of its members.
+fn change_list(
+    catalogue: &Catalogue,
+    all: &mut BTreeMap<ExternalId, AccessControl>,
+    set: &ChangeSet,
+    object: &ObjectRef,
+) {
     for (number, change) in set.changes.iter().enumerate() {
         match change {
             Change::AddEntries(entries) => {
@@ -109,20 +121,63 @@ fn change_list(all: &mut BTreeMap<ExternalId, AccessControl>, set: &ChangeSet, o
             }
             Change::RemoveEntries(entries) => take_lines(all, set, object, entries),
             Change::SetPolicy(policy) => {
-                let who = set.entries.iter().flatten().map(|entry| entry.member.clone()).collect();
-                let Some(id) = set.external_id.clone().or_else(|| ExternalId::new(set.id.as_str()).ok()) else {
-                    continue;
-                };
-                let what = vec![What { object: object.clone(), permissions: Vec::new(), condition: None }];
-                let blank = blank(set, id.clone());
-                all.insert(id, AccessControl { who, what, policy: Some(policy.clone()), ..blank });
+                if let Some(id) = id_of(set) {
+                    let control = ruled(catalogue, all, set, (object, policy), id.clone());
+                    all.insert(id, control);
+                }
             }
-            Change::ClearPolicy => {
+            Change::ClearPolicy | Change::Delete => {
                 set.external_id.as_ref().and_then(|id| all.remove(id));
+            }
+            Change::Rename(_) | Change::Describe(_) => {
+                if let Some(control) = set.external_id.as_ref().and_then(|id| all.get_mut(id)) {
+                    change_one(control, change);
+                }
             }
             _ => {}
         }
     }
+}
+
+/// A mask or a filter with the rule and the members of a change-set: the one that is there, or a new one.
+fn ruled(
+    catalogue: &Catalogue,
+    all: &BTreeMap<ExternalId, AccessControl>,
+    set: &ChangeSet,
+    (object, policy): (&ObjectRef, &Policy),
+    id: ExternalId,
+) -> AccessControl {
+    let who = set.entries.iter().flatten().map(|entry| entry.member.clone()).collect();
+    let held = all.get(&id);
+    let mut policy = policy.clone();
+    let kind = catalogue.description.control_kind(&set.kind);
+    if kind.is_some_and(|kind| kind.identity == Identity::NamedOnObject) {
+        // No rule decides whether its object applies rules: that stays as any rule of the object says, and where it has none, it
+        // applies none (`raito_core::decide`).
+        let is_beside = |control: &&AccessControl| {
+            control.kind == set.kind && control.what.iter().any(|what| what.object == *object)
+        };
+        let told = held.or_else(|| all.values().find(is_beside)).and_then(|control| control.policy.as_ref());
+        (policy.enabled, policy.forced) = told.map_or((false, false), |told| (told.enabled, told.forced));
+    }
+    let control = match held {
+        Some(held) => held.clone(),
+        None => {
+            let action = if policy.kind.is_some() { Action::Mask } else { Action::Filter };
+            let permissions = ruled_permissions(catalogue, object, &policy);
+            let what = vec![What { object: object.clone(), permissions, condition: None }];
+            AccessControl { action, what, ..blank(set, id) }
+        }
+    };
+    AccessControl { who, policy: Some(policy), ..control }
+}
+
+/// The permissions that a rule is about: those of its commands, and without any, all of the object.
+fn ruled_permissions(catalogue: &Catalogue, object: &ObjectRef, policy: &Policy) -> Vec<PermissionUse> {
+    let all = catalogue.description.object_kind(&object.kind).map_or(&[][..], |kind| &kind.permissions);
+    let about = |name: &PermissionName| policy.commands.is_empty() || policy.commands.contains(name);
+    let used = |name: &PermissionName| PermissionUse { name: name.clone(), may_pass_on: false, granted_by: None };
+    all.iter().map(|permission| &permission.name).filter(|name| about(name)).map(used).collect()
 }
 
 fn blank(set: &ChangeSet, id: ExternalId) -> AccessControl {
@@ -132,7 +187,7 @@ fn blank(set: &ChangeSet, id: ExternalId) -> AccessControl {
         actual_name: set.actual_name.clone(),
         kind: set.kind.clone(),
         description: set.description.clone(),
-        action: raito_core::record::Action::Grant,
+        action: Action::Grant,
         version: None,
         who: Vec::new(),
         what: Vec::new(),

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use raito_core::exchange::Desired;
 use raito_core::marker::{marker, unmarked};
-use raito_core::record::{AccessControl, ControlKind, Identity, Member, PermissionUse};
+use raito_core::record::{AccessControl, ControlKind, Identity, Member, MemberKind, PermissionUse};
 use raito_core::text::{ExternalId, Kind, Name};
 
 use super::{Retired, Work, wanted};
-use crate::document::{Entry, Extent, Mode, Scope};
-use crate::resolve::is_own;
+use crate::circle::Members;
+use crate::document::{Entry, Extent, Mode, Scope, Spot};
+use crate::resolve::{is_for_everyone, is_own};
 use crate::retire::Until;
 
 /// What proves that an access control belongs to this repository.
@@ -37,9 +38,13 @@ impl<'q> Work<'_, 'q> {
             }
             found.push(held);
         }
+        self.find_leaving();
         let mut all = Vec::new();
         for ((entry, kind), held) in entries.iter().zip(found) {
             let mut control = self.control(entry, kind);
+            if held.is_none() {
+                self.check_everybody(entry);
+            }
             if held.is_some_and(|held| held.actual_name.as_str() == entry.name.as_str()) {
                 self.check_claim(entry, held);
             }
@@ -52,6 +57,7 @@ impl<'q> Work<'_, 'q> {
             let desired = wanted(entry.id.clone(), held.map(|held| held.external_id.clone()), control);
             all.push((desired, entry.mode, Some(entry.spot)));
         }
+        self.check_circles(&all);
         for (desired, mode, spot) in members_first(all) {
             self.want(desired, mode, spot);
         }
@@ -82,6 +88,48 @@ impl<'q> Work<'_, 'q> {
                 entry.target, held.kind, entry.name
             );
             self.resolver.error(entry.spot, message, Some(help));
+        }
+    }
+
+    /// Refuses what would be a member of itself by way of what the target has and no entry is about. What entries alone say was
+    /// looked at when they were read.
+    fn check_circles(&mut self, all: &[(Desired, Mode, Option<Spot>)]) {
+        let mut names: BTreeMap<&ExternalId, &Name> = BTreeMap::new();
+        let mut members: Members<&ExternalId, Option<Spot>> = BTreeMap::new();
+        let wanted = all.iter().filter(|(_, mode, _)| *mode != Mode::Observe);
+        let wanted = wanted.map(|(desired, _, spot)| (id_of(desired), &desired.control, *spot));
+        let stays = |control: &&AccessControl| !self.resolver.leaving.contains(&control.external_id);
+        let held = self.question.catalogue.controls.kept().filter(stays);
+        // What an entry is about is in the place of what is there.
+        for (id, control, spot) in wanted.chain(held.map(|control| (&control.external_id, control, None))) {
+            if names.insert(id, &control.actual_name).is_none() {
+                let inner = control.who.iter().filter(|member| member.kind == MemberKind::AccessControl);
+                members.insert(id, inner.map(|member| (spot, &member.id)).collect());
+            }
+        }
+        let mut found = Vec::new();
+        for circle in crate::circle::circles(&members) {
+            // What nothing here says is the target's own business.
+            let Some(spot) = circle.iter().find_map(|(spot, _)| *spot) else { continue };
+            let called: Vec<String> =
+                circle.iter().filter_map(|(_, id)| names.get(id)).map(ToString::to_string).collect();
+            found.push((spot, format!("these would be members of each other in a circle: {}", called.join(", "))));
+        }
+        for (spot, message) in found {
+            self.resolver.error(spot, message, Some("take one of these members out, here or at the target".to_owned()));
+        }
+    }
+
+    /// Refuses to create what is called like that by which the target gives something to everybody: who reads the name would take
+    /// one for the other. Case is no difference, since people write `public` and `PUBLIC`.
+    fn check_everybody(&mut self, entry: &Entry) {
+        let is_called = |control: &&AccessControl| {
+            control.actual_name.as_str().eq_ignore_ascii_case(entry.name.as_str()) && is_for_everyone(control)
+        };
+        if let Some(held) = self.question.catalogue.controls.kept().find(is_called) {
+            let message =
+                format!("{} is what the target calls what everybody has, and would be another one", entry.name);
+            self.resolver.error(entry.spot, message, Some("take another name".to_owned()));
         }
     }
 
@@ -142,34 +190,53 @@ impl<'q> Work<'_, 'q> {
         }
     }
 
-    /// What the target has and no entry names: what is ours goes, the rest is left alone.
-    fn rest(&mut self) {
+    /// Tells the resolver what will be taken away, so that nothing is made a member of others, or takes part in them, and goes.
+    fn find_leaving(&mut self) {
+        let goes = |control: &&AccessControl| {
+            !is_own(control) && self.fate(control).is_ok_and(|(_, mode)| mode == Mode::Enforced)
+        };
+        self.resolver.leaving = self.unnamed().filter(goes).map(|control| control.external_id.clone()).collect();
+    }
+
+    /// What the target has and no entry names.
+    fn unnamed(&self) -> impl Iterator<Item = &'q AccessControl> {
         let catalogue = self.question.catalogue;
-        let is_named = |control: &&AccessControl| {
+        let is_named = move |control: &&AccessControl| {
             let kind = catalogue.description.control_kind(&control.kind);
             kind.is_some_and(|kind| !kind.identity.is_list() && kind.can_create)
         };
+        catalogue.controls.kept().filter(is_named).filter(move |control| !self.taken.contains(&control.external_id))
+    }
+
+    /// What becomes of something that no entry names: it goes, by this id and as this mode says.
+    ///
+    /// # Errors
+    /// The reason for which it is left alone.
+    fn fate(&self, control: &AccessControl) -> Result<(Name, Mode), String> {
+        let (id, mode) = match self.proof(control) {
+            Proof::None(reason) => return Err(reason),
+            Proof::Marker(entry) => (entry, self.mode_of_marked(control)),
+            Proof::Scope(scope) => (crate::read::usual_id(&control.actual_name), scope.mode),
+        };
+        if mode == Mode::Additive {
+            Err("the file that manages it only adds".to_owned())
+        } else if self.question.protected.controls.contains(&control.external_id) {
+            Err("it is kept from changes: the host logs in with it, or it is for emergencies".to_owned())
+        } else if !control.internalizable {
+            Err("it cannot be managed from outside".to_owned())
+        } else {
+            Ok((id, mode))
+        }
+    }
+
+    /// What the target has and no entry names: what is ours goes, the rest is left alone.
+    fn rest(&mut self) {
         let mut gone = Vec::new();
-        for control in catalogue.controls.kept().filter(is_named) {
-            if self.taken.contains(&control.external_id) {
-                continue;
-            }
-            let (id, mode) = match self.proof(control) {
-                Proof::None(reason) => {
-                    self.leave(control, reason);
-                    continue;
-                }
-                Proof::Marker(entry) => (entry, self.mode_of_marked(control)),
-                Proof::Scope(scope) => (crate::read::usual_id(&control.actual_name), scope.mode),
-            };
-            if mode == Mode::Additive {
-                self.leave(control, "the file that manages it only adds");
-            } else if self.question.protected.controls.contains(&control.external_id) {
-                self.leave(control, "it is kept from changes: the host logs in with it, or it is for emergencies");
-            } else if !control.internalizable {
-                self.leave(control, "it cannot be managed from outside");
-            } else {
-                gone.push((self.without(control, id), mode, ()));
+        let unnamed: Vec<&AccessControl> = self.unnamed().collect();
+        for control in unnamed {
+            match self.fate(control) {
+                Ok((id, mode)) => gone.push((self.without(control, id), mode, ())),
+                Err(reason) => self.leave(control, reason),
             }
         }
         // What has members goes before its members do, and so loses them while they are still there.
@@ -219,11 +286,16 @@ impl<'q> Work<'_, 'q> {
     }
 }
 
+/// The id that others name it with: the target's, and for what is only created, ours.
+fn id_of(desired: &Desired) -> &ExternalId {
+    desired.external_id.as_ref().unwrap_or(&desired.control.external_id)
+}
+
 /// Members come before what they are members of.
 fn members_first<T>(all: Vec<(Desired, Mode, T)>) -> Vec<(Desired, Mode, T)> {
     let mut left: BTreeMap<usize, (Desired, Mode, T)> = all.into_iter().enumerate().collect();
     let by_id: BTreeMap<ExternalId, usize> =
-        left.iter().map(|(at, (desired, ..))| (desired.control.external_id.clone(), *at)).collect();
+        left.iter().map(|(at, (desired, ..))| (id_of(desired).clone(), *at)).collect();
     let mut ordered = Vec::with_capacity(left.len());
     let starts: Vec<usize> = left.keys().copied().collect();
     for start in starts {

@@ -1,7 +1,7 @@
 //! What changes, access control by access control, in the words of people.
 
 use raito_core::catalogue::Catalogue;
-use raito_core::record::{AccessEntry, Change, ChangeSet, Member, MemberKind, PermissionUse, Standing, What};
+use raito_core::record::{AccessEntry, Change, ChangeSet, Identity, Member, MemberKind, PermissionUse, Standing, What};
 use raito_core::text::{ExternalId, Kind, Name};
 use serde::{Deserialize, Serialize};
 
@@ -73,8 +73,8 @@ pub fn entities(sets: &[ChangeSet], catalogue: &Catalogue) -> Vec<Entity> {
             sign,
             id: set.id.clone(),
             kind: set.kind.clone(),
-            name: set.object.as_ref().map_or_else(|| set.actual_name.to_string(), ToString::to_string),
-            lines: set.changes.iter().filter(own).flat_map(|change| names.lines(change)).collect(),
+            name: names.called(set),
+            lines: set.changes.iter().filter(own).flat_map(|change| names.lines_of(set, change)).collect(),
         }
     };
     sets.iter().map(entity).collect()
@@ -104,6 +104,37 @@ impl Names<'_> {
             MemberKind::Special | MemberKind::Recipient => None,
         };
         name.unwrap_or_else(|| id.to_string())
+    }
+
+    /// How an access control is called: a list by its object, and a rule, of which an object may have several, by both.
+    fn called(&self, set: &ChangeSet) -> String {
+        let kind = self.catalogue.description.control_kind(&set.kind);
+        match &set.object {
+            None => set.actual_name.to_string(),
+            Some(object) if kind.is_some_and(|kind| kind.identity == Identity::NamedOnObject) => {
+                format!("{} on {object}", set.actual_name)
+            }
+            Some(object) => object.to_string(),
+        }
+    }
+
+    /// What a change of a change-set says. A rule is put in place with all of its members, so they are compared here.
+    fn lines_of(&self, set: &ChangeSet, change: &Change) -> Vec<Line> {
+        let Change::SetPolicy(policy) = change else { return self.lines(change) };
+        let held = set.external_id.as_ref().and_then(|id| self.catalogue.controls.get(id));
+        let same = held.is_some_and(|held| held.policy.as_ref() == Some(policy));
+        let mut lines = if same { Vec::new() } else { self.lines(change) };
+        if held.is_none() {
+            lines.iter_mut().for_each(|line| line.sign = Sign::Add);
+        }
+        let had = held.map_or(&[][..], |held| &held.who);
+        let has: Vec<&Member> = set.entries.iter().flatten().map(|entry| &entry.member).collect();
+        let is = |one: &Member, two: &Member| (one.kind, &one.id) == (two.kind, &two.id);
+        let come = has.iter().filter(|member| !had.iter().any(|known| is(known, member)));
+        let go = had.iter().filter(|member| !has.iter().any(|known| is(known, member)));
+        lines.extend(come.map(|member| self.member(Sign::Add, member)));
+        lines.extend(go.map(|member| self.member(Sign::Remove, member)));
+        lines
     }
 
     fn member(&self, sign: Sign, member: &Member) -> Line {

@@ -91,13 +91,18 @@ impl<'c> Resolver<'c> {
         }
     }
 
-    /// The access control with this name: of the code, or of the target.
+    /// The access control with this name: of the code, or of the target, where it stays there.
     pub(crate) fn control(&mut self, spot: Spot, name: &Name) -> Option<ExternalId> {
         if let Some(id) = self.coming.get(name) {
             return Some(id.clone());
         }
         let found: &[&AccessControl] = self.controls.get(name).map_or(&[], Vec::as_slice);
         match found {
+            [one] if self.leaving.contains(&one.external_id) => {
+                let message = format!("{name} is named here, and no entry keeps it");
+                self.error(spot, message, Some("add one, or take it out of manages:".to_owned()));
+                None
+            }
             [one] => Some(one.external_id.clone()),
             [] => {
                 let known = self.controls.keys().map(|name| name.as_str()).chain(self.coming.keys().map(Name::as_str));

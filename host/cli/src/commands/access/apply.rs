@@ -121,7 +121,7 @@ impl Job<'_> {
     }
 
     async fn carry_out(&self, planned: Planned<'_>) -> Result<Vec<Exit>, CliError> {
-        show(self.global, self.sources, &planned);
+        show(self.global, self.sources, &planned, self.args.allow_revokes);
         let mut exits = vec![judged(&planned)];
         if exits.contains(&Exit::Refused) {
             let message = "a guardrail or a test of the files does not hold, and nothing was sent";

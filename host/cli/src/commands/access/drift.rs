@@ -1,10 +1,12 @@
 //! `raito access drift`
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use raito_access::adopt::{Adopted, adopt};
 use raito_access::applied::AppliedTarget;
 use raito_access::code::{Code, Source, read_code};
+use raito_access::document::Spot;
 use raito_access::drift::{Class, Compared, Difference, Drift, drift};
 use raito_access::evaluate::{Question, evaluate};
 use raito_access::finding::{Finding, Level};
@@ -12,7 +14,7 @@ use raito_access::plan::Refused;
 use raito_config::Place;
 use raito_core::exchange::Outcome;
 use raito_core::marker::Master;
-use raito_core::text::TargetName;
+use raito_core::text::{Name, TargetName};
 use raito_run::access;
 use serde_json::json;
 
@@ -46,6 +48,13 @@ pub(super) async fn run(global: &Global, args: &DriftArgs) -> Result<Exit, CliEr
     let job = Job { global, args, read: &read, code, master, session: &session };
     let result = job.run().await;
     session.close(result)
+}
+
+/// Where what is compared is said.
+struct Spots<'s> {
+    of: &'s BTreeMap<Name, Spot>,
+    /// Where the files speak of the target first.
+    first: Option<Spot>,
 }
 
 /// A look at all targets.
@@ -133,7 +142,8 @@ impl Job<'_> {
         let found =
             drift(&question, &Compared { evaluation: &meant.evaluation, sets: &sets, owners: &owners, state: applied });
         let refused: Vec<Refused> = meant.refused();
-        self.show(name, &found, &refused);
+        let spots = Spots { of: &meant.evaluation.spots, first: planning::first(self.code, name) };
+        self.show(name, &found, &refused, &spots);
         if !found.problems.is_empty() {
             return Ok(Exit::Usage);
         }
@@ -229,10 +239,16 @@ impl Job<'_> {
         state.keep(target, applied).await
     }
 
-    fn show(&self, name: &TargetName, found: &Drift, refused: &[Refused]) {
+    fn show(&self, name: &TargetName, found: &Drift, refused: &[Refused], spots: &Spots<'_>) {
         let output = self.global.output;
+        let problems = planning::located(&self.read.sources, &found.problems);
+        let cannot =
+            |refused: &Refused| format!("target {name}: {} cannot be compared: {}", refused.id, refused.reason);
         match output {
-            Output::Human | Output::Csv => self.human(name, found),
+            Output::Human | Output::Csv => {
+                self.human(name, found, refused);
+                findings::print_some(output, &problems);
+            }
             Output::Json => {
                 for difference in &found.differences {
                     let (path, place) = self.place(difference);
@@ -249,24 +265,33 @@ impl Job<'_> {
                     });
                     data(&value.to_string());
                 }
+                findings::print_some(output, &problems);
             }
             Output::Markdown | Output::Sarif | Output::Github | Output::Gitlab => {
-                let all: Vec<Finding> = found.differences.iter().map(|difference| self.finding(difference)).collect();
+                // They are one document, whatever there is to say.
+                let mut all: Vec<Finding> =
+                    found.differences.iter().map(|difference| self.finding(difference)).collect();
+                all.extend(problems);
+                all.extend(refused.iter().map(|refused| {
+                    let spot = spots.of.get(&refused.id).copied().or(spots.first);
+                    planning::error_at(&self.read.sources, spot, "cannot-be-compared", cannot(refused))
+                }));
                 findings::print(output, &all);
             }
         }
-        findings::print_some(output, &planning::located(&self.read.sources, &found.problems));
-        for Refused { id, reason } in refused {
-            let message = format!("target {name}: {id} cannot be compared: {reason}");
-            error::print(&CliError::new(codes::NOT_APPLIED, message), output);
+        for refused in refused {
+            error::print(&CliError::new(codes::NOT_APPLIED, cannot(refused)), output);
         }
     }
 
-    fn human(&self, name: &TargetName, found: &Drift) {
-        if found.differences.is_empty() {
-            return data(&format!("{name}: as the files say"));
+    fn human(&self, name: &TargetName, found: &Drift, refused: &[Refused]) {
+        match (found.differences.len(), refused.len()) {
+            (0, 0) => return data(&format!("{name}: as the files say")),
+            (differences, 0) => data(&format!("{name}: {}", counted(differences, "difference"))),
+            (differences, left) => {
+                data(&format!("{name}: {}, and {left} that cannot be compared", counted(differences, "difference")))
+            }
         }
-        data(&format!("{name}: {}", counted(found.differences.len(), "difference")));
         for class in Class::ALL {
             let mut of = found.differences.iter().filter(|difference| difference.class == class).peekable();
             if of.peek().is_some() {

@@ -1,6 +1,7 @@
 //! `raito access plan`
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use raito_access::code::{Code, Source};
 use raito_access::finding::{self, Finding, Level};
@@ -19,6 +20,7 @@ use crate::args::{Global, Output};
 use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::leaks::redact;
 use crate::render::{counted, data, error, say};
 
 /// All that was planned.
@@ -27,9 +29,9 @@ pub(super) struct Planned<'s> {
     pub(super) parts: Vec<(Opened<'s>, Planning)>,
 }
 
-/// Why there is no plan: findings that were printed, and what the program ends with.
+/// Why there is no plan: findings that were printed, with what the program ends with, or an error.
 pub(super) enum Unplanned {
-    Said(Exit),
+    Said(Exit, Vec<Finding>),
     Error(CliError),
 }
 
@@ -42,15 +44,34 @@ impl From<CliError> for Unplanned {
 impl Unplanned {
     pub(super) fn exit(self) -> Result<Exit, CliError> {
         match self {
-            Self::Said(exit) => Ok(exit),
+            Self::Said(exit, _) => Ok(exit),
             Self::Error(error) => Err(error),
         }
     }
 }
 
-/// Plans, shows the plan, and writes it down.
+/// Plans, shows the plan, and writes it down. Where there is none, the comment says why, in the place of the one that was there.
 pub(super) async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, CliError> {
-    let Some((sources, code)) = read(global, &args.files)? else { return Ok(Exit::Usage) };
+    let result = anew(global, args).await;
+    if let (Err(error), Some(path)) = (&result, &args.markdown) {
+        let help = error.help.iter().map(|help| format!("help: {help}"));
+        let told = std::iter::once(format!("error[{}]: {}", error.code.name, error.message)).chain(help);
+        // That the file cannot be written may be the error itself, which is told by now.
+        let _ = write_markdown(path, report::no_plan(&told.collect::<Vec<_>>()));
+    }
+    result
+}
+
+async fn anew(global: &Global, args: &PlanArgs) -> Result<Exit, CliError> {
+    let read = files::read(global, &args.files)?;
+    let (sources, code) = match read.code {
+        Ok(code) => (read.sources, code),
+        Err(wrong) => {
+            unplanned(args, &files::findings(&read.sources, &wrong))?;
+            findings::mistakes(global.output, &read.sources, &wrong);
+            return Ok(Exit::Usage);
+        }
+    };
     let session = Session::open(global, args.isolated, true)?;
     let result = match planned(&session, global, &sources, &code, &args.target).await {
         Ok(planned) => {
@@ -59,9 +80,26 @@ pub(super) async fn run(global: &Global, args: &PlanArgs) -> Result<Exit, CliErr
             }
             finish(global, args, &sources, &planned)
         }
-        Err(unplanned) => unplanned.exit(),
+        Err(why) => match &why {
+            Unplanned::Said(_, found) => unplanned(args, found).and_then(|()| why.exit()),
+            Unplanned::Error(_) => why.exit(),
+        },
     };
     session.close(result)
+}
+
+/// Writes down for the comment what keeps files from being planned.
+fn unplanned(args: &PlanArgs, found: &[Finding]) -> Result<(), CliError> {
+    let Some(path) = &args.markdown else { return Ok(()) };
+    let mut lines = report::no_plan(&[]);
+    lines.extend(finding::markdown(found));
+    write_markdown(path, lines)
+}
+
+fn write_markdown(path: &Path, lines: Vec<String>) -> Result<(), CliError> {
+    let mut text = redact(&lines.join("\n")).into_owned();
+    text.push('\n');
+    crate::files::replace(path, text.as_bytes())
 }
 
 /// The files; none where they have mistakes, which were printed.
@@ -103,9 +141,10 @@ pub(super) async fn planned<'s>(
                 parts.push((opened, part));
             }
             Err(problems) => {
-                findings::print(global.output, &planning::located(sources, &problems));
+                let found = planning::located(sources, &problems);
+                findings::print(global.output, &found);
                 access::end(&opened.run(), Outcome::Failed).map_err(|failure| opened.failed(&failure))?;
-                return Err(Unplanned::Said(Exit::Usage));
+                return Err(Unplanned::Said(Exit::Usage, found));
             }
         }
     }
@@ -130,11 +169,9 @@ fn finish(global: &Global, args: &PlanArgs, sources: &[Source], planned: &Planne
         crate::files::replace(out, planned.plan.text().as_bytes())?;
     }
     if let Some(path) = &args.markdown {
-        let mut text = markdown(sources, planned).join("\n");
-        text.push('\n');
-        crate::files::replace(path, text.as_bytes())?;
+        write_markdown(path, markdown(sources, planned, args.allow_revokes))?;
     }
-    show(global, sources, planned);
+    show(global, sources, planned, args.allow_revokes);
     let mut exits = vec![judged(planned)];
     for (opened, part) in &planned.parts {
         exits.extend(held_back(global, opened, part, args.allow_revokes));
@@ -163,20 +200,23 @@ pub(super) fn judged(planned: &Planned<'_>) -> Exit {
 
 /// Says what holds a plan back that a person has to look at: too much would go, or the host would lock itself out.
 pub(super) fn held_back(global: &Global, opened: &Opened<'_>, part: &Planning, allowed: Option<u64>) -> Option<Exit> {
+    let errors = holding(opened, part, allowed);
+    errors.iter().for_each(|error| error::print(error, global.output));
+    errors.last().map(|error| error.code.exit)
+}
+
+/// What holds a plan back.
+fn holding(opened: &Opened<'_>, part: &Planning, allowed: Option<u64>) -> Vec<CliError> {
     let target = opened.target();
-    let mut held = None;
+    let mut held = Vec::new();
     if let Err(over) = part.plan.check(&target.thresholds, target.drop_count, allowed) {
         let error = CliError::new(codes::OVER_THRESHOLD, over.to_string()).at(format!("target {}", target.name));
-        let error = error.help(format!("if that is meant, apply with --allow-revokes={}", over.total));
-        error::print(&error, global.output);
-        held = Some(error.code.exit);
+        held.push(error.help(format!("if that is meant, apply with --allow-revokes={}", over.total())));
     }
     if !part.locked_out.is_empty() {
         let shown: Vec<&str> = part.locked_out.iter().take(5).map(String::as_str).collect();
         let message = format!("target {}: the host, or who is kept for emergencies: {}", target.name, shown.join("; "));
-        let error = CliError::new(codes::LOCKED_OUT, message).help("leave them what they have, or change the files");
-        error::print(&error, global.output);
-        held = Some(error.code.exit);
+        held.push(CliError::new(codes::LOCKED_OUT, message).help("leave them what they have, or change the files"));
     }
     held
 }
@@ -191,16 +231,34 @@ fn found(sources: &[Source], planned: &Planned<'_>) -> Vec<Finding> {
     planned.parts.iter().flat_map(|(_, part)| of(part)).collect()
 }
 
+/// Why a plan will not do, beside what is found: what cannot be done, and what holds it back. People are told of it by other ways;
+/// where lines are marked or a comment is written, it stands at a line as well.
+fn failures(sources: &[Source], planned: &Planned<'_>, allowed: Option<u64>) -> Vec<Finding> {
+    let of = |(opened, part): &(Opened<'_>, Planning)| {
+        let refused = part.plan.refused.iter().map(|refused| {
+            let spot = part.spots.get(&refused.id).copied().or(part.first);
+            planning::error_at(sources, spot, "cannot-be-done", refused.line())
+        });
+        let held = holding(opened, part, allowed).into_iter().map(|error| Finding {
+            help: error.help.first().cloned(),
+            ..planning::error_at(sources, part.first, error.code.name, error.message)
+        });
+        refused.chain(held).collect::<Vec<_>>()
+    };
+    planned.parts.iter().flat_map(of).collect()
+}
+
 fn beside(planned: &Planned<'_>, target: &TargetPlan) -> Beside {
     let part = planned.parts.iter().find(|(_, part)| part.plan.target == target.target);
     part.map(|(_, part)| part.beside.clone()).unwrap_or_default()
 }
 
 /// A plan as Markdown, with what is to be said of lines of files.
-fn markdown(sources: &[Source], planned: &Planned<'_>) -> Vec<String> {
+fn markdown(sources: &[Source], planned: &Planned<'_>, allowed: Option<u64>) -> Vec<String> {
     let all: Vec<Beside> = planned.plan.targets.iter().map(|target| beside(planned, target)).collect();
     let mut lines = report::markdown(&planned.plan, &all);
-    let found = found(sources, planned);
+    let mut found = found(sources, planned);
+    found.extend(failures(sources, planned, allowed));
     if !found.is_empty() {
         lines.push(String::new());
         lines.extend(finding::markdown(&found));
@@ -209,7 +267,7 @@ fn markdown(sources: &[Source], planned: &Planned<'_>) -> Vec<String> {
 }
 
 /// Shows a plan in the form that was asked for.
-pub(super) fn show(global: &Global, sources: &[Source], planned: &Planned<'_>) {
+pub(super) fn show(global: &Global, sources: &[Source], planned: &Planned<'_>, allowed: Option<u64>) {
     let mut found = found(sources, planned);
     match global.output {
         Output::Human | Output::Csv => {
@@ -218,7 +276,7 @@ pub(super) fn show(global: &Global, sources: &[Source], planned: &Planned<'_>) {
             }
             findings::print(global.output, &found);
         }
-        Output::Markdown => markdown(sources, planned).iter().for_each(|line| data(line)),
+        Output::Markdown => markdown(sources, planned, allowed).iter().for_each(|line| data(line)),
         Output::Json => {
             let digest = planned.plan.digest();
             let mut value = serde_json::to_value(&planned.plan).expect("a plan has text keys");
@@ -231,6 +289,7 @@ pub(super) fn show(global: &Global, sources: &[Source], planned: &Planned<'_>) {
             }
         }
         Output::Sarif | Output::Github | Output::Gitlab => {
+            found.extend(failures(sources, planned, allowed));
             for (_, part) in &planned.parts {
                 found.extend(notes(sources, part));
             }

@@ -11,6 +11,7 @@ use raito_access::plan::{Parts, Refused, TargetPlan};
 use raito_access::report::Beside;
 use raito_access::resolve::Problem;
 use raito_access::{assert, document, policy};
+use raito_config::Place;
 use raito_core::catalogue::Catalogue;
 use raito_core::decide::{Decision, Protected};
 use raito_core::expansion::BuildError;
@@ -35,6 +36,8 @@ pub(super) struct Planning {
     /// The recorded calls; none where there is nothing to do.
     pub(super) planned: Option<Planned>,
     pub(super) spots: BTreeMap<Name, document::Spot>,
+    /// Where the files speak of the target first.
+    pub(super) first: Option<document::Spot>,
     /// What was read.
     pub(super) seen: Seen,
 }
@@ -123,7 +126,8 @@ pub(super) async fn plan_target(
     let Evaluation { mut problems, unmanaged, retired, spots, .. } = meant.evaluation;
     problems.extend(judged.problems);
     let beside = Beside { unmanaged, retired, places: Vec::new() };
-    Ok(Ok(Planning { plan, beside, problems, tests: judged.tests, locked_out, planned, spots, seen }))
+    let first = first(code, name);
+    Ok(Ok(Planning { plan, beside, problems, tests: judged.tests, locked_out, planned, spots, first, seen }))
 }
 
 /// What changes come to: for people, for guardrails, and for tests.
@@ -179,6 +183,24 @@ pub(super) fn located(sources: &[Source], problems: &[Problem]) -> Vec<Finding> 
     all.sort();
     all.dedup();
     all
+}
+
+/// Where the files speak of a target first: what is said of it as a whole stands there.
+pub(super) fn first(code: &Code, target: &TargetName) -> Option<document::Spot> {
+    let scope = code.scopes.iter().find(|scope| scope.target == *target).map(|scope| scope.spot);
+    scope.or_else(|| code.entries.iter().find(|entry| entry.target == *target).map(|entry| entry.spot))
+}
+
+/// An error about a line of a file; about the beginning of the first one where no line says it.
+pub(super) fn error_at(sources: &[Source], spot: Option<document::Spot>, rule: &str, message: String) -> Finding {
+    Finding {
+        path: path(sources, spot.map_or(0, |spot| spot.file)),
+        place: spot.map_or(Place { line: 1, column: 1, length: 1 }, |spot| spot.place),
+        level: Level::Error,
+        rule: rule.to_owned(),
+        message,
+        help: None,
+    }
 }
 
 /// Tests that fail, with the paths of their files.
