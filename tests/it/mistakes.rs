@@ -169,3 +169,57 @@ fn c6_a_token_of_the_cloud_is_kept_and_compared_as_a_digest() {
     }
     assert!(kept > 0, "its digest is what the cloud knows");
 }
+
+/// A warehouse that was read once, so that there is something to print, with commands that print it.
+fn printing() -> (Warehouse, Place, Vec<Vec<&'static str>>) {
+    let warehouse = Warehouse::serve(&["--seed", "1", "--tables", "5"]);
+    let place = warehouse.place("");
+    place.run(&[]);
+    place.write("permifrost.yml", "version: \"1.0\"\nroles:\n  - reader: { privileges: { tables: { read: [raw.a.*] } } }\n");
+    let commands = [
+        "--help",
+        "completions bash",
+        "access schema",
+        "access convert permifrost.yml --from permifrost --on warehouse",
+        "access export warehouse --output json",
+        "access export warehouse --output csv",
+        "audit show",
+        "audit checkpoint",
+        "audit prove --seq 1",
+        "cloud export",
+        "cloud export --digest",
+        "cloud get /sources",
+        "cloud get /no-such-path --output json",
+        "connector inspect demo.wasm --output json",
+        "run --dry-run",
+    ];
+    std::fs::copy(connector("demo"), place.path().join("demo.wasm")).expect("writable");
+    (warehouse, place, commands.iter().map(|command| command.split(' ').collect()).collect())
+}
+
+#[test]
+fn what_cannot_be_printed_is_an_error_and_what_nobody_reads_is_none() {
+    let (_warehouse, place, commands) = printing();
+    let into = |command: &[&str], out: std::process::Stdio| {
+        let output = place.command(command).stdout(out).output().expect("starts");
+        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+    };
+    let full = || std::fs::File::options().write(true).open("/dev/full").expect("Linux has it").into();
+    let closed = || std::io::pipe().expect("a pipe").1.into();
+    for command in &commands {
+        let (code, said) = into(command, full());
+        assert_eq!(code, Some(2), "{command:?}: {said}");
+        assert_eq!(said.matches("standard output does not take everything").count(), 1, "{command:?}: {said}");
+        assert_eq!(said.matches("E-file").count(), 1, "{command:?}: {said}");
+        let (code, said) = into(command, closed());
+        let refused = command.contains(&"/no-such-path");
+        assert_eq!(code, Some(if refused { 6 } else { 0 }), "{command:?}: {said}");
+        assert!(refused == said.contains("error["), "{command:?}: {said}");
+    }
+
+    // A token is told once; one that nobody was told does not stay.
+    for out in [full(), closed()] {
+        assert!(into(&["cloud", "token", "lost"], out).1.contains("the token lost was taken away again"));
+    }
+    assert_eq!(place.list("/tokens"), Vec::<serde_json::Value>::new());
+}

@@ -31,9 +31,13 @@ pub(crate) fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers; everything else is a mistake on the command line.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            let _ = error.print();
-            return ExitCode::from(exit.code());
+            if error.use_stderr() {
+                // Where that fails, there is nowhere left to say so.
+                let _ = error.print();
+                return end(Exit::Usage);
+            }
+            render::data_with(|_| error.print());
+            return end(Exit::Done);
         }
     };
     let bars = MultiProgress::new();
@@ -43,7 +47,17 @@ pub(crate) fn main() -> ExitCode {
         render::error::print(&error, output);
         error.code.exit
     });
-    ExitCode::from(exit.code())
+    end(exit)
+}
+
+/// What the program ends with: a file error where standard output did not take everything.
+fn end(exit: Exit) -> ExitCode {
+    let unprinted = render::unprinted();
+    if let Some(error) = &unprinted {
+        render::say(&render::error::human(error));
+    }
+    let exits = unprinted.map(|error| error.code.exit);
+    ExitCode::from(Exit::worst(exits.into_iter().chain([exit])).code())
 }
 
 fn dispatch(cli: Cli, bars: &MultiProgress) -> Result<Exit, CliError> {

@@ -1,5 +1,6 @@
 //! `raito cloud`
 
+use std::io::Write as _;
 use std::path::Path;
 
 use raito_cloud::{Client, Listen};
@@ -7,6 +8,7 @@ use raito_config::CloudChoice;
 use raito_core::digest::Hasher;
 use raito_core::exchange::CloudError;
 use raito_core::limits;
+use raito_core::text::escape;
 use tokio::net::TcpListener;
 
 use super::configuration;
@@ -16,7 +18,7 @@ use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::files;
-use crate::render::{data, say};
+use crate::render::{data, data_with, is_printed, say};
 use crate::state_dir::StateDir;
 
 /// Serves or asks the embedded cloud.
@@ -58,6 +60,12 @@ pub(super) async fn run(global: &Global, args: &Cloud) -> Result<Exit, CliError>
             let asked = serde_json::json!({ "name": name, "scopes": scope });
             let answer = ask(&state, async |client| client.post("/tokens", Some(&asked), None).await).await?;
             data(answer["token"].as_str().unwrap_or_default());
+            if !is_printed() {
+                // Nobody has it, and nobody can ask for it again.
+                let path = format!("/tokens/{}", answer["id"].as_str().unwrap_or_default());
+                ask(&state, async |client| client.delete(&path, None).await).await?;
+                say(&format!("the token {} was taken away again", escape(name)));
+            }
             Ok(Exit::Done)
         }
     }
@@ -131,21 +139,17 @@ pub(super) async fn interrupted() {
 }
 
 async fn export(state: &StateDir, only_digest: bool) -> Result<Exit, CliError> {
-    use std::io::Write as _;
     let cloud = connect(state).await?;
     let mut hasher = Hasher::default();
-    let mut out = std::io::stdout().lock();
     let exported = cloud
         .client
         .export(|bytes| {
             hasher.update(bytes);
             if !only_digest {
-                // Where nobody reads it any more, there is nobody to print it for.
-                let _ = out.write_all(bytes);
+                data_with(|out| out.write_all(bytes));
             }
         })
         .await;
-    drop(out);
     cloud.close().await;
     exported.map_err(|error| CliError::from(&error))?;
     if only_digest {
