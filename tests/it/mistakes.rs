@@ -111,6 +111,27 @@ fn two_runs_at_once_are_one_too_many() {
 }
 
 #[test]
+fn questions_to_the_embedded_cloud_that_come_at_once_are_all_answered() {
+    let place = Place::new("targets: []\n");
+    // What a process leaves that was killed while it served.
+    place.write(".raito/cloud.token", "1\nraito_of-a-process-that-was-killed");
+    for _ in 0..3 {
+        let asked: Vec<_> = (0..4).map(|_| place.spawn(&["cloud", "get", "/sources"])).collect();
+        for child in asked {
+            let output = child.wait_with_output().expect("ends");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    let mut server = place.serve_cloud();
+    let busy = place.raito(&["cloud", "serve", "--listen", "127.0.0.1:0"]).exits(1);
+    busy.says(&["E-state-busy", &server.id().to_string()]);
+    place.get("/sources");
+    server.kill().expect("ours");
+    server.wait().expect("ours");
+    place.get("/sources");
+}
+
+#[test]
 fn a_threshold_is_kept_until_the_exact_number_is_allowed() {
     let whole = Warehouse::serve(&["--seed", "1", "--tables", "300"]);
     let place = whole.place("");

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use super::configuration;
 use crate::args::{Cloud, Global};
-use crate::cloud::{Connected, SocketPath, start};
+use crate::cloud::{Connected, Serving, SocketPath, start};
 use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -103,18 +103,22 @@ async fn ask(
 }
 
 async fn connect(state: &StateDir) -> Result<Connected, CliError> {
-    Connected::open(&CloudChoice::Embedded, state, Path::new(".")).await
+    Connected::open(&CloudChoice::Embedded, state, Path::new("."), Serving::Alone).await
 }
 
 async fn serve(state: &StateDir, address: std::net::SocketAddr) -> Result<Exit, CliError> {
-    let Some(lock) = state.lock_cloud()? else {
-        return Err(CliError::new(codes::STATE_BUSY, "another raito serves this embedded cloud already"));
-    };
+    let lock = state.lock_cloud()?.map_err(|process| {
+        CliError::new(
+            codes::STATE_BUSY,
+            format!("another raito (process {process}) serves this embedded cloud already"),
+        )
+    })?;
     let failed =
         |error: std::io::Error| CliError::new(codes::CLOUD_FAILED, format!("cannot listen on {address}: {error}"));
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    let (mut served, _) = start(state, lock, SocketPath::new(state.path())?, vec![Listen::Port(listener)]).await?;
+    let more = vec![Listen::Port(listener)];
+    let (mut served, _) = start(state, lock, SocketPath::new(state.path())?, more, Serving::Others).await?;
     say(&format!("the cloud listens on http://{bound}; make a token with `raito cloud token NAME`"));
     tokio::select! {
         () = served.running.wait() => {}

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use super::{audit, configuration, run};
 use crate::args::{Audit, Demo, Global, Run, Verify};
 use crate::clock::SystemClock;
-use crate::cloud::Connected;
+use crate::cloud::{Connected, Serving};
 use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -147,7 +147,7 @@ fn write_configuration(folder: &Path, connector: &Path, served: &Served, token: 
 async fn want_role(global: &Global) -> Result<(), CliError> {
     let loaded = configuration::load(global)?;
     let state = configuration::state(global, &loaded.base)?;
-    let cloud = Connected::open(&CloudChoice::Embedded, &state, &loaded.base).await?;
+    let cloud = Connected::open(&CloudChoice::Embedded, &state, &loaded.base, Serving::Alone).await?;
     let failed = |error: raito_core::exchange::CloudError| CliError::from(&error);
     let existing = cloud.client.get(&format!("/sources/{TARGET}/internal-access-controls")).await.map_err(failed)?;
     if existing["items"].as_array().is_some_and(Vec::is_empty) {
