@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use indicatif::MultiProgress;
 
+use crate::args::access::Access;
 use crate::args::{Cli, Command, Output};
 use crate::codes;
 use crate::error::CliError;
@@ -64,7 +65,11 @@ fn dispatch(cli: Cli, bars: &MultiProgress) -> Result<Exit, CliError> {
     let global = &cli.global;
     let is_printed = match global.output {
         Output::Human | Output::Json => true,
-        Output::Csv => matches!(cli.command, Command::Who(_) | Command::Access(_)),
+        Output::Csv => match &cli.command {
+            Command::Who(who) => who.explain.is_none(),
+            Command::Access(access) => matches!(access, Access::Export(_)),
+            _ => false,
+        },
         Output::Markdown | Output::Sarif | Output::Github | Output::Gitlab => {
             matches!(cli.command, Command::Access(_))
         }
