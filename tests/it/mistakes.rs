@@ -111,6 +111,27 @@ fn two_runs_at_once_are_one_too_many() {
 }
 
 #[test]
+fn questions_to_the_embedded_cloud_that_come_at_once_are_all_answered() {
+    let place = Place::new("targets: []\n");
+    // What a process leaves that was killed while it served.
+    place.write(".raito/cloud.token", "1\nraito_of-a-process-that-was-killed");
+    for _ in 0..3 {
+        let asked: Vec<_> = (0..4).map(|_| place.spawn(&["cloud", "get", "/sources"])).collect();
+        for child in asked {
+            let output = child.wait_with_output().expect("ends");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+    let mut server = place.serve_cloud();
+    let busy = place.raito(&["cloud", "serve", "--listen", "127.0.0.1:0"]).exits(1);
+    busy.says(&["E-state-busy", &server.id().to_string()]);
+    place.get("/sources");
+    server.kill().expect("ours");
+    server.wait().expect("ours");
+    place.get("/sources");
+}
+
+#[test]
 fn a_threshold_is_kept_until_the_exact_number_is_allowed() {
     let whole = Warehouse::serve(&["--seed", "1", "--tables", "300"]);
     let place = whole.place("");
@@ -201,4 +222,58 @@ fn c6_a_token_of_the_cloud_is_kept_and_compared_as_a_digest() {
         kept += usize::from(holds(raito_core::digest::Digest::of(token.as_bytes()).as_bytes()));
     }
     assert!(kept > 0, "its digest is what the cloud knows");
+}
+
+/// A warehouse that was read once, so that there is something to print, with commands that print it.
+fn printing() -> (Warehouse, Place, Vec<Vec<&'static str>>) {
+    let warehouse = Warehouse::serve(&["--seed", "1", "--tables", "5"]);
+    let place = warehouse.place("");
+    place.run(&[]);
+    place.write("permifrost.yml", "version: \"1.0\"\nroles:\n  - reader: { privileges: { tables: { read: [raw.a.*] } } }\n");
+    let commands = [
+        "--help",
+        "completions bash",
+        "access schema",
+        "access convert permifrost.yml --from permifrost --on warehouse",
+        "access export warehouse --output json",
+        "access export warehouse --output csv",
+        "audit show",
+        "audit checkpoint",
+        "audit prove --seq 1",
+        "cloud export",
+        "cloud export --digest",
+        "cloud get /sources",
+        "cloud get /no-such-path --output json",
+        "connector inspect demo.wasm --output json",
+        "run --dry-run",
+    ];
+    std::fs::copy(connector("demo"), place.path().join("demo.wasm")).expect("writable");
+    (warehouse, place, commands.iter().map(|command| command.split(' ').collect()).collect())
+}
+
+#[test]
+fn what_cannot_be_printed_is_an_error_and_what_nobody_reads_is_none() {
+    let (_warehouse, place, commands) = printing();
+    let into = |command: &[&str], out: std::process::Stdio| {
+        let output = place.command(command).stdout(out).output().expect("starts");
+        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+    };
+    let full = || std::fs::File::options().write(true).open("/dev/full").expect("Linux has it").into();
+    let closed = || std::io::pipe().expect("a pipe").1.into();
+    for command in &commands {
+        let (code, said) = into(command, full());
+        assert_eq!(code, Some(2), "{command:?}: {said}");
+        assert_eq!(said.matches("standard output does not take everything").count(), 1, "{command:?}: {said}");
+        assert_eq!(said.matches("E-file").count(), 1, "{command:?}: {said}");
+        let (code, said) = into(command, closed());
+        let refused = command.contains(&"/no-such-path");
+        assert_eq!(code, Some(if refused { 6 } else { 0 }), "{command:?}: {said}");
+        assert!(refused == said.contains("error["), "{command:?}: {said}");
+    }
+
+    // A token is told once; one that nobody was told does not stay.
+    for out in [full(), closed()] {
+        assert!(into(&["cloud", "token", "lost"], out).1.contains("the token lost was taken away again"));
+    }
+    assert_eq!(place.list("/tokens"), Vec::<serde_json::Value>::new());
 }

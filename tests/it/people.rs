@@ -121,5 +121,8 @@ fn an_answer_can_be_about_the_past() {
     let why = ["who", "--output", "json", "--explain", "alone", "table public.t", "SELECT"];
     assert!(place.raito(&why).exits(0).value()["how"].is_null());
     assert_eq!(place.raito(&[&why[..], &["--as-of", &before]].concat()).exits(0).value()["how"], "active");
+    let early = place.raito(&["who", "table public.t", "--as-of", "2020-01-01T00:00:00Z"]).exits(2);
+    let early = early.says(&["there was no object table shop.public.t at that time", "had not been read yet"]);
+    assert!(!early.stderr.contains('{'), "{}", early.stderr);
     place.raito(&["who", "table public.t", "--as-of", "yesterday"]).exits(2).says(&["yesterday", "RFC 3339"]);
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::changes::{Managed, managed, managed_on, on};
 use crate::support::postgres::Version;
 use crate::support::raito::postgresql_target;
+use crate::support::{Postgres, Warehouse};
 
 const STATUS: &str = "/sources/shop/internal-access-controls";
 
@@ -81,22 +82,45 @@ fn what_a_killed_run_had_committed_goes_when_it_is_no_longer_wanted() {
     panic!("five runs told the cloud before they were killed");
 }
 
+/// Lists of the cloud that a run of another target could replace.
+const TAKEN: [&str; 4] = ["users", "groups", "objects", "access-controls"];
+
 #[test]
-fn another_instance_is_not_taken_for_the_source_where_step_2_is_left_out() {
+fn another_instance_is_not_taken_for_the_source_whichever_steps_are_left_out() {
     // Clusters of one release are copies of one here, and share what tells instances apart.
     let (one, other) = (managed("superuser"), managed_on(Version(18), "superuser"));
+    other.server.sql("postgres", "drop role bob");
     one.want(&both(&[]));
     one.place.run(&["--apply-first"]);
     let sent = other.written().len();
-    let known = one.place.get("/sources/shop/access-controls");
+    let taken = || TAKEN.map(|list| one.place.list(&format!("/sources/shop/{list}")));
+    let known = taken();
+    let instance = |server: &Postgres| server.sql("postgres", "select system_identifier from pg_control_system()");
+    let (was, is) = (instance(&one.server), instance(&other.server));
     let write = "write: { user: raito_write, password: { env: PG_PASSWORD } }";
     one.place.configure(&postgresql_target(&other.server, "shop, crm", write));
-    for more in [&["--dry-run"][..], &[]] {
-        let arguments = [&["run", "--quiet", "--skip-data-source-sync"], more].concat();
-        one.place.raito(&arguments).exits(1).says(&["another instance is another source"]);
+    let only_people = ["--skip-data-access-sync", "--skip-data-usage-sync", "--skip-data-source-sync"];
+    let skips: [&[&str]; 4] = [&[], &["--skip-data-source-sync"], &["--skip-identity-store-sync"], &only_people];
+    for (skipped, dry) in skips.iter().flat_map(|skipped| [(skipped, &["--dry-run"][..]), (skipped, &[][..])]) {
+        let arguments = [&["run", "--quiet"], *skipped, dry].concat();
+        let said = one.place.raito(&arguments).exits(1);
+        said.says(&[
+            "source shop was instance",
+            &was,
+            &is,
+            "another instance is another source",
+            "correct the target's address",
+        ]);
+        assert_eq!(taken(), known, "{arguments:?}");
     }
     assert_eq!(other.written().len(), sent);
-    assert_eq!(one.place.get("/sources/shop/access-controls"), known);
+
+    // Another connector tells of another instance as well.
+    let warehouse = Warehouse::serve(&["--seed", "1", "--tables", "5"]);
+    one.place.write("warehouse.token", &warehouse.token);
+    one.place.configure(&warehouse.target("").replace("name: warehouse", "name: shop"));
+    one.place.raito(&["run", "--quiet"]).exits(1).says(&["step 1", &was, "another instance is another source"]);
+    assert_eq!(taken(), known);
 }
 
 #[test]

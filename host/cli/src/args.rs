@@ -4,6 +4,7 @@ pub(crate) mod access;
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use raito_audit::PublicKey;
 use raito_core::limits;
@@ -166,6 +167,11 @@ impl Isolation {
     }
 }
 
+/// Tables of the demo's warehouse, which holds them in memory: as many as the largest catalogue that was measured has grants.
+const TABLES: u64 = 1_000_000;
+/// The end of the year 9999, after which times have no usual form (RFC 3339).
+const LAST_MS: u64 = 253_402_300_799_999;
+
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// Where the demo keeps its configuration and state [default: a folder that is removed in the end]
@@ -184,10 +190,10 @@ pub(crate) struct Demo {
     #[arg(long, value_name = "N", default_value_t = 20_260_131)]
     pub(crate) seed: u64,
     /// When its usage log ends, in milliseconds since 1970 [default: now]
-    #[arg(long, value_name = "MS")]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=LAST_MS))]
     pub(crate) now: Option<u64>,
     /// How many tables there are
-    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = RangedU64ValueParser::<usize>::new().range(1..=TABLES))]
     pub(crate) tables: usize,
     /// Ways in which the warehouse misbehaves: too-many-requests, truncated-page, duplicate-id, shrinking-page
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]

@@ -1,11 +1,12 @@
 //! Reaching the cloud that a configuration names: the embedded one is served here unless another process serves it already.
 
+mod token;
+
 use std::fs;
-use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use raito_cloud::{Client, Endpoint, Listen, Running, Store, new_token, serve};
 use raito_config::CloudChoice;
@@ -21,23 +22,41 @@ use crate::memory;
 use crate::secrets;
 use crate::state_dir::{Lock, StateDir};
 
+use token::{AGAIN, InUse, TokenFile};
+
 /// A way to the cloud, and the server behind it where it is served here.
 pub(crate) struct Connected {
     pub(crate) client: Client,
     served: Option<Served>,
+    /// Held while a cloud is asked that another process serves.
+    _use: Option<InUse>,
+}
+
+/// Whether others may ask the embedded cloud that is served here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Serving {
+    /// They may: it is served for long.
+    Others,
+    /// They wait until this process has ended, which is soon: one that asked would lose its cloud in the middle.
+    Alone,
 }
 
 /// The embedded cloud, served by this process.
 pub(crate) struct Served {
     pub(crate) running: Running,
-    token_file: PathBuf,
+    for_others: Option<TokenFile>,
     _lock: Lock,
     _socket: SocketPath,
 }
 
 impl Connected {
     /// Reaches the cloud.
-    pub(crate) async fn open(choice: &CloudChoice, state: &StateDir, base: &Path) -> Result<Self, CliError> {
+    pub(crate) async fn open(
+        choice: &CloudChoice,
+        state: &StateDir,
+        base: &Path,
+        serving: Serving,
+    ) -> Result<Self, CliError> {
         memory::keep_to_itself()?;
         match choice {
             CloudChoice::Remote { url, token, ca } => {
@@ -51,26 +70,39 @@ impl Connected {
                     None => None,
                 };
                 let endpoint = Endpoint::Remote { url: url.clone(), authorities };
-                Ok(Self { client: client(&endpoint, token)?, served: None })
+                Ok(Self { client: client(&endpoint, token)?, served: None, _use: None })
             }
-            CloudChoice::Embedded => Self::embedded(state).await,
+            CloudChoice::Embedded => Self::embedded(state, serving).await,
         }
     }
 
-    async fn embedded(state: &StateDir) -> Result<Self, CliError> {
-        let socket = SocketPath::new(state.path())?;
-        match state.lock_cloud()? {
-            Some(lock) => {
-                let (served, token) = start(state, lock, socket, Vec::new()).await?;
-                let endpoint = Endpoint::Socket(served._socket.path.clone());
-                Ok(Self { client: client(&endpoint, own_token(token)?)?, served: Some(served) })
+    async fn embedded(state: &StateDir, serving: Serving) -> Result<Self, CliError> {
+        let began = Instant::now();
+        loop {
+            let socket = SocketPath::new(state.path())?;
+            let holder = match state.lock_cloud()? {
+                Ok(lock) => {
+                    let (served, token) = start(state, lock, socket, Vec::new(), serving).await?;
+                    let endpoint = Endpoint::Socket(served._socket.path.clone());
+                    return Ok(Self {
+                        client: client(&endpoint, own_token(token)?)?,
+                        served: Some(served),
+                        _use: None,
+                    });
+                }
+                Err(holder) => holder,
+            };
+            if let Some((token, used)) = TokenFile::of(state).of_server(&holder)? {
+                let client = client(&Endpoint::Socket(socket.leak()), own_token(token)?)?;
+                return Ok(Self { client, served: None, _use: Some(used) });
             }
-            None => {
-                let bytes = files::read(&state.cloud_token(), 256, codes::CLOUD_UNREACHABLE)
-                    .map_err(|error| error.at("the embedded cloud is served by another process"))?;
-                let token = own_token(String::from_utf8_lossy(&bytes).into_owned())?;
-                Ok(Self { client: client(&Endpoint::Socket(socket.leak()), token)?, served: None })
+            if began.elapsed() > limits::CLOUD_WAIT {
+                let message = format!("process {holder} has the embedded cloud in {}", files::shown(state.path()));
+                let waited = format!("it did not end within {} s", limits::CLOUD_WAIT.as_secs());
+                return Err(CliError::new(codes::STATE_BUSY, format!("{message}, and {waited}"))
+                    .help("wait until it has ended; `raito cloud serve` serves many at once"));
             }
+            tokio::time::sleep(AGAIN).await;
         }
     }
 
@@ -83,11 +115,12 @@ impl Connected {
 }
 
 impl Served {
-    /// Stops serving.
+    /// Stops serving, once those who ask have their answers or took too long.
     pub(crate) async fn stop(self) {
+        if let Some(file) = self.for_others {
+            file.end().await;
+        }
         self.running.stop().await;
-        // Where it cannot be removed, the next server writes another one over it.
-        let _ = fs::remove_file(self.token_file);
     }
 }
 
@@ -97,24 +130,22 @@ pub(crate) async fn start(
     lock: Lock,
     socket: SocketPath,
     more: Vec<Listen>,
+    serving: Serving,
 ) -> Result<(Served, String), CliError> {
     let failed =
         |error: String| CliError::new(codes::CLOUD_FAILED, format!("the embedded cloud cannot be served: {error}"));
+    let file = TokenFile::of(state);
+    file.remove()?;
     let store = Store::open(&state.cloud_database()).await.map_err(|error| failed(error.to_string()))?;
     let token = new_token();
-    let token_file = state.cloud_token();
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&token_file)
-        .and_then(|mut file| file.write_all(token.as_bytes()));
-    written.map_err(|error| failed(error.to_string()))?;
     let mut listen = vec![Listen::socket(&socket.path).map_err(|error| failed(error.to_string()))?];
     listen.extend(more);
     let running = serve(store, Arc::new(SystemClock), &token, listen);
-    Ok((Served { running, token_file, _lock: lock, _socket: socket }, token))
+    if serving == Serving::Others {
+        file.write(&token)?;
+    }
+    let for_others = (serving == Serving::Others).then_some(file);
+    Ok((Served { running, for_others, _lock: lock, _socket: socket }, token))
 }
 
 fn client(endpoint: &Endpoint, token: Secret) -> Result<Client, CliError> {

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use indicatif::MultiProgress;
 
+use crate::args::access::Access;
 use crate::args::{Cli, Command, Output};
 use crate::codes;
 use crate::error::CliError;
@@ -31,9 +32,13 @@ pub(crate) fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers; everything else is a mistake on the command line.
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
-            let _ = error.print();
-            return ExitCode::from(exit.code());
+            if error.use_stderr() {
+                // Where that fails, there is nowhere left to say so.
+                let _ = error.print();
+                return end(Exit::Usage);
+            }
+            render::data_with(|_| error.print());
+            return end(Exit::Done);
         }
     };
     let bars = MultiProgress::new();
@@ -43,14 +48,28 @@ pub(crate) fn main() -> ExitCode {
         render::error::print(&error, output);
         error.code.exit
     });
-    ExitCode::from(exit.code())
+    end(exit)
+}
+
+/// What the program ends with: a file error where standard output did not take everything.
+fn end(exit: Exit) -> ExitCode {
+    let unprinted = render::unprinted();
+    if let Some(error) = &unprinted {
+        render::say(&render::error::human(error));
+    }
+    let exits = unprinted.map(|error| error.code.exit);
+    ExitCode::from(Exit::worst(exits.into_iter().chain([exit])).code())
 }
 
 fn dispatch(cli: Cli, bars: &MultiProgress) -> Result<Exit, CliError> {
     let global = &cli.global;
     let is_printed = match global.output {
         Output::Human | Output::Json => true,
-        Output::Csv => matches!(cli.command, Command::Who(_) | Command::Access(_)),
+        Output::Csv => match &cli.command {
+            Command::Who(who) => who.explain.is_none(),
+            Command::Access(access) => matches!(access, Access::Export(_)),
+            _ => false,
+        },
         Output::Markdown | Output::Sarif | Output::Github | Output::Gitlab => {
             matches!(cli.command, Command::Access(_))
         }

@@ -26,7 +26,7 @@ use raito_run::{Stop, TargetRun, run_target};
 
 use crate::args::Run;
 use crate::clock::SystemClock;
-use crate::cloud::Connected;
+use crate::cloud::{Connected, Serving};
 use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -73,7 +73,7 @@ impl Engine<'_> {
         let log = Arc::new(log);
         let audit = |error: raito_core::ports::LedgerError| CliError::new(codes::AUDIT, error.to_string());
         log.append(&run_start(self.state, self.digest, self.ceiling_digest, self.asked.dry_run)).map_err(audit)?;
-        let cloud = Connected::open(&self.configuration.cloud, self.state, self.base).await?;
+        let cloud = Connected::open(&self.configuration.cloud, self.state, self.base, Serving::Others).await?;
         let stop = Stop::default();
         let _signals = interrupt::listen(&stop);
         let mut ended = self.run_all(targets, &log, &clock, &cloud.client, &stop).await;

@@ -1,12 +1,13 @@
-//! Reading files that people name: once, bounded, and with an error that says which file and why.
+//! Files that people name: read once, bounded, and written whole or not at all, with an error that says which file and why.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Component, Path, PathBuf};
 
 use raito_core::limits;
 use raito_core::text::escape;
+use tempfile::NamedTempFile;
 
 use crate::codes::{self, Code};
 use crate::error::CliError;
@@ -80,24 +81,28 @@ pub(crate) fn read_text_with_writers(path: &Path) -> Result<(String, Writers), C
     }
 }
 
-/// Writes a file that was not there before.
+/// Writes a file that was not there before, whole or not at all.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let mut file = File::create_new(path).map_err(|error| {
+    let written = beside(path, USUAL_MODE).and_then(|mut new| {
+        new.write_all(bytes)?;
+        new.as_file().sync_all()?;
+        new.persist_noclobber(path).map_err(|error| error.error)
+    });
+    written.map(|_| ()).map_err(|error| {
         let help = if error.kind() == io::ErrorKind::AlreadyExists { "it is there already" } else { &reason(&error) };
         CliError::new(codes::FILE, format!("cannot write {}: {help}", shown(path)))
-    })?;
-    file.write_all(bytes)
-        .map_err(|error| CliError::new(codes::FILE, format!("cannot write {}: {}", shown(path), reason(&error))))
+    })
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file whole or not at all. One that was there keeps its mode and its group, and a link goes on leading to it. What
+/// is no file, such as a pipe, is written into.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    replace_with(path, 0o666, |file| file.write_all(bytes))
+    replace_with(path, None, |file| file.write_all(bytes)).map_err(|error| unwritten(path, &error))
 }
 
 /// Writes a file that only its owner can change, whole or not at all.
 pub(crate) fn replace_own(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    replace_with(path, 0o644, |file| file.write_all(bytes))
+    replace_with(path, Some(OWN_MODE), |file| file.write_all(bytes)).map_err(|error| unwritten(path, &error))
 }
 
 /// Writes a file that only its owner can read, whole or not at all.
@@ -108,24 +113,80 @@ pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), CliError>
 /// Writes a file that only its owner can read piece by piece, whole or not at all.
 pub(crate) fn replace_private_with(
     path: &Path,
-    write: impl FnOnce(&mut io::BufWriter<File>) -> io::Result<()>,
+    write: impl FnOnce(&mut io::BufWriter<&File>) -> io::Result<()>,
 ) -> Result<(), CliError> {
-    replace_with(path, 0o600, write)
+    replace_with(path, Some(PRIVATE_MODE), write).map_err(|error| unwritten(path, &error))
 }
 
-/// Writes a file with this mode, or less where the user's mask says so.
+fn unwritten(path: &Path, error: &io::Error) -> CliError {
+    CliError::new(codes::FILE, format!("cannot write {}: {}", shown(path), reason(error)))
+}
+
+/// The mode of a new file, of which the user's mask takes away.
+const USUAL_MODE: u32 = 0o666;
+/// The mode of a file that everybody can read and only its owner can change.
+const OWN_MODE: u32 = 0o644;
+/// The mode of a file that only its owner can read.
+const PRIVATE_MODE: u32 = 0o600;
+
+/// A new file with a name that nothing else has, in the folder of the path. It goes away again unless it gets that path.
+fn beside(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::Builder::new().prefix(".raito-").permissions(fs::Permissions::from_mode(mode)).tempfile_in(folder)
+}
+
+/// Writes beside the file and puts that in its place, once it is on the disk. Without a mode, it is that of the file before.
 fn replace_with(
     path: &Path,
-    mode: u32,
-    write: impl FnOnce(&mut io::BufWriter<File>) -> io::Result<()>,
-) -> Result<(), CliError> {
-    let cannot =
-        |error: io::Error| CliError::new(codes::FILE, format!("cannot write {}: {}", shown(path), reason(&error)));
-    let new = path.with_extension("new");
-    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&new).map_err(cannot)?;
+    mode: Option<u32>,
+    write: impl FnOnce(&mut io::BufWriter<&File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let path = &behind_links(path)?;
+    let before = fs::metadata(path).ok();
+    if before.as_ref().is_some_and(|before| !before.is_file() && !before.is_dir()) {
+        return written(&fs::OpenOptions::new().write(true).open(path)?, write);
+    }
+    let new = beside(path, mode.unwrap_or(USUAL_MODE))?;
+    if let (None, Some(before)) = (mode, before) {
+        keep_owner(new.as_file(), &before)?;
+        new.as_file().set_permissions(before.permissions())?;
+    }
+    written(new.as_file(), write)?;
+    new.as_file().sync_all()?;
+    new.persist(path).map(|_| ()).map_err(|error| error.error)
+}
+
+fn written(file: &File, write: impl FnOnce(&mut io::BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
     let mut file = io::BufWriter::new(file);
-    write(&mut file).and_then(|()| file.flush()).map_err(cannot)?;
-    fs::rename(&new, path).map_err(cannot)
+    write(&mut file).and_then(|()| file.flush())
+}
+
+/// Gives a file the owner and the group of the one before it. Only root can give files away, but the group matters most: the
+/// mode that is kept speaks of it.
+fn keep_owner(file: &File, before: &fs::Metadata) -> io::Result<()> {
+    let now = file.metadata()?;
+    if (now.uid(), now.gid()) == (before.uid(), before.gid()) {
+        return Ok(());
+    }
+    fchown(file, Some(before.uid()), Some(before.gid())).or_else(|_| fchown(file, None, Some(before.gid())))
+}
+
+/// Links that one path may lead through: as many as Linux follows (path_resolution(7)).
+const LINKS: usize = 40;
+
+/// The path that a link leads to, whether there is anything or not.
+fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_path_buf();
+    for _ in 0..LINKS {
+        match fs::read_link(&path) {
+            Ok(to) => path = path.parent().unwrap_or(Path::new("")).join(to),
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotFound) => {
+                return Ok(path);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(rustix::io::Errno::LOOP.into())
 }
 
 /// Why the file system says no, in fewer words.
@@ -139,7 +200,86 @@ pub(crate) fn reason(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("there").permissions().mode() & 0o777
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let names = fs::read_dir(folder).expect("there").map(|entry| entry.expect("readable").file_name());
+        let mut names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn nothing_beside_the_file_is_touched_and_its_mode_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, neighbour) = (folder.path().join("p.json"), folder.path().join("p.new"));
+        fs::write(&neighbour, "somebody's").expect("writable");
+        replace(&path, b"one").expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("ours");
+        replace(&path, b"two").expect("written");
+        assert_eq!((fs::read(&path).expect("there"), mode(&path)), (b"two".to_vec(), 0o640));
+        replace_private(&path, b"three").expect("written");
+        assert_eq!((fs::read(&path).expect("there"), mode(&path)), (b"three".to_vec(), 0o600));
+        assert_eq!(fs::read(&neighbour).expect("there"), b"somebody's");
+        assert_eq!(names(folder.path()), ["p.json", "p.new"]);
+    }
+
+    #[test]
+    fn a_file_that_is_written_first_has_the_mode_that_any_other_would_have() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let usual = folder.path().join("usual");
+        fs::write(&usual, "").expect("writable");
+        let (replaced, new) = (folder.path().join("replaced"), folder.path().join("new"));
+        replace(&replaced, b"x").expect("written");
+        write_new(&new, b"x").expect("written");
+        assert_eq!((mode(&replaced), mode(&new)), (mode(&usual), mode(&usual)));
+    }
+
+    #[test]
+    fn a_link_goes_on_leading_to_the_file_also_where_there_was_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (inner, link, links) = (folder.path().join("in"), folder.path().join("link"), folder.path().join("links"));
+        fs::create_dir(&inner).expect("writable");
+        symlink("in/file", &link).expect("writable");
+        symlink("link", &links).expect("writable");
+        for text in ["one", "two"] {
+            replace(&links, text.as_bytes()).expect("written");
+            assert_eq!(fs::read_to_string(inner.join("file")).expect("there"), text);
+        }
+        assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+        assert_eq!(names(&inner), ["file"]);
+
+        let around = folder.path().join("around");
+        symlink("around", &around).expect("writable");
+        assert!(replace(&around, b"x").is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_the_file_before_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        fs::write(&path, "before").expect("writable");
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        replace_private_with(&path, |file| file.write_all(b"half").and(Err(full()))).expect_err("it is full");
+        write_new(&path, b"other").expect_err("it is there");
+        replace(folder.path(), b"other").expect_err("it is a folder");
+        assert_eq!(fs::read_to_string(&path).expect("there"), "before");
+        assert_eq!(names(folder.path()), ["file"]);
+    }
+
+    #[test]
+    fn what_is_no_file_is_written_into_and_stays() {
+        use std::os::unix::fs::FileTypeExt as _;
+        replace(Path::new("/dev/null"), b"x").expect("written");
+        assert!(fs::metadata("/dev/null").expect("there").file_type().is_char_device());
+        assert!(replace(Path::new("/dev/full"), b"x").is_err());
+    }
 
     #[test]
     fn a_path_is_shown_without_what_says_nothing() {

@@ -122,9 +122,9 @@ impl StateDir {
         }
     }
 
-    /// Takes the lock of whoever serves the embedded cloud; none where another process has it.
-    pub(crate) fn lock_cloud(&self) -> Result<Option<Lock>, CliError> {
-        Ok(self.lock("cloud.lock")?.ok())
+    /// Takes the lock of whoever serves the embedded cloud, or says which process has it.
+    pub(crate) fn lock_cloud(&self) -> Result<Result<Lock, String>, CliError> {
+        self.lock("cloud.lock")
     }
 
     /// Takes a lock, or says which process has it.

@@ -288,6 +288,21 @@ pub struct RunClosed {
     pub checkpoint: Option<SignedCheckpoint>,
 }
 
+/// Why nothing of a target is taken for the source's: it is not the instance that the source is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "source {source_name} was instance {known} and now says that it is {given}: another instance is another source, so correct \
+     the target's address, or give the target another name"
+)]
+pub struct OtherInstance {
+    /// The name of the source.
+    pub source_name: String,
+    /// The instance that it was.
+    pub known: String,
+    /// The instance that it says it is.
+    pub given: String,
+}
+
 /// Why the cloud did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CloudError {

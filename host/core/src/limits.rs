@@ -279,6 +279,11 @@ pub const CLOUD_PAGE: u32 = 1_000;
 pub const CLOUD_PAGE_DEFAULT: u32 = 100;
 /// Time that the client waits for the cloud to answer; ingesting a million records takes seconds.
 pub const CLOUD_ANSWER: Duration = Duration::from_secs(15 * 60);
+/// How long somebody waits for the embedded cloud that another process has for itself: longer than most questions take, and
+/// short enough that whoever waits does not think that it hangs.
+pub const CLOUD_WAIT: Duration = Duration::from_secs(30);
+/// How long whoever serves the embedded cloud to others goes on at its end for those who still ask: a question takes less.
+pub const CLOUD_LEAVE: Duration = Duration::from_secs(10);
 
 // --- files ------------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use raito_core::capability::{Effective, StepState};
 use raito_core::checkpoint::base64_of;
 use raito_core::event::{ConnectorIdentity, Event, Place};
-use raito_core::exchange::{CloudError, DesiredState, Outcome, RunClosing, RunOpening, StepReport};
+use raito_core::exchange::{CloudError, DesiredState, OtherInstance, Outcome, RunClosing, RunOpening, StepReport};
 use raito_core::fault::{Fault, FaultKind, StepFault};
 use raito_core::grant::Target;
 use raito_core::groups::Groups;
@@ -206,6 +206,8 @@ async fn begin(run: &TargetRun<'_>) -> Result<Known, Failure> {
         known.desired = run.cloud.desired(run.target.name.clone()).await?;
         resolve_controls(&mut known.desired.controls);
         known.instance_id = known.instance_id.take().or_else(|| known.desired.instance_id.clone());
+    } else if run.dry_run {
+        known.instance_id = run.cloud.desired(run.target.name.clone()).await?.instance_id;
     }
     Ok(known)
 }
@@ -317,6 +319,7 @@ async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result
     let of = |opening| Task { opening, description: None, keep: &Keeping::NONE, sends: !run.dry_run };
     match step {
         Step::IdentityStore => {
+            recognise(run, known).await?;
             let named = protected_names(run);
             let members = known.desired.users();
             let keep = |user: &User| members.contains(&user.external_id) || named.contains(user.user_name.as_str());
@@ -327,8 +330,10 @@ async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result
             Ok(read_report(step, &read))
         }
         Step::DataSource => {
+            recognise(run, known).await?;
             let read = read_step(run, of(Opening::DataSource(None))).await?;
             known.description.clone_from(&read.description);
+            check_instance(run, known)?;
             Ok(read_report(step, &read))
         }
         Step::AccessFromTarget => {
@@ -346,6 +351,7 @@ async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result
         }
         Step::AccessToTarget => change(run, known).await,
         Step::DataUsage => {
+            recognise(run, known).await?;
             let opening = of(Opening::DataUsage(known.usage_since_ms));
             // Texts are read in the dialect of the target, where it has one.
             let read = read_step(run, Task { description: known.description.as_ref(), ..opening }).await?;
@@ -423,17 +429,25 @@ async fn describe(run: &TargetRun<'_>, known: &mut Known) -> Result<(), Failure>
     Ok(())
 }
 
-/// Refuses to take the access of another instance for that of the source: ids of its access controls may be the same.
+/// Compares the instance before anything of it is sent, where the connector tells instances apart and the cloud knows which
+/// one the source is. Step 2 comes after step 1, and its refusal would come after the people were replaced.
+async fn recognise(run: &TargetRun<'_>, known: &mut Known) -> Result<(), Failure> {
+    let describes = run.effective.steps.get(&Step::DataSource) != Some(&StepState::NotSupported);
+    if known.instance_id.is_none() || !describes {
+        return Ok(());
+    }
+    describe(run, known).await?;
+    check_instance(run, known)
+}
+
+/// Refuses to take what another instance has for what the source has: ids of its users and access controls may be the same.
 fn check_instance(run: &TargetRun<'_>, known: &Known) -> Result<(), Failure> {
     let given = known.description.as_ref().map(|description| &description.instance_id);
     match (&known.instance_id, given) {
         (Some(known), Some(given)) if known != given => {
-            let message = format!(
-                "source {} was instance {known} and now says that it is {given}: another instance is another source, so give \
-                 the target another name",
-                run.target.name
-            );
-            Err(Failure::Step(StepFault::Fault(Fault::new(FaultKind::Conflict, message))))
+            let source_name = run.target.name.to_string();
+            let other = OtherInstance { source_name, known: known.to_string(), given: given.to_string() };
+            Err(Failure::Step(StepFault::Fault(Fault::new(FaultKind::Conflict, other.to_string()))))
         }
         _ => Ok(()),
     }

@@ -1,5 +1,6 @@
 //! `raito cloud`
 
+use std::io::Write as _;
 use std::path::Path;
 
 use raito_cloud::{Client, Listen};
@@ -7,17 +8,18 @@ use raito_config::CloudChoice;
 use raito_core::digest::Hasher;
 use raito_core::exchange::CloudError;
 use raito_core::limits;
+use raito_core::text::escape;
 use tokio::net::TcpListener;
 
 use super::configuration;
 use crate::args::{Cloud, Global};
-use crate::cloud::{Connected, SocketPath, start};
+use crate::cloud::{Connected, Serving, SocketPath, start};
 use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::files;
 use crate::memory;
-use crate::render::{data, say};
+use crate::render::{data, data_with, is_printed, say};
 use crate::state_dir::StateDir;
 
 /// Serves or asks the embedded cloud.
@@ -59,6 +61,12 @@ pub(super) async fn run(global: &Global, args: &Cloud) -> Result<Exit, CliError>
             let asked = serde_json::json!({ "name": name, "scopes": scope });
             let answer = ask(&state, async |client| client.post("/tokens", Some(&asked), None).await).await?;
             data(answer["token"].as_str().unwrap_or_default());
+            if !is_printed() {
+                // Nobody has it, and nobody can ask for it again.
+                let path = format!("/tokens/{}", answer["id"].as_str().unwrap_or_default());
+                ask(&state, async |client| client.delete(&path, None).await).await?;
+                say(&format!("the token {} was taken away again", escape(name)));
+            }
             Ok(Exit::Done)
         }
     }
@@ -96,19 +104,23 @@ async fn ask(
 }
 
 async fn connect(state: &StateDir) -> Result<Connected, CliError> {
-    Connected::open(&CloudChoice::Embedded, state, Path::new(".")).await
+    Connected::open(&CloudChoice::Embedded, state, Path::new("."), Serving::Alone).await
 }
 
 async fn serve(state: &StateDir, address: std::net::SocketAddr) -> Result<Exit, CliError> {
-    let Some(lock) = state.lock_cloud()? else {
-        return Err(CliError::new(codes::STATE_BUSY, "another raito serves this embedded cloud already"));
-    };
+    let lock = state.lock_cloud()?.map_err(|process| {
+        CliError::new(
+            codes::STATE_BUSY,
+            format!("another raito (process {process}) serves this embedded cloud already"),
+        )
+    })?;
     let failed =
         |error: std::io::Error| CliError::new(codes::CLOUD_FAILED, format!("cannot listen on {address}: {error}"));
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     memory::keep_to_itself()?;
-    let (mut served, _) = start(state, lock, SocketPath::new(state.path())?, vec![Listen::Port(listener)]).await?;
+    let more = vec![Listen::Port(listener)];
+    let (mut served, _) = start(state, lock, SocketPath::new(state.path())?, more, Serving::Others).await?;
     say(&format!("the cloud listens on http://{bound}; make a token with `raito cloud token NAME`"));
     tokio::select! {
         () = served.running.wait() => {}
@@ -133,21 +145,17 @@ pub(super) async fn interrupted() {
 }
 
 async fn export(state: &StateDir, only_digest: bool) -> Result<Exit, CliError> {
-    use std::io::Write as _;
     let cloud = connect(state).await?;
     let mut hasher = Hasher::default();
-    let mut out = std::io::stdout().lock();
     let exported = cloud
         .client
         .export(|bytes| {
             hasher.update(bytes);
             if !only_digest {
-                // Where nobody reads it any more, there is nobody to print it for.
-                let _ = out.write_all(bytes);
+                data_with(|out| out.write_all(bytes));
             }
         })
         .await;
-    drop(out);
     cloud.close().await;
     exported.map_err(|error| CliError::from(&error))?;
     if only_digest {

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use super::{audit, configuration, run};
 use crate::args::{Audit, Demo, Global, Run, Verify};
 use crate::clock::SystemClock;
-use crate::cloud::Connected;
+use crate::cloud::{Connected, Serving};
 use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -56,7 +56,8 @@ async fn start(args: &Demo, token: &str) -> Result<Served, CliError> {
     serve(listener, &options).map_err(failed)
 }
 
-/// A folder that goes with the demo unless somebody named it.
+/// A folder that goes with the demo unless somebody named it. The cloud of an earlier demo would miss what that one's
+/// warehouse had, so it is empty at first.
 struct Folder {
     path: PathBuf,
     temporary: bool,
@@ -68,6 +69,13 @@ impl Folder {
             Some(path) => path.to_path_buf(),
             None => std::env::temp_dir().join(format!("raito-demo-{}", std::process::id())),
         };
+        if fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_some()) {
+            let message =
+                format!("{} is not empty, and the warehouse of the demo begins anew each time", files::shown(&path));
+            return Err(
+                CliError::new(codes::USAGE, message).help("take it away, or name a folder that is not there yet")
+            );
+        }
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
         made.map_err(|error| {
             CliError::new(codes::FILE, format!("cannot make {}: {}", files::shown(&path), files::reason(&error)))
@@ -147,7 +155,7 @@ fn write_configuration(folder: &Path, connector: &Path, served: &Served, token: 
 async fn want_role(global: &Global) -> Result<(), CliError> {
     let loaded = configuration::load(global)?;
     let state = configuration::state(global, &loaded.base)?;
-    let cloud = Connected::open(&CloudChoice::Embedded, &state, &loaded.base).await?;
+    let cloud = Connected::open(&CloudChoice::Embedded, &state, &loaded.base, Serving::Alone).await?;
     let failed = |error: raito_core::exchange::CloudError| CliError::from(&error);
     let existing = cloud.client.get(&format!("/sources/{TARGET}/internal-access-controls")).await.map_err(failed)?;
     if existing["items"].as_array().is_some_and(Vec::is_empty) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::configuration;
 use crate::args::{Global, Output, Who};
-use crate::cloud::Connected;
+use crate::cloud::{Connected, Serving};
 use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -26,7 +26,7 @@ pub(super) async fn run(global: &Global, args: &Who) -> Result<Exit, CliError> {
         // A state directory is enough for the embedded cloud.
         Err(_) => (CloudChoice::Embedded, std::path::PathBuf::from(".")),
     };
-    let cloud = Connected::open(&choice, &state, &base).await?;
+    let cloud = Connected::open(&choice, &state, &base, Serving::Alone).await?;
     let answered = answer(&cloud.client, global, args).await;
     cloud.close().await;
     answered

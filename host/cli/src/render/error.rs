@@ -6,18 +6,19 @@ use crate::args::Output;
 use crate::env;
 use crate::error::{CliError, Mistakes};
 
-use super::{data, json, say};
+use super::{data, is_printed, json, say};
 
-/// Prints an error that ends a command.
+/// Prints an error that ends a command; for people also where the output does not take it.
 pub(crate) fn print(error: &CliError, output: Output) {
-    match output {
-        Output::Json => {
-            let mut value = json::error(None, error);
-            value["v"] = serde_json::json!(1);
-            data(&value.to_string());
+    if output == Output::Json {
+        let mut value = json::error(None, error);
+        value["v"] = serde_json::json!(1);
+        data(&value.to_string());
+        if is_printed() {
+            return;
         }
-        _ => say(&human(error)),
     }
+    say(&human(error));
 }
 
 /// An error as people get it: the code, what happened, where, and what to do.

@@ -73,7 +73,7 @@ impl From<IngestError> for Refusal {
         match error {
             IngestError::Store(error) => error.into(),
             IngestError::Line { .. } | IngestError::Incomplete(_) => Self::invalid(detail),
-            IngestError::OtherInstance { .. } => Self::new(StatusCode::CONFLICT, problem::OTHER_INSTANCE, detail),
+            IngestError::OtherInstance(_) => Self::new(StatusCode::CONFLICT, problem::OTHER_INSTANCE, detail),
             IngestError::OverThreshold(over) => {
                 let mut refusal = Self::new(StatusCode::CONFLICT, problem::OVER_THRESHOLD, detail);
                 refusal.0.over_threshold = Some(over);

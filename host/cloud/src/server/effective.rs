@@ -10,6 +10,7 @@ use raito_core::expansion::{
     Answer, AnswerFilter, How, ObjectId, PathStep, PermissionId, PrincipalId, PrincipalKind, Rows, Snapshot,
 };
 use raito_core::limits;
+use raito_core::record::ObjectRef;
 use raito_core::text::ExternalId;
 use serde::Deserialize;
 
@@ -119,7 +120,7 @@ impl Asking {
         let named = self.question.object.as_deref().ok_or_else(|| Refusal::bad_request("object: name one"))?;
         let found = objects_named(&self.snapshot, named)?;
         match found.as_slice() {
-            [] => Err(no_object(named)),
+            [] => Err(no_object(named, self.question.as_of)),
             [one] => Ok(*one),
             several => {
                 let names: Vec<String> =
@@ -159,8 +160,14 @@ fn shown(text: &str) -> String {
     raito_core::text::excerpt(text, 200)
 }
 
-fn no_object(name: &str) -> Refusal {
-    Refusal::missing(format!("there is no object {}", shown(name)))
+/// An object that is not there, called as people call it also where it was named as JSON.
+fn no_object(name: &str, as_of: Option<u64>) -> Refusal {
+    let object = serde_json::from_str::<ObjectRef>(name).map_or_else(|_| name.to_owned(), |object| object.to_string());
+    let object = shown(&object);
+    Refusal::missing(match as_of {
+        None => format!("there is no object {object}"),
+        Some(_) => format!("there was no object {object} at that time, or it had not been read yet"),
+    })
 }
 
 /// The permissions that a word stands for: one of that name, or all that count as read, write or admin.

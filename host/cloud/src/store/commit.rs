@@ -1,6 +1,6 @@
 //! Committing an upload: what is staged is compared with what is there, and taken in, in one transaction.
 
-use raito_core::exchange::{UploadId, UploadRules};
+use raito_core::exchange::{OtherInstance, UploadId, UploadRules};
 use raito_core::record::{Coverage, Description, Gap};
 use raito_core::threshold::Removal;
 use raito_core::upload::Receipt;
@@ -54,8 +54,7 @@ impl Commit<'_> {
             .await?;
         let given = description.instance_id.as_str();
         if let Some(known) = known.filter(|known| known != given) {
-            let (name, given) = (name.to_owned(), given.to_owned());
-            return Err(IngestError::OtherInstance { name, known, given });
+            return Err(OtherInstance { source_name: name.to_owned(), known, given: given.to_owned() }.into());
         }
         let json = serde_json::to_string(description).map_err(StoreError::Content)?;
         sqlx::query("update sources set instance_id = ?2, description = ?3 where id = ?1")

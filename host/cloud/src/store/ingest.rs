@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use raito_core::digest::{Hasher, Key};
-use raito_core::exchange::{UploadId, UploadRules};
+use raito_core::exchange::{OtherInstance, UploadId, UploadRules};
 use raito_core::record::{AccessControl, Coverage, Description, Gap, Member, ObjectRef, Standing, Statement, What};
 use raito_core::step::Step;
 use raito_core::threshold::OverThreshold;
@@ -40,18 +40,8 @@ pub(crate) enum IngestError {
     #[error(transparent)]
     OverThreshold(#[from] OverThreshold),
     /// It is of another instance of the target.
-    #[error(
-        "source {name} was instance {known} and now says that it is {given}: another instance is another source, so give the \
-         target another name"
-    )]
-    OtherInstance {
-        /// The source.
-        name: String,
-        /// The instance that it was.
-        known: String,
-        /// The instance that it says it is.
-        given: String,
-    },
+    #[error(transparent)]
+    OtherInstance(#[from] OtherInstance),
 }
 
 impl From<sqlx::Error> for IngestError {

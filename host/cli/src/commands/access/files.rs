@@ -66,7 +66,8 @@ fn starts(global: &Global, paths: &Paths) -> Result<Vec<PathBuf>, CliError> {
     if !paths.paths.is_empty() {
         return Ok(paths.paths.clone());
     }
-    let starts: Vec<PathBuf> = usual(global, paths).into_iter().filter(|path| path.exists()).collect();
+    let starts: Vec<PathBuf> =
+        usual(global, paths).into_iter().filter(|path| path.symlink_metadata().is_ok()).collect();
     if starts.is_empty() {
         let message = format!("there is neither {FILE} nor {FOLDER}/ in {}", files::shown(&base(global).join(".")));
         return Err(
@@ -76,7 +77,8 @@ fn starts(global: &Global, paths: &Paths) -> Result<Vec<PathBuf>, CliError> {
     Ok(starts)
 }
 
-/// Gathers the files of a path: itself, or what a folder holds, at any depth. Links are not followed below a folder.
+/// Gathers the files of a path: itself, or what a folder holds, at any depth. What a folder holds is read or refused: what a
+/// file says is taken away at the target once the file is not read any more. Only what is no code by its name is left out.
 fn find(path: &Path, depth: usize, named: bool, found: &mut Vec<PathBuf>) -> Result<(), CliError> {
     let cannot = |error: std::io::Error| {
         CliError::new(codes::FILE, format!("cannot read {}: {}", files::shown(path), files::reason(&error)))
@@ -95,14 +97,40 @@ fn find(path: &Path, depth: usize, named: bool, found: &mut Vec<PathBuf>) -> Res
         }
         return Ok(());
     }
-    let is_code = path.extension().is_some_and(|ending| ending == "yml" || ending == "yaml");
-    if named || (is_code && kind.is_file()) {
+    if named || is_code(path, kind.file_type())? {
         found.push(path.strip_prefix("./").unwrap_or(path).to_path_buf());
     }
     if found.len() > limits::ACCESS_FILES {
         return Err(CliError::new(codes::FILE, format!("there are more than {} files", limits::ACCESS_FILES)));
     }
     Ok(())
+}
+
+/// Whether something in a folder is a file of access code. A link is refused whatever its name is, since it may lead to a
+/// folder of them.
+fn is_code(path: &Path, kind: fs::FileType) -> Result<bool, CliError> {
+    let refused = |what: &str, help: &str| {
+        let error = CliError::new(codes::FILE, format!("{} {what}", files::shown(path)));
+        Err(error.help(format!("{help}; names that begin with a dot are left out")))
+    };
+    if kind.is_symlink() {
+        return refused(
+            "is a link; links are not followed",
+            "put the file there itself, or name it on the command line",
+        );
+    }
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let lower = ending.to_ascii_lowercase();
+    if lower != "yml" && lower != "yaml" {
+        return Ok(false);
+    }
+    if !kind.is_file() {
+        return refused("is no file", "take it away");
+    }
+    if ending != lower {
+        return refused("does not end in .yml or .yaml, which are written small", "rename it");
+    }
+    Ok(true)
 }
 
 /// The files, read; or what is wrong with them.
@@ -142,4 +170,57 @@ pub(super) fn findings(sources: &[Source], wrong: &[FileMistakes]) -> Vec<Findin
         file.mistakes.iter().map(finding).collect::<Vec<_>>()
     };
     wrong.iter().flat_map(of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    fn found(folder: &Path) -> Result<Vec<String>, String> {
+        let mut found = Vec::new();
+        find(folder, 0, true, &mut found).map_err(|error| error.message)?;
+        found.sort();
+        Ok(found.iter().map(|path| path.strip_prefix(folder).expect("within").display().to_string()).collect())
+    }
+
+    #[test]
+    fn a_folder_is_read_whole_or_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("deep/er")).expect("writable");
+        for name in ["a.yml", "deep/er/b.yaml", "README.md", ".hidden.yml", "c.yml.orig", "noending"] {
+            fs::write(at(name), "").expect("writable");
+        }
+        let all = Ok(vec!["a.yml".to_owned(), "deep/er/b.yaml".to_owned()]);
+        assert_eq!(found(folder.path()), all);
+
+        let make: [(&str, &str, &dyn Fn(&Path)); 7] = [
+            ("link.yml", "is a link", &|path| symlink("a.yml", path).expect("writable")),
+            ("dangling.yml", "is a link", &|path| symlink("nowhere", path).expect("writable")),
+            ("deep/folder", "is a link", &|path| symlink("er", path).expect("writable")),
+            ("pipe.yml", "is no file", &|path| drop(UnixListener::bind(path).expect("writable"))),
+            ("c.YML", "written small", &|path| fs::write(path, "").expect("writable")),
+            ("c.Yaml", "written small", &|path| fs::write(path, "").expect("writable")),
+            ("deep/er/up.yml", "is a link", &|path| symlink("../..", path).expect("writable")),
+        ];
+        for (name, why, make) in make {
+            make(&at(name));
+            let refused = found(folder.path()).expect_err(name);
+            assert!(refused.contains(name) && refused.contains(why), "{refused}");
+            fs::remove_file(at(name)).expect("ours");
+        }
+        assert_eq!(found(folder.path()), all);
+    }
+
+    #[test]
+    fn a_link_that_somebody_names_is_followed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("there")).expect("writable");
+        fs::write(folder.path().join("there/a.yml"), "").expect("writable");
+        symlink("there", folder.path().join("here")).expect("writable");
+        assert_eq!(found(&folder.path().join("here")), Ok(vec!["a.yml".to_owned()]));
+    }
 }
