@@ -45,6 +45,11 @@ impl Served {
         served
     }
 
+    /// The id of the process that serves it.
+    pub(crate) fn process(&self) -> u32 {
+        self.server.id()
+    }
+
     pub(crate) fn ask(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Answer {
         let mut stream = TcpStream::connect(self.address).expect("it listens");
         let more: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::api::Served;
 use crate::support::raito::postgresql_target;
 use crate::support::{Place, Postgres, Warehouse, connector};
 
@@ -122,12 +123,11 @@ fn questions_to_the_embedded_cloud_that_come_at_once_are_all_answered() {
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
     }
-    let mut server = place.serve_cloud();
+    let server = Served::of(&place);
     let busy = place.raito(&["cloud", "serve", "--listen", "127.0.0.1:0"]).exits(1);
-    busy.says(&["E-state-busy", &server.id().to_string()]);
+    busy.says(&["E-state-busy", &server.process().to_string()]);
     place.get("/sources");
-    server.kill().expect("ours");
-    server.wait().expect("ours");
+    drop(server);
     place.get("/sources");
 }
 

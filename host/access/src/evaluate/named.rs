@@ -123,10 +123,10 @@ impl<'q> Work<'_, 'q> {
     /// Refuses to create what is called like that by which the target gives something to everybody: who reads the name would take
     /// one for the other. Case is no difference, since people write `public` and `PUBLIC`.
     fn check_everybody(&mut self, entry: &Entry) {
-        let is_called = |control: &&AccessControl| {
+        let is_called = |control: &AccessControl| {
             control.actual_name.as_str().eq_ignore_ascii_case(entry.name.as_str()) && is_for_everyone(control)
         };
-        if let Some(held) = self.question.catalogue.controls.kept().find(is_called) {
+        if self.question.catalogue.controls.kept().any(is_called) {
             let message =
                 format!("{} is what the target calls what everybody has, and would be another one", entry.name);
             self.resolver.error(entry.spot, message, Some("take another name".to_owned()));

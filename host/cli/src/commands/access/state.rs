@@ -18,7 +18,7 @@ use raito_core::text::TargetName;
 
 use super::session::Session;
 use crate::args::access::StatePlace;
-use crate::cloud::Connected;
+use crate::cloud::{Connected, Serving};
 use crate::codes;
 use crate::error::CliError;
 use crate::files;
@@ -56,7 +56,9 @@ impl<'s> State<'s> {
             StatePlace::File(path) => Kept::File(path.clone()),
             StatePlace::Cloud => {
                 let configuration = &session.loaded.configuration;
-                let cloud = Connected::open(&configuration.cloud, &session.state, &session.loaded.base).await?;
+                let (cloud, base) = (&configuration.cloud, &session.loaded.base);
+                // An apply can take long, and others may ask the cloud meanwhile.
+                let cloud = Connected::open(cloud, &session.state, base, Serving::Others).await?;
                 Kept::Cloud { cloud: Box::new(cloud), targets: BTreeMap::new() }
             }
         };
