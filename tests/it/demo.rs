@@ -53,8 +53,11 @@ fn the_demo_reads_changes_and_proves_it() {
 #[test]
 fn the_demo_says_which_numbers_and_which_folder_it_takes() {
     let place = Place::new("targets: []\n");
-    for (number, least) in [("--tables", "1.."), ("--now", "0.."), ("--port", "0.."), ("--seed", "")] {
-        let wrong = if number == "--seed" { "18446744073709551616" } else { "18446744073709551615" };
+    let most = "18446744073709551615";
+    let beyond = "18446744073709551616";
+    for (number, wrong, least) in
+        [("--tables", most, "1.."), ("--now", most, "0.."), ("--port", "65536", "0.."), ("--seed", beyond, "")]
+    {
         place.raito(&["demo", number, wrong]).exits(2).says(&[number, least]);
     }
     place.raito(&["demo", "--tables", "0"]).exits(2).says(&["--tables", "1.."]);
@@ -62,7 +65,7 @@ fn the_demo_says_which_numbers_and_which_folder_it_takes() {
     place.write("full/raito.yml", "targets: []\n");
     place.raito(&["demo", "--dir", "full"]).exits(2).says(&["E-usage", "full is not empty", "take it away"]);
     // The edges themselves are served.
-    Warehouse::serve(&["--tables", "1", "--seed", "18446744073709551615"]);
+    Warehouse::serve(&["--tables", "1", "--seed", most]);
 }
 
 #[test]

@@ -229,7 +229,10 @@ fn printing() -> (Warehouse, Place, Vec<Vec<&'static str>>) {
     let warehouse = Warehouse::serve(&["--seed", "1", "--tables", "5"]);
     let place = warehouse.place("");
     place.run(&[]);
-    place.write("permifrost.yml", "version: \"1.0\"\nroles:\n  - reader: { privileges: { tables: { read: [raw.a.*] } } }\n");
+    place.write(
+        "permifrost.yml",
+        "version: \"1.0\"\nroles:\n  - reader: { privileges: { tables: { read: [raw.a.*] } } }\n",
+    );
     let commands = [
         "--help",
         "completions bash",

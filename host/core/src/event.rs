@@ -330,7 +330,7 @@ pub enum Event {
 }
 
 /// The kinds of events, as `kind` has them.
-pub const KINDS: [&str; 23] = [
+pub const KINDS: [&str; 24] = [
     "run-start",
     "target-start",
     "isolation",
@@ -339,6 +339,7 @@ pub const KINDS: [&str; 23] = [
     "connect",
     "call",
     "access-change",
+    "applied-state",
     "reply",
     "token-request",
     "token-reply",
