@@ -50,7 +50,7 @@ pub(crate) async fn verify(
                 feedback.synced = false;
                 feedback
                     .warnings
-                    .push(remark("not all of its groups were read: nobody lost it, and not all may have it"));
+                    .push(remark("not all of its groups were read: nothing was taken from anybody, and some may not have got it"));
             }
             // What was not read whole, or did not become what it was to be, does not replace what was told before: what was
             // begun stands beside it, so that nothing of somebody else's passes for ours.
