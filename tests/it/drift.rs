@@ -171,7 +171,7 @@ fn members_whose_time_is_over_are_listed_and_go() {
     place.write("access/a.yml", text);
     let said = place.raito(&["access", "expire"]).exits(3);
     said.says(&[
-        "access/a.yml:7:9: warning[expired]: user ann of R_A on shop ended 2020-02-01T00:00:00Z (JIRA-1)",
+        "access/a.yml:7:9: warning[expired]: the membership of user ann in R_A on shop ended 2020-02-01T00:00:00Z (JIRA-1)",
         "1 are over",
     ]);
     let all = place.raito(&["access", "expire", "--within", "99999w", "--output", "json"]).exits(3).json();
@@ -179,7 +179,10 @@ fn members_whose_time_is_over_are_listed_and_go() {
         all.iter().map(|one| (one["who"].as_str(), one["over"].as_bool(), one["line"].as_u64())).collect();
     assert_eq!(over, [(Some("user ann"), Some(true), Some(7)), (Some("user bob"), Some(false), Some(8))]);
     let github = place.raito(&["access", "expire", "--output", "github"]).exits(3).stdout;
-    assert!(github.starts_with("::warning file=access/a.yml,line=7,col=9,title=expired::user ann"), "{github}");
+    assert!(
+        github.starts_with("::warning file=access/a.yml,line=7,col=9,title=expired::the membership of user ann"),
+        "{github}"
+    );
     place.raito(&["access", "expire", "--within", "soon"]).exits(2).says(&["such as 14d"]);
     place.raito(&["access", "expire", "--write"]).exits(0);
     let left = fs::read_to_string(place.path().join("access/a.yml")).expect("a file");

@@ -235,7 +235,13 @@ impl<'q> Work<'_, 'q> {
         let unnamed: Vec<&AccessControl> = self.unnamed().collect();
         for control in unnamed {
             match self.fate(control) {
-                Ok((id, mode)) => gone.push((self.without(control, id), mode, ())),
+                Ok((id, mode)) => {
+                    let desired = self.without(control, id);
+                    if mode == Mode::Enforced {
+                        self.tell_retired(&desired);
+                    }
+                    gone.push((desired, mode, ()));
+                }
                 Err(reason) => self.leave(control, reason),
             }
         }
@@ -247,7 +253,7 @@ impl<'q> Work<'_, 'q> {
 
     /// An access control that no entry names any more: it goes, at once or after it was retired. One that is a user's own stays
     /// with him, and holds nothing.
-    fn without(&mut self, control: &AccessControl, id: Name) -> Desired {
+    fn without(&self, control: &AccessControl, id: Name) -> Desired {
         let mut bare = control.clone();
         bare.description = unmarked(&control.description);
         if is_own(control) {
@@ -264,12 +270,16 @@ impl<'q> Work<'_, 'q> {
         };
         bare.description = until.written(&crate::retire::plain(&bare.description));
         bare.who = Vec::new();
-        self.evaluation.retired.push(Retired {
-            kind: control.kind.clone(),
-            name: control.actual_name.clone(),
-            until: until.day().to_owned(),
-        });
         wanted(id, Some(control.external_id.clone()), bare)
+    }
+
+    /// Says until when something is kept that no entry names any more.
+    fn tell_retired(&mut self, desired: &Desired) {
+        let Desired { delete: false, control, .. } = desired else { return };
+        if let Some((until, _)) = Until::told(&control.description) {
+            let (kind, name) = (control.kind.clone(), control.actual_name.clone());
+            self.evaluation.retired.push(Retired { kind, name, until: until.day().to_owned() });
+        }
     }
 
     /// The mode for what carries our marker and stands in no file any more: that of the scope that covers it, or the weakest of

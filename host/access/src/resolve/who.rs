@@ -16,11 +16,23 @@ impl<'c> Resolver<'c> {
         if let Some(end) = who.expires_ms {
             let when = crate::time::shown(end);
             if end <= self.now_ms {
-                self.problem(who.spot, Severity::Warning, "expired", format!("{} ended {when}", who.name), None);
+                self.problem(
+                    who.spot,
+                    Severity::Warning,
+                    "expired",
+                    format!("the membership of {} ended {when}", who.name),
+                    None,
+                );
                 return None;
             }
             if end - self.now_ms <= SOON_MS {
-                self.problem(who.spot, Severity::Warning, "expiring", format!("{} ends {when}", who.name), None);
+                self.problem(
+                    who.spot,
+                    Severity::Warning,
+                    "expiring",
+                    format!("the membership of {} ends {when}", who.name),
+                    None,
+                );
             }
         }
         let (member, id) = match &who.name {

@@ -78,7 +78,13 @@ fn finding(ending: &Ending<'_>, path: String, now_ms: u64) -> Finding {
         place: who.spot.place,
         level: if over { Level::Warning } else { Level::Note },
         rule: if over { "expired" } else { "expiring" }.to_owned(),
-        message: format!("{} of {} on {} {verb} {}{reason}", who.name, entry.name, entry.target, time::shown(*end_ms)),
+        message: format!(
+            "the membership of {} in {} on {} {verb} {}{reason}",
+            who.name,
+            entry.name,
+            entry.target,
+            time::shown(*end_ms)
+        ),
         help: None,
     }
 }
