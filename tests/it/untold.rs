@@ -117,7 +117,7 @@ fn another_instance_is_not_taken_for_the_source_whichever_steps_are_left_out() {
 
     // Another connector tells of another instance as well.
     let warehouse = Warehouse::serve(&["--seed", "1", "--tables", "5"]);
-    one.place.write("warehouse.token", &warehouse.token);
+    warehouse.give_token(&one.place);
     one.place.configure(&warehouse.target("").replace("name: warehouse", "name: shop"));
     one.place.raito(&["run", "--quiet"]).exits(1).says(&["step 1", &was, "another instance is another source"]);
     assert_eq!(taken(), known);

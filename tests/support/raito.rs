@@ -205,14 +205,17 @@ impl Warehouse {
     /// A folder with a target for this warehouse; `more` are more lines of the target.
     pub fn place(&self, more: &str) -> Place {
         let place = Place::new("targets: []\n");
-        place.write("warehouse.token", &self.token);
-        fs::set_permissions(place.path().join("warehouse.token"), {
-            use std::os::unix::fs::PermissionsExt as _;
-            fs::Permissions::from_mode(0o600)
-        })
-        .expect("ours");
+        self.give_token(&place);
         place.configure(&self.target(more));
         place
+    }
+
+    /// Puts the warehouse's token where its target looks for it, for its owner only.
+    pub fn give_token(&self, place: &Place) {
+        use std::os::unix::fs::PermissionsExt as _;
+        place.write("warehouse.token", &self.token);
+        let private = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(place.path().join("warehouse.token"), private).expect("ours");
     }
 
     /// A configuration with a target for this warehouse.
