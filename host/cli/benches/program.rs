@@ -168,9 +168,11 @@ fn usage() {
     }
 }
 
+/// Runs all of them, or those that are named behind `--`.
 fn main() {
-    start();
-    postgresql();
-    memory();
-    usage();
+    let parts: [(&str, fn()); 4] = [("start", start), ("postgresql", postgresql), ("memory", memory), ("usage", usage)];
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    for (_, part) in parts.iter().filter(|(name, _)| named.is_empty() || named.iter().any(|named| named == name)) {
+        part();
+    }
 }
