@@ -57,10 +57,8 @@ pub struct Effects {
     pub without: Vec<WithoutEffect>,
 }
 
-/// Before and after.
+/// What comes of changes.
 pub struct Compared {
-    /// As it is.
-    pub before: Snapshot,
     /// As it will be.
     pub after: Snapshot,
     /// The access controls as they will be.
@@ -75,9 +73,12 @@ pub struct Compared {
 /// `BuildError` where a change names what the description does not have.
 pub fn compare(catalogue: &Catalogue, sets: &[ChangeSet], now_ms: u64) -> Result<Compared, BuildError> {
     let controls = after(catalogue, sets);
-    let before = catalogue.snapshot(catalogue.controls.kept(), now_ms)?;
     let later = catalogue.snapshot(controls.iter(), now_ms)?;
     let mut effects = Effects::default();
+    if sets.is_empty() {
+        return Ok(Compared { after: later, controls, effects });
+    }
+    let before = catalogue.snapshot(catalogue.controls.kept(), now_ms)?;
     let (was, is) = (Side::new(&before, catalogue.controls.kept()), Side::new(&later, &controls));
     for object in touched(catalogue, sets, &controls) {
         effects.effects.extend(difference(&was, &is, &object));
@@ -85,7 +86,7 @@ pub fn compare(catalogue: &Catalogue, sets: &[ChangeSet], now_ms: u64) -> Result
     effects.effects.sort();
     effects.effects = outermost(effects.effects);
     effects.without = without_effect(&before, &later, catalogue, sets, &effects.effects);
-    Ok(Compared { before, after: later, controls, effects })
+    Ok(Compared { after: later, controls, effects })
 }
 
 /// How well somebody holds a permission. What cannot be used, or shows no rows, is not held.

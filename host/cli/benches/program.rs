@@ -5,6 +5,9 @@
 #[path = "../../../tests/support/mod.rs"]
 mod support;
 
+#[path = "program/ldap2pg.rs"]
+mod ldap2pg;
+
 use std::fmt::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
@@ -45,7 +48,7 @@ impl fmt::Display for Cost {
 fn measure(mut command: Command) -> Cost {
     let before = cpu_of("self", ENDED_CHILDREN).expect("Linux");
     let began = Instant::now();
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).process_group(0).spawn().expect("starts");
+    let mut child = command.stdout(Stdio::null()).process_group(0).spawn().expect("starts");
     let host = child.id().to_string();
     let mut cost = Cost { wall: Duration::ZERO, host: Part::default(), workers: Part::default() };
     loop {
@@ -170,7 +173,8 @@ fn usage() {
 
 /// Runs all of them, or those that are named behind `--`.
 fn main() {
-    let parts: [(&str, fn()); 4] = [("start", start), ("postgresql", postgresql), ("memory", memory), ("usage", usage)];
+    let parts: [(&str, fn()); 5] =
+        [("start", start), ("postgresql", postgresql), ("plan", ldap2pg::plan), ("memory", memory), ("usage", usage)];
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     for (_, part) in parts.iter().filter(|(name, _)| named.is_empty() || named.iter().any(|named| named == name)) {
         part();
