@@ -48,9 +48,9 @@ pub(crate) async fn verify(
             settle(basis, wanted, &again, feedback);
             if basis.unread.contains(&wanted.id) {
                 feedback.synced = false;
-                feedback
-                    .warnings
-                    .push(remark("not all of its groups were read: nothing was taken from anybody, and some may not have got it"));
+                feedback.warnings.push(remark(
+                    "not all of its groups were read: nothing was taken from anybody, and some may not have got it",
+                ));
             }
             // What was not read whole, or did not become what it was to be, does not replace what was told before: what was
             // begun stands beside it, so that nothing of somebody else's passes for ours.
