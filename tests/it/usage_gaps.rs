@@ -165,7 +165,7 @@ fn a_text_that_is_cut_is_told() {
 }
 
 /// Files of a log that nobody cleans up. What is remembered of them takes less than a megabyte.
-const FILES: usize = 600;
+const FILES: usize = 1_500;
 
 #[test]
 fn a_log_of_many_files_is_read_once_and_a_file_that_began_small_goes_on() {
