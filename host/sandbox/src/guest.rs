@@ -60,7 +60,11 @@ impl Instance {
             let state = context.data_mut();
             state.call_ticks += 1;
             state.ticks += 1;
-            if state.call_ticks > budget { Err(OutOfTime.into()) } else { Ok(UpdateDeadline::Yield(1)) }
+            if state.call_ticks > budget + state.waited_ticks() {
+                Err(OutOfTime.into())
+            } else {
+                Ok(UpdateDeadline::Yield(1))
+            }
         });
         let started = instance.instantiate_async(&mut store).await;
         let started = started.map_err(|error| failure(&error, store.data()))?;
@@ -76,7 +80,7 @@ impl Instance {
     /// What the guest said instead, or what ended it.
     pub async fn answer(&mut self, ask: Ask) -> Result<Answer, Failure> {
         self.calls += 1;
-        self.store.data_mut().call_ticks = 0;
+        self.store.data_mut().begin_call();
         self.store.set_epoch_deadline(1);
         match ask {
             Ask::Describe(context) => {
