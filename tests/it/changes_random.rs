@@ -173,15 +173,18 @@ impl World {
     }
 
     fn random(&self, random: &mut Random) -> Held {
-        let is = |percent: u64, random: &mut Random| random.chance(percent);
-        Held {
-            members: (0..PEOPLE.len())
-                .filter_map(|at| is(40, random).then(|| (at, Membership::random(random, self.has_options))))
-                .collect(),
-            grants: (0..self.grantables.len())
-                .filter_map(|at| is(30, random).then(|| (at, random.chance(25))))
-                .collect(),
+        let mut held = Held { members: BTreeMap::new(), grants: BTreeMap::new() };
+        for at in 0..PEOPLE.len() {
+            if random.chance(40) {
+                held.members.insert(at, Membership::random(random, self.has_options));
+            }
         }
+        for at in 0..self.grantables.len() {
+            if random.chance(30) {
+                held.grants.insert(at, random.chance(25));
+            }
+        }
+        held
     }
 
     fn draft(&self, held: &Held, name: &str, locks: &[&str]) -> Value {

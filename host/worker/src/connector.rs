@@ -93,7 +93,7 @@ impl Worker {
     async fn process(&self) -> Result<Process, WorkerError> {
         if let Some(cache) = &self.cache {
             if let Some(entry) = cache.entry(self.component.digest)
-                && let Some(process) = self.process_with(Source::Kept(entry)).await?
+                && let Some(process) = self.process_with(Source::Kept(Box::new(entry))).await?
             {
                 return Ok(process);
             }

@@ -76,7 +76,7 @@ pub(crate) enum Source<'s> {
     /// From memory.
     Whole(&'s Code),
     /// From the disk.
-    Kept(Entry),
+    Kept(Box<Entry>),
 }
 
 /// A worker process that is ready.

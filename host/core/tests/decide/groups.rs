@@ -277,7 +277,7 @@ fn a_rule_that_is_put_in_place_as_a_whole_stays_while_not_all_of_its_groups_were
         mask
     };
     let decided = |now: Option<&Value>, wish: Value, group: &Directory| {
-        let last = now.map(|now| now.clone());
+        let last = now.cloned();
         let desired: Desired = record(json!({ "id": "r", "control": wish, "applied": last }));
         let mut case = Case::new(vec![desired], &now.into_iter().collect::<Vec<_>>());
         case.description = without_groups(&["user"]);

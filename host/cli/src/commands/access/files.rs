@@ -197,16 +197,17 @@ mod tests {
         let all = Ok(vec!["a.yml".to_owned(), "deep/er/b.yaml".to_owned()]);
         assert_eq!(found(folder.path()), all);
 
-        let make: [(&str, &str, &dyn Fn(&Path)); 7] = [
-            ("link.yml", "is a link", &|path| symlink("a.yml", path).expect("writable")),
-            ("dangling.yml", "is a link", &|path| symlink("nowhere", path).expect("writable")),
-            ("deep/folder", "is a link", &|path| symlink("er", path).expect("writable")),
-            ("pipe.yml", "is no file", &|path| drop(UnixListener::bind(path).expect("writable"))),
-            ("c.YML", "written small", &|path| fs::write(path, "").expect("writable")),
-            ("c.Yaml", "written small", &|path| fs::write(path, "").expect("writable")),
-            ("deep/er/up.yml", "is a link", &|path| symlink("../..", path).expect("writable")),
+        type Make = fn(&Path);
+        let cases: [(&str, &str, Make); 7] = [
+            ("link.yml", "is a link", |path| symlink("a.yml", path).expect("writable")),
+            ("dangling.yml", "is a link", |path| symlink("nowhere", path).expect("writable")),
+            ("deep/folder", "is a link", |path| symlink("er", path).expect("writable")),
+            ("pipe.yml", "is no file", |path| drop(UnixListener::bind(path).expect("writable"))),
+            ("c.YML", "written small", |path| fs::write(path, "").expect("writable")),
+            ("c.Yaml", "written small", |path| fs::write(path, "").expect("writable")),
+            ("deep/er/up.yml", "is a link", |path| symlink("../..", path).expect("writable")),
         ];
-        for (name, why, make) in make {
+        for (name, why, make) in cases {
             make(&at(name));
             let refused = found(folder.path()).expect_err(name);
             assert!(refused.contains(name) && refused.contains(why), "{refused}");
