@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use raito_core::call::{Reply, Request};
 use raito_core::fault::StepFault;
+use raito_core::limits;
 use raito_core::ports::{BoxFuture, Broker, Connector as _, Context, Guest as _, Opening};
 use raito_core::step::Step;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -77,23 +78,34 @@ impl Module {
     }
 }
 
-/// Answers the time, or never anything.
-struct Clock {
-    answers: bool,
+/// How long it takes until the time is answered.
+#[derive(Clone, Copy)]
+enum Clock {
+    AtOnce,
+    After(Duration),
+    Never,
 }
 
 impl Broker for Clock {
     fn call(&self, _request: Request) -> BoxFuture<'_, Reply> {
-        if self.answers { Box::pin(async { Reply::Now(0) }) } else { Box::pin(std::future::pending()) }
+        let clock = *self;
+        Box::pin(async move {
+            match clock {
+                Self::AtOnce => {}
+                Self::After(wait) => tokio::time::sleep(wait).await,
+                Self::Never => std::future::pending().await,
+            }
+            Reply::Now(0)
+        })
     }
 }
 
 /// What becomes of step 1 with a component: it is compiled, instantiated, opened and read to its end.
-async fn read(engine: &Engine, module: &Module, answers: bool) -> Result<(), StepFault> {
+async fn read(engine: &Engine, module: &Module, clock: Clock) -> Result<(), StepFault> {
     let imports = ["raito:connector/clock@0.1.0".to_owned()];
     let compiled = Compiled::new(engine, &module.component(), &imports).expect("compiles");
     let compiled = compiled.with_call_cpu(Duration::from_millis(100));
-    let mut guest = compiled.start(Step::IdentityStore, Arc::new(Clock { answers })).await?;
+    let mut guest = compiled.start(Step::IdentityStore, Arc::new(clock)).await?;
     // A setting has to be put into the guest's memory, which its own allocator provides.
     let context = Context { settings: [("key".to_owned(), "value".to_owned())].into(), ..Context::default() };
     guest.open(Opening::IdentityStore, context).await?;
@@ -103,7 +115,7 @@ async fn read(engine: &Engine, module: &Module, answers: bool) -> Result<(), Ste
 
 /// What a case must end with: the text is a part of what is said.
 async fn ends_with(engine: &Engine, name: &str, module: Module, says: &str) {
-    let fault = read(engine, &module, true).await.expect_err(name);
+    let fault = read(engine, &module, Clock::AtOnce).await.expect_err(name);
     assert!(fault.to_string().contains(says), "{name}: {fault}");
 }
 
@@ -113,7 +125,7 @@ fn engine() -> Engine {
 
 #[tokio::test]
 async fn a_sound_component_reads_to_its_end() {
-    assert_eq!(read(&engine(), &SOUND, true).await, Ok(()));
+    assert_eq!(read(&engine(), &SOUND, Clock::AtOnce).await, Ok(()));
 }
 
 #[tokio::test]
@@ -133,7 +145,7 @@ async fn b1_a_loop_without_end_is_ended_wherever_a_guest_runs() {
         ends_with(&engine, name, module, "processor time").await;
     }
     // The host drops a reader with everything else that its guest had, and asks the guest nothing.
-    assert_eq!(read(&engine, &Module { drop: "(call $spin)", ..SOUND }, true).await, Ok(()));
+    assert_eq!(read(&engine, &Module { drop: "(call $spin)", ..SOUND }, Clock::AtOnce).await, Ok(()));
 }
 
 #[tokio::test]
@@ -143,10 +155,29 @@ async fn b3_b13_asking_the_host_without_end_takes_processor_time_as_well() {
 }
 
 #[tokio::test]
+async fn waiting_for_the_host_is_no_processor_time_and_buys_none() {
+    let engine = engine();
+    // Sixty calls of a tick and a half are 900 ms, nine times what a call has here.
+    let asks = "(local $left i32) (local.set $left (i32.const 60)) (loop $again (drop (call $now)) \
+                (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))";
+    let slow = Clock::After(limits::EPOCH_TICK.mul_f32(1.5));
+    let waits: &'static str = format!("{asks} (i32.const 2048)").leak();
+    assert_eq!(read(&engine, &Module { next: waits, ..SOUND }, slow).await, Ok(()));
+    let spins: &'static str = format!("{asks} (call $spin) (i32.const 2048)").leak();
+    let fault = read(&engine, &Module { next: spins, ..SOUND }, slow).await.expect_err("it spins");
+    assert!(fault.to_string().contains("processor time"), "{fault}");
+    // Work between calls is counted: what is waited at one is not worth more than the tick that it may cost.
+    let works = "(local $left i32) (loop $again (drop (call $now)) (local.set $left (i32.const 50000000)) \
+                 (loop $work (br_if $work (local.tee $left (i32.sub (local.get $left) (i32.const 1))))) (br $again)) unreachable";
+    let fault = read(&engine, &Module { next: works, ..SOUND }, slow).await.expect_err("it works");
+    assert!(fault.to_string().contains("processor time"), "{fault}");
+}
+
+#[tokio::test]
 async fn b2_waiting_for_the_host_without_end_is_ended() {
     let waits = Module { next: "(drop (call $now)) (i32.const 2048)", ..SOUND };
     let compiled = Compiled::new(&engine(), &waits.component(), &[]).expect("compiles");
-    let instance = compiled.instantiate(Step::IdentityStore, Arc::new(Clock { answers: false })).await.expect("starts");
+    let instance = compiled.instantiate(Step::IdentityStore, Arc::new(Clock::Never)).await.expect("starts");
     let mut guest = Checked::new(Step::IdentityStore, instance).with_call_wall(Duration::from_millis(50));
     guest.open(Opening::IdentityStore, Context::default()).await.expect("opens");
     let fault = guest.next().await.expect_err("nobody answers");
@@ -168,7 +199,7 @@ async fn b4_b5_memories_tables_and_recursion_are_bounded() {
     assert!(matches!(memories(1, 200), Err(CompileError::Compile(said)) if said.contains("memories")));
     for (modules, of_each) in [(1, 5), (5, 1), (4, 50)] {
         let compiled = memories(modules, of_each).expect("compiles");
-        let started = compiled.start(Step::IdentityStore, Arc::new(Clock { answers: true })).await;
+        let started = compiled.start(Step::IdentityStore, Arc::new(Clock::AtOnce)).await;
         let said = started.err().expect("too much memory").to_string();
         assert!(said.contains("memor"), "{modules} times {of_each} memories: {said}");
     }
