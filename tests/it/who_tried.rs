@@ -33,7 +33,8 @@ const EXTRA: &str = "
 create schema x; grant usage on schema x to public;
 create table x.rows (id bigint, region text); insert into x.rows select i, case when i % 3 = 0 then 'eu' else 'us' end from generate_series(1, 12) i;
 alter table x.rows enable row level security; grant select on x.rows to public; alter table x.rows owner to u20;
-create policy eu_only on x.rows for select to g5 using (region = 'eu');
+create role eu; create role reader login in role eu;
+create policy eu_only on x.rows for select to g5, eu using (region = 'eu');
 create policy small on x.rows for select to u21 using (id <= 4);
 create policy even on x.rows as restrictive for select to u21, u22 using (id % 2 = 0);
 create policy everything on x.rows for select to u22 using (true);
