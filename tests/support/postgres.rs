@@ -21,6 +21,9 @@ pub const READER: &str = "raito_read";
 /// Lets everybody in who speaks TLS and proves his password.
 pub const ONLY_TLS: &str = "hostssl all all 127.0.0.1/32 scram-sha-256\nhostnossl all all 127.0.0.1/32 reject\n";
 
+/// The tests themselves come through a socket in the file system: TLS and SCRAM with each psql took a twentieth of the suite.
+const LOCAL: &str = "local all all trust\n";
+
 /// The user and group `nobody` of Debian: the server refuses to run as root.
 const NOBODY: u32 = 65_534;
 
@@ -203,7 +206,8 @@ impl Postgres {
         });
         let (authority, certificate, key) = certificates();
         fs::write(folder.path().join("ca.pem"), authority).expect("writable");
-        for (name, text) in [("server.crt", certificate), ("server.key", key), ("pg_hba.conf", &access.to_owned())] {
+        let access = format!("{LOCAL}{access}");
+        for (name, text) in [("server.crt", certificate), ("server.key", key), ("pg_hba.conf", &access)] {
             let file = data.join(name);
             fs::write(&file, text).expect("writable");
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("ours");
@@ -211,8 +215,9 @@ impl Postgres {
         }
         let conf = data.join("postgresql.conf");
         let text = format!(
-            "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nssl = on\nfsync = off\nsynchronous_commit = off\n\
-             full_page_writes = off\nmax_connections = 50\nlog_line_prefix = '%a|%u|%d|'\nshared_buffers = 64MB\n{settings}\n"
+            "listen_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\nssl = on\nfsync = off\nsynchronous_commit = off\n\
+             full_page_writes = off\nmax_connections = 50\nlog_line_prefix = '%a|%u|%d|'\nshared_buffers = 64MB\n{settings}\n",
+            folder.path().display()
         );
         fs::write(&conf, text).expect("writable");
         let (server, port) = serve(folder.path(), &data, programs.as_deref());
@@ -226,7 +231,7 @@ impl Postgres {
         self.sql_as(SUPERUSER, database, sql)
     }
 
-    /// Runs SQL as somebody whose password is `PASSWORD`.
+    /// Runs SQL as somebody.
     pub fn sql_as(&self, user: &str, database: &str, sql: &str) -> String {
         let mut psql = self.psql(database, user);
         psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -246,11 +251,10 @@ impl Postgres {
         self.sql(database, sql).lines().map(str::to_owned).collect()
     }
 
-    /// A session of somebody whose password is `PASSWORD`, that was not started.
+    /// A session of somebody, that was not started.
     pub fn psql(&self, database: &str, user: &str) -> Command {
         let mut psql = Command::new(program("psql"));
-        psql.env("PGPASSWORD", PASSWORD).env("PGSSLMODE", "prefer");
-        psql.env("PGCLIENTENCODING", "UTF8").args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-h", "localhost"]);
+        psql.env("PGCLIENTENCODING", "UTF8").args(["-XAtq", "-v", "ON_ERROR_STOP=1"]).arg("-h").arg(self.folder.path());
         psql.args(["-p", &self.port.to_string(), "-U", user, "-d", database]);
         psql
     }
