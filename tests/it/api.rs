@@ -199,6 +199,7 @@ fn the_description_of_the_api_is_served_and_has_every_route_that_answers() {
     let place = Place::new("targets: []\n");
     let (served, token) = (Served::of(&place), token(&place, &["read"]));
     let document = served.ask("GET", "/openapi.json", &[], "").body;
+    assert_eq!(served.ask("GET", "/api/v1/openapi.json", &[], "").body, document, "for whoever asks below the API");
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{document:#}");
     let paths = document["paths"].as_object().expect("paths");
     assert!(paths.len() > 20, "{} paths", paths.len());

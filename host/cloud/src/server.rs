@@ -130,10 +130,12 @@ fn router(app: &App) -> Router {
             route.handler.route_layer(axum::middleware::from_fn_with_state((app.clone(), route.scope), auth::guard));
         api = api.route(route.path, guarded);
     }
+    // It stands beside the API for whoever looks for it there, and in it for `raito cloud get`.
     let document = openapi::document();
+    let document = axum::routing::get(|| async move { axum::Json(document) });
     Router::new()
-        .nest(BASE, api)
-        .route("/openapi.json", axum::routing::get(|| async move { axum::Json(document) }))
+        .nest(BASE, api.route("/openapi.json", document.clone()))
+        .route("/openapi.json", document)
         .route("/healthz", axum::routing::get(|| async { "ok\n" }))
         .fallback(answer::not_found)
         .layer(DefaultBodyLimit::max(limits::CLOUD_BODY_BYTES))

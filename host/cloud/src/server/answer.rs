@@ -99,7 +99,9 @@ impl From<QueryRejection> for Refusal {
 pub(super) fn version(headers: &HeaderMap) -> Result<u64, Refusal> {
     let given = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
     let number = given.and_then(|tag| tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-    number.ok_or_else(|| Refusal::bad_request("send If-Match with the version that was read, such as \"1\""))
+    number.ok_or_else(|| {
+        Refusal::bad_request("say which version was read: If-Match: \"1\", or --version 1 of `raito cloud`")
+    })
 }
 
 /// The answer where there is no such route.
