@@ -42,10 +42,10 @@ fn problem(question: &Question<'_>, guardrail: &Guardrail, found: Found) -> Prob
     let spot = found.spot.unwrap_or(guardrail.spot);
     let (severity, help) = match waiver {
         Some(waiver) if waiver.until_ms > question.now_ms => {
-            let until = crate::time::shown(waiver.until_ms);
+            let until = crate::time::last(waiver.until_ms);
             (Severity::Warning, Some(format!("waived until {until}: {}", waiver.reason)))
         }
-        Some(waiver) => (guardrail.severity, Some(format!("its waiver ended {}", crate::time::shown(waiver.until_ms)))),
+        Some(waiver) => (guardrail.severity, Some(format!("its waiver ended {}", crate::time::last(waiver.until_ms)))),
         None => (guardrail.severity, None),
     };
     Problem { spot, severity, rule: guardrail.rule.word(), message: found.message, help }
@@ -117,7 +117,7 @@ fn max_expiry(question: &Question<'_>, days: u32) -> Vec<Found> {
             let WhoName::User(name) = &who.name else { continue };
             let wrong = match who.expires_ms {
                 None => Some("without an end".to_owned()),
-                Some(end) if end > latest => Some(format!("until {}", crate::time::shown(end))),
+                Some(end) if end > latest => Some(format!("until {}", crate::time::last(end))),
                 Some(_) => None,
             };
             if let Some(wrong) = wrong {

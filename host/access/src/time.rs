@@ -1,6 +1,6 @@
 //! Days and times in files.
 
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
@@ -22,7 +22,16 @@ pub(crate) fn day(ms: u64, days_later: u16) -> Option<String> {
     Some(time.to_zoned(TimeZone::UTC).date().checked_add(i64::from(days_later).days()).ok()?.to_string())
 }
 
-/// A time, for people and files.
+/// When something ends, as files write it: the last day where it counts to the end of one, otherwise the time. What `end`
+/// makes of it is the same end.
+pub fn last(end_ms: u64) -> String {
+    let at = i64::try_from(end_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let midnight = at.map(|at| at.to_zoned(TimeZone::UTC)).filter(|at| at.time() == Time::midnight());
+    let day = midnight.and_then(|at| at.date().checked_sub(1.day()).ok()).map(|day| day.to_string());
+    day.filter(|day| end(day) == Some(end_ms)).unwrap_or_else(|| shown(end_ms))
+}
+
+/// A time, for people.
 pub fn shown(ms: u64) -> String {
     let time = i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     time.map_or_else(|| "never".to_owned(), |time| time.to_string())
@@ -40,6 +49,14 @@ mod tests {
         for wrong in ["", "tomorrow", "2026-13-01", "2026-1-1", "1969-01-01", "12"] {
             assert_eq!(end(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_end_is_written_as_files_have_it() {
+        for text in ["2026-12-31", "1970-01-01", "2026-12-31T12:00:00Z", "1970-01-01T00:00:00.001Z"] {
+            assert_eq!(last(end(text).expect("an end")), text);
+        }
+        assert_eq!(last(u64::MAX), "never");
     }
 
     #[test]

@@ -112,7 +112,7 @@ fn who_pairs(who: &Who) -> Vec<(&'static str, String)> {
         WhoName::Special(name) => ("special", name.as_str()),
     };
     let mut pairs = vec![(key, scalar(name))];
-    pairs.extend(who.expires_ms.map(|end| ("expires", scalar(&crate::time::shown(end)))));
+    pairs.extend(who.expires_ms.map(|end| ("expires", scalar(&crate::time::last(end)))));
     pairs.extend(who.reason.as_ref().map(|reason| ("reason", scalar(reason.as_str()))));
     pairs.extend(who.inherits.map(|flag| ("inherits", flag.to_string())));
     pairs.extend(who.assumable.map(|flag| ("assumable", flag.to_string())));

@@ -14,7 +14,7 @@ impl<'c> Resolver<'c> {
     /// A member of an access control of this kind; none where he is not known, cannot be one, or his time is over.
     pub(crate) fn member(&mut self, who: &Who, kind: &ControlKind) -> Option<Member> {
         if let Some(end) = who.expires_ms {
-            let when = crate::time::shown(end);
+            let when = crate::time::last(end);
             if end <= self.now_ms {
                 self.problem(
                     who.spot,

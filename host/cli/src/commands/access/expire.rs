@@ -38,7 +38,7 @@ pub(super) fn run(global: &Global, args: &ExpireArgs) -> Result<Exit, CliError> 
                 "target": ending.entry.target,
                 "control": ending.entry.name,
                 "who": ending.who.name.to_string(),
-                "expires": time::shown(ending.end_ms),
+                "expires": time::last(ending.end_ms),
                 "over": ending.end_ms <= now_ms,
                 "reason": ending.who.reason,
             });
@@ -83,7 +83,7 @@ fn finding(ending: &Ending<'_>, path: String, now_ms: u64) -> Finding {
             who.name,
             entry.name,
             entry.target,
-            time::shown(*end_ms)
+            time::last(*end_ms)
         ),
         help: None,
     }
