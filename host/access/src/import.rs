@@ -16,6 +16,9 @@ use crate::pattern::Pattern;
 use crate::resolve::is_own;
 use crate::write::{Writer, list, scalar};
 
+/// How many names of what is left out are said.
+const LEFT_NAMES: usize = 5;
+
 /// What is to be imported.
 #[derive(Debug, Clone)]
 pub struct Request<'r> {
@@ -50,12 +53,8 @@ pub fn import(request: &Request<'_>) -> Imported {
             ..Imported::default()
         };
     };
-    let mut controls: Vec<&AccessControl> = request
-        .catalogue
-        .controls
-        .kept()
-        .filter(|control| control.kind == work.kind.name && work.is_wanted(control))
-        .collect();
+    let mut controls: Vec<&AccessControl> =
+        request.catalogue.controls.kept().filter(|control| work.is_wanted(control)).collect();
     controls.sort_by(|one, two| one.actual_name.cmp(&two.actual_name));
     let mut names = Vec::new();
     for control in controls {
@@ -64,6 +63,8 @@ pub fn import(request: &Request<'_>) -> Imported {
             work.imported.files.insert(path_of(request.target, control), text);
         }
     }
+    let left = work.not_wanted();
+    work.imported.left.extend(left);
     let scope = work.scope(&names);
     work.imported.files.insert(format!("{}.yml", request.target.as_str()), scope);
     work.imported
@@ -148,13 +149,44 @@ impl<'w, 'r> Work<'w, 'r> {
         Some(Self { request, kind, imported: Imported::default(), owns })
     }
 
+    fn is_named(&self, control: &AccessControl) -> bool {
+        let names = self.request.names;
+        names.is_empty() || names.iter().any(|name| name.takes(control.actual_name.as_str()))
+    }
+
     /// Whether an access control is one that files can be the source of.
     fn is_wanted(&self, control: &AccessControl) -> bool {
-        let names = self.request.names;
-        let is_named = names.is_empty() || names.iter().any(|name| name.takes(control.actual_name.as_str()));
-        let others = marker(&control.description).is_some_and(|marker| marker.master != *self.request.master);
-        let kept = self.request.protected.controls.contains(&control.external_id);
-        is_named && !others && !kept && control.internalizable
+        self.is_named(control) && self.why_not(control).is_none()
+    }
+
+    /// Why files cannot be the source of an access control.
+    fn why_not(&self, control: &AccessControl) -> Option<String> {
+        if control.kind != self.kind.name {
+            return Some(format!("only access controls of kind {} are imported", self.kind.name));
+        }
+        match marker(&control.description) {
+            Some(marker) if marker.master != *self.request.master => Some(format!("{} manages that", marker.master)),
+            _ if self.request.protected.controls.contains(&control.external_id) => Some("kept from changes".to_owned()),
+            _ => (!control.internalizable).then(|| "not to be changed from outside".to_owned()),
+        }
+    }
+
+    /// The access controls that are asked for and left out, a line for each kind and reason.
+    fn not_wanted(&self) -> Vec<String> {
+        let mut all: BTreeMap<(&Kind, String), Vec<&str>> = BTreeMap::new();
+        for control in self.request.catalogue.controls.kept().filter(|control| self.is_named(control)) {
+            if let Some(why) = self.why_not(control) {
+                all.entry((&control.kind, why)).or_default().push(control.actual_name.as_str());
+            }
+        }
+        let line = |((kind, why), mut names): ((&Kind, String), Vec<&str>)| {
+            names.sort_unstable();
+            let shown = names.iter().take(LEFT_NAMES).copied().collect::<Vec<_>>().join(", ");
+            let more = names.len().saturating_sub(LEFT_NAMES);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("{kind} {shown}{more}: {why}")
+        };
+        all.into_iter().map(line).collect()
     }
 
     fn scope(&self, names: &[&str]) -> String {
