@@ -4,7 +4,7 @@
 //! has become, must not matter: `add Ann to readers` cannot become `GRANT readers TO PUBLIC`. So the changes are spelled out
 //! as sayings, the smallest things that a call can say, and every call is taken apart and looked up among them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 mod said;
 mod saying;
@@ -15,7 +15,7 @@ use self::said::{Said, SaidLine, read};
 use self::saying::{Called, Saying};
 use crate::call::{Argument, Value};
 use crate::record::{ChangeSet, Policy};
-use crate::text::{ExternalId, Kind};
+use crate::text::{ExternalId, Kind, PathPart};
 use crate::vocabulary::{Does, Origin, Placeholder, PlaceholderType};
 
 /// A write entry, as far as the comparison needs it.
@@ -69,13 +69,36 @@ pub struct Warranted {
 #[derive(Debug, Clone, Default)]
 pub struct Warrants {
     sayings: Vec<Saying>,
+    /// Where the sayings are that a line can be, by what the line does and the last name of its object. A change may have
+    /// thousands, each with a call of its own.
+    places: HashMap<(Does, Option<String>), Vec<usize>>,
 }
 
 impl Warrants {
     /// Spells out change-sets.
     pub fn of(sets: &[ChangeSet], names: &Names) -> Self {
-        let sayings = sets.iter().enumerate().flat_map(|(at, set)| saying::spell(at, set, names)).collect();
-        Self { sayings }
+        let sayings: Vec<Saying> =
+            sets.iter().enumerate().flat_map(|(at, set)| saying::spell(at, set, names)).collect();
+        let mut places: HashMap<(Does, Option<String>), Vec<usize>> = HashMap::new();
+        for (at, saying) in sayings.iter().enumerate() {
+            let Some(does) = saying.does else { continue };
+            let path = saying.object.as_ref().map(|object| object.path.as_slice());
+            if let Some(last) = path.and_then(<[PathPart]>::last) {
+                places.entry((does, Some(last.as_str().to_owned()))).or_default().push(at);
+            }
+            // A database can be meant by sending the call there, without a name.
+            if path.is_none_or(|path| path.len() <= 1) {
+                places.entry((does, None)).or_default().push(at);
+            }
+        }
+        Self { sayings, places }
+    }
+
+    /// The sayings that a line can be, as far as its object says.
+    fn candidates(&self, does: Does, line: &SaidLine) -> &[usize] {
+        let of_object = line.iter().filter(|(origin, _)| *origin == Origin::Object);
+        let last = of_object.filter_map(|(_, said)| Some(said.parts()?.last()?.to_string())).last();
+        self.places.get(&(does, last)).map_or(&[], Vec::as_slice)
     }
 
     /// Says for which change a call is let through. `set_of` gives the change-set for which a captured token was given; `used`
@@ -94,12 +117,11 @@ impl Warrants {
         let mut found: Vec<usize> = Vec::new();
         for line in &call.lines {
             let first = found.first().map(|at| &self.sayings[*at]);
-            let fits = |(_, saying): &(usize, &Saying)| {
-                saying.does == Some(entry.does)
-                    && first.is_none_or(|first| first.goes_with(saying))
-                    && saying.accepts(line, entry, &set_of)
+            let fits = |at: &usize| {
+                let saying = &self.sayings[*at];
+                first.is_none_or(|first| first.goes_with(saying)) && saying.accepts(line, entry, &set_of)
             };
-            let all: Vec<usize> = self.sayings.iter().enumerate().filter(fits).map(|(at, _)| at).collect();
+            let all: Vec<usize> = self.candidates(entry.does, line).iter().copied().filter(fits).collect();
             let fresh = all.iter().find(|at| !used.0.contains(at) && !found.contains(at));
             let at =
                 fresh.or(all.first()).ok_or_else(|| format!("no change in hand says {}", shown(entry.does, line)))?;
