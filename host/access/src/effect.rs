@@ -114,7 +114,10 @@ impl<'s> Side<'s> {
 }
 
 /// Who holds which permission on an object, by the names of accounts.
-fn holders(side: &Side<'_>, object: &ObjectRef) -> BTreeMap<(PermissionName, Name, ExternalId), Holding> {
+fn holders<'s>(
+    side: &Side<'s>,
+    object: &ObjectRef,
+) -> BTreeMap<(&'s PermissionName, &'s Name, &'s ExternalId), Holding> {
     let snapshot = side.snapshot;
     let Some(id) = snapshot.find_object(object) else { return BTreeMap::new() };
     let rule = |id| {
@@ -138,25 +141,22 @@ fn holders(side: &Side<'_>, object: &ObjectRef) -> BTreeMap<(PermissionName, Nam
             },
             masked: masked.into_iter().map(rule).collect(),
         };
-        held.insert(
-            (snapshot.permission_name(permission).clone(), user.name.clone(), user.external_id.clone()),
-            holding,
-        );
+        held.insert((snapshot.permission_name(permission), &user.name, &user.external_id), holding);
     }
     held
 }
 
 fn difference(before: &Side<'_>, after: &Side<'_>, object: &ObjectRef) -> Vec<Effect> {
     let (was, is) = (holders(before, object), holders(after, object));
-    let mut effects: BTreeMap<PermissionName, Effect> = BTreeMap::new();
+    let mut effects: BTreeMap<&PermissionName, Effect> = BTreeMap::new();
     let keys: BTreeSet<_> = was.keys().chain(is.keys()).collect();
     for key in keys {
-        let (permission, name, _) = key;
+        let (permission, name, _) = *key;
         let (was, is) = (was.get(key), is.get(key));
         if was == is {
             continue;
         }
-        let effect = effects.entry(permission.clone()).or_insert_with(|| Effect {
+        let effect = effects.entry(permission).or_insert_with(|| Effect {
             object: object.clone(),
             permission: permission.clone(),
             gain: Vec::new(),

@@ -8,6 +8,9 @@ use roaring::RoaringBitmap;
 use crate::record::MemberKind;
 use crate::text::{ExternalId, Name};
 
+/// So many are put into a set one by one, rather than as a set.
+const FEW: u64 = 64;
+
 /// Somebody or something that can be a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrincipalId(pub(super) u32);
@@ -236,27 +239,25 @@ impl Principals {
         let mut queue: VecDeque<PrincipalId> = targets.iter().map(PrincipalId).collect();
         while let Some(at) = queue.pop_front() {
             for link in self.members(at) {
-                let mut found = RoaringBitmap::new();
-                if link.assumable {
-                    found |= self.switchers(link.other);
+                // Who acts as a member that can switch: the member itself, or everybody in it where it is a group or a rule.
+                let is_one = matches!(self.get(link.other).kind, PrincipalKind::User | PrincipalKind::Control);
+                if link.assumable && is_one && reached.insert(link.other.0) {
+                    queue.push_back(link.other);
                 }
-                if admit && link.may_pass_on {
-                    found |= &*self.starts(link.other);
-                }
-                for new in &(found - &reached) {
-                    reached.insert(new);
-                    queue.push_back(PrincipalId(new));
+                if (link.assumable && !is_one) || (admit && link.may_pass_on) {
+                    let starts = self.starts(link.other);
+                    // Most are few, and taking away all that is reached would look at each of those.
+                    if starts.len() <= FEW {
+                        let new = starts.iter().filter(|start| reached.insert(*start));
+                        queue.extend(new.map(PrincipalId));
+                    } else {
+                        let new = &*starts - &reached;
+                        queue.extend(new.iter().map(PrincipalId));
+                        reached |= new;
+                    }
                 }
             }
         }
         reached
-    }
-
-    /// Who acts as a member that can switch: the member itself, or everybody in it where it is a group or a rule.
-    fn switchers(&self, member: PrincipalId) -> RoaringBitmap {
-        match self.get(member).kind {
-            PrincipalKind::User | PrincipalKind::Control => RoaringBitmap::from([member.0]),
-            PrincipalKind::Group | PrincipalKind::Special => (*self.starts(member)).clone(),
-        }
     }
 }
