@@ -5,6 +5,8 @@
 #[path = "../../../tests/support/mod.rs"]
 mod support;
 
+#[path = "program/changes.rs"]
+mod changes;
 #[path = "program/ldap2pg.rs"]
 mod ldap2pg;
 
@@ -173,8 +175,14 @@ fn usage() {
 
 /// Runs all of them, or those that are named behind `--`.
 fn main() {
-    let parts: [(&str, fn()); 5] =
-        [("start", start), ("postgresql", postgresql), ("plan", ldap2pg::plan), ("memory", memory), ("usage", usage)];
+    let parts: [(&str, fn()); 6] = [
+        ("start", start),
+        ("postgresql", postgresql),
+        ("plan", ldap2pg::plan),
+        ("memory", memory),
+        ("changes", changes::changes),
+        ("usage", usage),
+    ];
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     for (_, part) in parts.iter().filter(|(name, _)| named.is_empty() || named.iter().any(|named| named == name)) {
         part();
