@@ -265,9 +265,9 @@ fn what_the_cloud_wants_reaches_the_server_and_stays() {
 const BY_HAND: [(&str, &str, &str); 9] = [
     ("shop", "grant delete on sales.orders to revenue", "granted DELETE on table shop.sales.orders"),
     ("shop", "revoke insert on sales.orders from revenue", "revoked INSERT on table shop.sales.orders"),
-    ("shop", "grant revenue to bob", "member-added access-control {bob}"),
-    ("shop", "revoke revenue from ann", "member-removed access-control {ann}"),
-    ("shop", "grant revenue to staff with admin option", "member-options access-control {staff}"),
+    ("shop", "grant revenue to bob", "member-added access-control bob ({bob})"),
+    ("shop", "revoke revenue from ann", "member-removed access-control ann ({ann})"),
+    ("shop", "grant revenue to staff with admin option", "member-options access-control staff ({staff})"),
     ("shop", "grant usage on schema sales to revenue with grant option", "grant-option USAGE on schema shop.sales"),
     (
         "shop",
@@ -394,6 +394,22 @@ fn a_user_is_a_member_by_way_of_his_own_role() {
     managed.change(&id, &wanted);
     managed.place.raito(&["run", "--quiet"]).exits(1).says(&["cannot be given from outside"]);
     assert_eq!(managed.holds("analysts"), ["member bob"]);
+}
+
+#[test]
+fn what_keeps_a_first_change_from_being_planned_is_told() {
+    let managed = managed("superuser");
+    managed.want(&json!({ "name": "staff", "actual-name": "staff", "kind": "role" }));
+    // There is nothing to look at first, so it is not that which ends the run.
+    let told = managed.place.raito(&["run", "--quiet"]).exits(1).says(&["the name staff belongs to"]);
+    assert!(!told.stderr.contains("first change"), "{}", told.stderr);
+    managed.want(&json!({ "name": "fine", "kind": "role" }));
+    managed
+        .place
+        .raito(&["run", "--quiet"])
+        .exits(4)
+        .says(&["first change of the target, with", "left out of the plan: the name staff belongs to"]);
+    assert!(managed.written().is_empty(), "{:?}", managed.written());
 }
 
 #[test]

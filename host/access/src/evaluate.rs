@@ -15,6 +15,7 @@ use raito_core::grant::Drift;
 use raito_core::marker::Master;
 use raito_core::record::{AccessControl, Action, ControlKind, Policy};
 use raito_core::text::{ExternalId, Kind, Name, TargetName};
+use raito_core::warrant::Names;
 
 use crate::code::Code;
 use crate::document::{Entry, Mode, Purpose, Spot};
@@ -112,6 +113,7 @@ pub fn decided(question: &Question<'_>, desired: &[Desired]) -> Decision {
         drift: Drift::Revert,
         master: question.master,
         protected: question.protected,
+        names: &Names::default(),
     })
 }
 

@@ -10,6 +10,7 @@ mod drift;
 mod lists;
 mod named;
 mod rule;
+mod same;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +24,7 @@ use crate::record::{AccessControl, Change, ChangeSet, Description, MemberKind};
 use crate::text::{ExternalId, Kind, Name};
 use crate::threshold::Removal;
 use crate::unite::AccessControls;
+use crate::warrant::Names;
 
 pub use drift::{DriftItem, DriftKind};
 
@@ -62,6 +64,8 @@ pub struct Situation<'s> {
     pub master: &'s Master,
     /// What is never touched.
     pub protected: &'s Protected,
+    /// How members are called, as far as that is known, for what is told of them.
+    pub names: &'s Names,
 }
 
 /// An access control that is as it is to be.

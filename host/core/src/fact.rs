@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::record::{AccessControl, Gap, Identity, Member, MemberKind, ObjectRef};
+use crate::record::{AccessControl, Gap, Identity, Member, MemberKind, ObjectRef, PermissionUse};
 use crate::text::{ExternalId, Kind, Name, PermissionName, PolicyText};
 
 /// Who holds something.
@@ -114,13 +114,19 @@ pub fn insert_control(facts: &mut FactSet, id: &Name, control: &AccessControl, i
     }
 }
 
-fn member_options(member: &Member) -> Options {
+/// How a member belongs to an access control.
+pub(crate) fn member_options(member: &Member) -> Options {
     Options {
         inherits: member.inherits,
         assumable: member.assumable,
         may_pass_on: member.may_pass_on,
         expires_ms: member.expires_ms,
     }
+}
+
+/// How an access control holds a permission.
+pub(crate) fn held_options(used: &PermissionUse) -> Options {
+    Options { may_pass_on: used.may_pass_on, ..Options::default() }
 }
 
 /// Adds what a principal holds through a control.

@@ -55,6 +55,9 @@ pub const RESUME_BYTES: usize = 16 * 1_024;
 pub const STEP_KEPT_BYTES: usize = 64 * 1_024 * 1_024;
 /// Bytes of a read that is kept whole, as `raito access` needs it, and of the access controls that step 4 is to change: ten times 1,000,000 grants of a hundred bytes.
 pub const CATALOGUE_BYTES: u64 = 1_024 * 1_024 * 1_024;
+/// Users whose account names are kept of step 1, so that what was changed by hand can be told by name: about 3 MiB. Those that
+/// a change needs are kept beside them.
+pub const USER_NAMES_KEPT: usize = 20_000;
 /// Bytes of the users and memberships that are kept of step 1 where what is to be names a group: a million of them with ids of
 /// usual length. With more, nobody is known to be in any group, and no access control is changed that names one.
 pub const GROUPS_KEPT_BYTES: usize = 128 * 1_024 * 1_024;

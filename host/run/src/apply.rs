@@ -30,6 +30,8 @@ pub(crate) struct Basis<'b> {
     pub(crate) found: &'b Read,
     /// Names of users, as step 1 of this run told them.
     pub(crate) users: &'b BTreeMap<ExternalId, Name>,
+    /// How members are called, as far as that is known.
+    pub(crate) names: &'b Names,
     pub(crate) description: &'b Description,
     /// Access controls of which not all members are known, because not all of a group was read.
     pub(crate) unread: &'b BTreeSet<Name>,
@@ -46,12 +48,15 @@ pub(crate) async fn apply_step(run: &TargetRun<'_>, basis: &Basis<'_>) -> Result
         run.target.thresholds.check(&removals, run.allow_revokes).map_err(Failure::OverThreshold)?;
         let names = names(basis, &decision.sets);
         let plan = plan(run, &names, decision.sets.clone(), &mut changed).await?;
-        let is_first = !basis.state.was_applied && !run.apply_first;
+        // Where nothing can be sent, there is no plan to look at: what keeps it from being one is told as ever.
+        let is_first = !basis.state.was_applied && !run.apply_first && !plan.calls.is_empty();
         if run.dry_run || is_first {
             show(run, &plan.calls);
         }
         if is_first && !run.dry_run {
-            return Err(Failure::FirstApply { calls: plan.calls.len() as u64 });
+            let calls = plan.calls.len() as u64;
+            outcomes(&decision, &plan.unsent(), &mut changed);
+            return Err(Failure::FirstApply { calls, failed: changed.failed.into_values().collect() });
         }
         if !run.dry_run {
             if run.stop.is_asked() {
@@ -102,6 +107,7 @@ pub(crate) fn decided(
         drift,
         master: &basis.state.master,
         protected,
+        names: basis.names,
     })
 }
 
@@ -138,11 +144,17 @@ pub(crate) fn protected_names(run: &TargetRun<'_>) -> BTreeSet<String> {
     logins.chain(run.target.break_glass.iter().map(|name| name.as_str().to_owned())).collect()
 }
 
+/// How members and grantors are called, as steps 1 and 3 of this run told them.
+pub(crate) fn known_names(users: &BTreeMap<ExternalId, Name>, found: &Read) -> Names {
+    let mut names = Names::default();
+    users.iter().for_each(|(id, name)| names.user(id.clone(), name.as_str().to_owned()));
+    found.controls.all().for_each(|(_, name, id)| names.control(id.clone(), name.as_str().to_owned()));
+    names
+}
+
 /// How members and grantors are called. One that is created by the same changes has the host's id until then.
 fn names(basis: &Basis<'_>, sets: &[ChangeSet]) -> Names {
-    let mut names = Names::default();
-    basis.users.iter().for_each(|(id, name)| names.user(id.clone(), name.as_str().to_owned()));
-    basis.found.controls.all().for_each(|(_, name, id)| names.control(id.clone(), name.as_str().to_owned()));
+    let mut names = basis.names.clone();
     for set in sets.iter().filter(|set| set.changes.iter().any(|change| matches!(change, Change::Create(_)))) {
         if let Ok(id) = ExternalId::new(set.id.as_str()) {
             names.control(id, set.actual_name.as_str().to_owned());

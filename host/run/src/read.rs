@@ -46,8 +46,10 @@ pub(crate) struct Read {
 pub(crate) struct Keeping<'k> {
     /// Which access controls are kept whole.
     pub(crate) controls: &'k (dyn Fn(&AccessControl) -> bool + Send + Sync),
-    /// Which users' names are kept.
+    /// Which users' names are kept for certain.
     pub(crate) users: &'k (dyn Fn(&User) -> bool + Send + Sync),
+    /// Up to how many names others' are kept as well, so that reports can name them.
+    pub(crate) more_users: usize,
     /// Whether it is kept who is in which group.
     pub(crate) groups: bool,
     /// Whether all other records are kept as well, as they were read.
@@ -57,7 +59,7 @@ pub(crate) struct Keeping<'k> {
 impl Keeping<'_> {
     /// Nothing.
     pub(crate) const NONE: Keeping<'static> =
-        Keeping { controls: &|_| false, users: &|_| false, groups: false, records: false };
+        Keeping { controls: &|_| false, users: &|_| false, more_users: 0, groups: false, records: false };
 }
 
 /// What is to be read.
@@ -219,8 +221,11 @@ impl Reader<'_> {
                 let count = records.users.len() + records.groups.len() + records.memberships.len();
                 self.reading.page(count, page.gaps)?;
                 self.reading.identities(&records)?;
-                let kept = records.users.iter().filter(|user| (self.keep.users)(user));
-                self.users.extend(kept.map(|user| (user.external_id.clone(), user.user_name.clone())));
+                for user in &records.users {
+                    if self.users.len() < self.keep.more_users || (self.keep.users)(user) {
+                        self.users.insert(user.external_id.clone(), user.user_name.clone());
+                    }
+                }
                 if self.keep.groups {
                     self.groups.take(&records, self.run.now_ms);
                 }

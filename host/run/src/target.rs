@@ -20,7 +20,7 @@ use raito_core::text::{ExternalId, Ident, Name, RunId};
 use raito_core::threshold::OverThreshold;
 use raito_core::unite::AccessControls;
 
-use crate::apply::{Basis, apply_step, protected_names};
+use crate::apply::{Basis, apply_step, known_names, protected_names};
 use crate::event::{Observer, RunEvent};
 use crate::kept::Kept;
 use crate::outcome::remark;
@@ -79,11 +79,26 @@ pub enum Failure {
     #[error(transparent)]
     OverThreshold(OverThreshold),
     /// Nothing was ever changed at this target, so a person has to look at the plan first.
-    #[error("this would be the first change of the target, with {calls} write calls, and nothing was sent")]
+    #[error(
+        "this would be the first change of the target, with {calls} write calls, and nothing was sent{}",
+        left_out(failed)
+    )]
     FirstApply {
         /// Write calls of the plan.
         calls: u64,
+        /// Why access controls are not in the plan, one reason for each.
+        failed: Vec<String>,
     },
+}
+
+/// Says that a plan is not all that was wanted.
+fn left_out(failed: &[String]) -> String {
+    let reasons: Vec<&str> = failed.iter().take(REASONS).map(String::as_str).collect();
+    match failed.len().saturating_sub(REASONS) {
+        _ if failed.is_empty() => String::new(),
+        0 => format!("; left out of the plan: {}", reasons.join("; ")),
+        more => format!("; left out of the plan: {}; and {more} more", reasons.join("; ")),
+    }
 }
 
 /// What became of a target.
@@ -323,7 +338,8 @@ async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result
             let named = protected_names(run);
             let members = known.desired.users();
             let keep = |user: &User| members.contains(&user.external_id) || named.contains(user.user_name.as_str());
-            let keep = Keeping { users: &keep, groups: known.desired.names_groups(), ..Keeping::NONE };
+            let (more_users, groups_named) = (limits::USER_NAMES_KEPT, known.desired.names_groups());
+            let keep = Keeping { users: &keep, more_users, groups: groups_named, ..Keeping::NONE };
             let mut read = read_step(run, Task { keep: &keep, ..of(Opening::IdentityStore) }).await?;
             known.users = Some(std::mem::take(&mut read.users));
             known.groups = groups(&mut read);
@@ -474,7 +490,8 @@ async fn change(run: &TargetRun<'_>, known: &Known) -> Result<StepReport, Failur
         None if known.desired.users().is_empty() && run.target.break_glass.is_empty() => &nobody,
         None => return skipped("members are named as step identity-store of the same run told, and it is left out"),
     };
-    let basis = Basis { state: &known.desired, found, users, description, unread: &known.unread };
+    let names = known_names(users, found);
+    let basis = Basis { state: &known.desired, found, users, names: &names, description, unread: &known.unread };
     let changed = apply_step(run, &basis).await?;
     let (failed, all) = (changed.failed.len(), known.desired.controls.len());
     let reasons: Vec<&str> = changed.failed.values().take(REASONS).map(String::as_str).collect();

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Situation;
 use super::bundle::Grantors;
 use crate::exchange::Desired;
 use crate::fact::{Fact, FactSet, Options};
 use crate::record::{AccessControl, Description};
 use crate::text::{ExternalId, Remark};
+use crate::warrant::Names;
 
 /// What was changed by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -82,15 +84,17 @@ impl DriftItem {
 }
 
 /// A fact in one line.
-pub(super) fn shown(fact: &Fact) -> String {
+pub(super) fn shown(fact: &Fact, names: &Names) -> String {
     match fact {
-        Fact::Member { kind, id, .. } => format!("{} {id}", kind.word()),
+        Fact::Member { kind, id, .. } => names.shown(*kind, id),
         Fact::Permission { object, permission, condition, .. } => match condition {
             Some(condition) => format!("{permission} on {object} where {condition}"),
             None => format!("{permission} on {object}"),
         },
         Fact::Standing { under, kind, creator, permission, .. } => match creator {
-            Some(creator) => format!("{permission} on every {kind} that {creator} creates below {under}"),
+            Some(creator) => {
+                format!("{permission} on every {kind} that {} creates below {under}", names.shown_anybody(creator))
+            }
             None => format!("{permission} on every later {kind} below {under}"),
         },
     }
@@ -172,8 +176,9 @@ pub(super) fn compare(
     actual: &FactSet,
     left: Option<&Left>,
     revert: bool,
-    description: &Description,
+    situation: &Situation<'_>,
 ) -> Compared {
+    let (names, description) = (situation.names, situation.description);
     let mut compared = Compared::default();
     let removed = |fact: &Fact| match fact {
         Fact::Member { .. } => DriftKind::MemberRemoved,
@@ -188,7 +193,7 @@ pub(super) fn compare(
             None => {
                 let by_hand = left.is_some_and(|left| left.has(fact));
                 if by_hand {
-                    compared.drift.push(DriftItem::new(removed(fact), shown(fact), revert));
+                    compared.drift.push(DriftItem::new(removed(fact), shown(fact, names), revert));
                 }
                 if !by_hand || revert {
                     compared.add.insert(fact.clone(), *wanted);
@@ -201,7 +206,7 @@ pub(super) fn compare(
                         Fact::Member { .. } => DriftKind::MemberOptions,
                         _ => DriftKind::GrantOption,
                     };
-                    compared.drift.push(DriftItem::new(kind, shown(fact), revert));
+                    compared.drift.push(DriftItem::new(kind, shown(fact, names), revert));
                 }
                 if !by_hand || revert {
                     compared.change.push((fact.clone(), *held, *wanted));
@@ -216,7 +221,7 @@ pub(super) fn compare(
             continue;
         }
         if by_hand {
-            compared.drift.push(DriftItem::new(added(fact), shown(fact), revert));
+            compared.drift.push(DriftItem::new(added(fact), shown(fact, names), revert));
         }
         if !by_hand || revert {
             compared.remove.insert(fact.clone(), *held);

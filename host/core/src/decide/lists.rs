@@ -112,7 +112,7 @@ impl List<'_> {
             .collect();
         let revert = self.situation.drift == Drift::Revert;
         let known = self.owners.iter().any(|wanted| wanted.applied.is_some()).then_some(&left);
-        let mut compared = compare(&desired, &ours, known, revert, self.situation.description);
+        let mut compared = compare(&desired, &ours, known, revert, self.situation);
         if self.is_unread() {
             compared.only_give(known);
         }
@@ -165,7 +165,9 @@ impl List<'_> {
     /// Refuses to give something to those who are kept from changes, unless they have it.
     fn check_protected(&self, actual: &FactSet, desired: &FactSet) -> Result<(), String> {
         match desired.keys().find(|fact| self.is_protected(fact) && !actual.contains_key(*fact)) {
-            Some(fact) => Err(format!("{} cannot be given: that member is kept from changes", shown(fact))),
+            Some(fact) => {
+                Err(format!("{} cannot be given: that member is kept from changes", shown(fact, self.situation.names)))
+            }
             None => Ok(()),
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::bundle::{Grantors, changes, grantors};
 use super::drift::{Compared, DriftItem, DriftKind, Left, compare, shown, unknown_group};
+use super::same::{Line, same};
 use super::{Decision, InSync, Situation, bare, rule};
 use crate::exchange::Desired;
 use crate::fact::{Fact, FactSet, Options, insert_control};
@@ -136,16 +137,26 @@ impl One<'_> {
     }
 
     pub(super) fn is_manageable(&self, fact: &Fact) -> bool {
+        self.is_line_manageable(&match fact {
+            Fact::Member { kind, id, .. } => Line::Member(*kind, id),
+            Fact::Permission { object, permission, condition, .. } => {
+                Line::Permission(object, condition.as_ref(), permission)
+            }
+            Fact::Standing { under, kind, creator, permission, .. } => {
+                Line::Standing(under, kind, creator.as_ref(), permission)
+            }
+        })
+    }
+
+    fn is_line_manageable(&self, line: &Line<'_>) -> bool {
         let can_be_granted = |kind, permission| {
             let known = self.situation.description.object_kind(kind).and_then(|kind| kind.permission(permission));
             known.is_none_or(|known| known.can_be_granted)
         };
-        match fact {
-            Fact::Member { kind, id, .. } => {
-                self.kind.admits.contains(kind) && !self.situation.protected.has(*kind, id)
-            }
-            Fact::Permission { object, permission, .. } => can_be_granted(&object.kind, permission),
-            Fact::Standing { kind, permission, .. } => can_be_granted(kind, permission),
+        match line {
+            Line::Member(kind, id) => self.kind.admits.contains(kind) && !self.situation.protected.has(*kind, id),
+            Line::Permission(object, _, permission) => can_be_granted(&object.kind, permission),
+            Line::Standing(_, kind, _, permission) => can_be_granted(kind, permission),
         }
     }
 
@@ -187,13 +198,19 @@ impl One<'_> {
             insert_control(&mut facts, &self.wanted.id, control, Identity::Named);
             facts
         };
-        let there = held.map(all).unwrap_or_default();
-        let impossible =
-            all(&self.wanted.control).into_keys().find(|fact| !self.is_manageable(fact) && !there.contains_key(fact));
-        match impossible {
+        let mut impossible = all(&self.wanted.control);
+        impossible.retain(|fact, _| !self.is_manageable(fact));
+        if !impossible.is_empty() {
+            let there = held.map(all).unwrap_or_default();
+            impossible.retain(|fact, _| !there.contains_key(fact));
+        }
+        match impossible.into_keys().next() {
             None => Ok(()),
             Some(Fact::Member { kind: MemberKind::Group, id, .. }) => Err(unknown_group(&id)),
-            Some(fact) => Err(format!("{} cannot be given from outside, or is kept from changes", shown(&fact))),
+            Some(fact) => Err(format!(
+                "{} cannot be given from outside, or is kept from changes",
+                shown(&fact, self.situation.names)
+            )),
         }
     }
 
@@ -282,13 +299,19 @@ impl One<'_> {
         let mut facts = FactSet::new();
         insert_control(&mut facts, &self.wanted.id, held, Identity::Named);
         let belongs = |fact: &&Fact| matches!(fact, Fact::Permission { .. }) && !self.is_manageable(fact);
-        facts.keys().filter(belongs).map(shown).collect()
+        facts.keys().filter(belongs).map(|fact| shown(fact, self.situation.names)).collect()
     }
 
     /// The changes that make it what it is to be.
     fn keep(&self, held: &AccessControl, decision: &mut Decision) -> Result<(), String> {
         if self.kind.identity == Identity::NamedOnObject {
             return rule::keep(self, held, decision);
+        }
+        // Where a state was left, what others granted of what is there counts as well.
+        if self.wanted.applied.is_none()
+            && let Some(facts) = same(&self.wanted.control, held, |line| self.is_line_manageable(line))
+        {
+            return self.keep_facts(held, facts, decision);
         }
         let revert = self.situation.drift == Drift::Revert;
         let desired = self.facts(&self.wanted.control);
@@ -297,7 +320,7 @@ impl One<'_> {
         decision.count(&self.kind.name).held += actual.len() as u64;
         self.check_wanted(Some(held))?;
         let left = Left::of(self.wanted, |state| self.facts(state));
-        let mut compared = compare(&desired, &actual, left.as_ref(), revert, self.situation.description);
+        let mut compared = compare(&desired, &actual, left.as_ref(), revert, self.situation);
         if let Some(last) = self.wanted.applied.as_deref() {
             self.other_grantors(&mut compared, last, &by_whom, revert);
         }
@@ -308,6 +331,15 @@ impl One<'_> {
         list.extend(changes(&compared, &by_whom, self.takes_from_parts(&compared)));
         decision.count(&self.kind.name).removes += self.taken(&compared);
         let drift = compared.drift;
+        self.settle(held, self.set(Some(held), list), drift, decision);
+        Ok(())
+    }
+
+    /// What it holds is what it is to hold.
+    fn keep_facts(&self, held: &AccessControl, facts: usize, decision: &mut Decision) -> Result<(), String> {
+        decision.count(&self.kind.name).held += facts as u64;
+        let mut drift = Vec::new();
+        let list = self.own_changes(held, &mut drift)?;
         self.settle(held, self.set(Some(held), list), drift, decision);
         Ok(())
     }
@@ -436,7 +468,7 @@ impl One<'_> {
             if strangers.is_empty() || now.is_disjoint(then) {
                 continue;
             }
-            compared.drift.push(DriftItem::new(DriftKind::OtherGrantor, shown(&fact), revert));
+            compared.drift.push(DriftItem::new(DriftKind::OtherGrantor, shown(&fact, self.situation.names), revert));
             if revert {
                 compared.strangers.insert(fact, strangers);
             }

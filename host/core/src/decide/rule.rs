@@ -41,7 +41,7 @@ pub(super) fn keep(one: &One<'_>, held: &AccessControl, decision: &mut Decision)
     let (desired, actual) = (facts(one, control), facts(one, held));
     decision.count(&one.kind.name).held += actual.len() as u64;
     let left = Left::of(one.wanted, |state| facts(one, state));
-    let mut compared = compare(&desired, &actual, left.as_ref(), revert, one.situation.description);
+    let mut compared = compare(&desired, &actual, left.as_ref(), revert, one.situation);
     one.leave_unread(&mut compared, left.as_ref(), held);
     one.leave_locked(&mut compared, held);
     let Compared { add, remove, mut drift, .. } = compared;

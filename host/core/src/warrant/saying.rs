@@ -24,6 +24,21 @@ impl Names {
         self.controls.insert(id, name);
     }
 
+    /// A member as reports have it: the kind, the name where it is known, and the id that nothing else has.
+    pub fn shown(&self, kind: MemberKind, id: &ExternalId) -> String {
+        let name = match kind {
+            MemberKind::User => self.users.get(id),
+            MemberKind::AccessControl | MemberKind::ActingAs => self.controls.get(id),
+            MemberKind::Group | MemberKind::Special | MemberKind::Recipient => None,
+        };
+        format!("{} {}", kind.word(), with_id(name, id))
+    }
+
+    /// Somebody as reports have him, whatever he is.
+    pub fn shown_anybody(&self, id: &ExternalId) -> String {
+        with_id(self.users.get(id).or_else(|| self.controls.get(id)), id)
+    }
+
     /// What a member may be called: its id, and its name where it cannot be taken for somebody else's id.
     fn of(&self, kind: MemberKind, id: &ExternalId) -> Called {
         let name = match kind {
@@ -41,6 +56,13 @@ impl Names {
 
     fn is_id(&self, text: &str) -> bool {
         self.users.contains_key(text) || self.controls.contains_key(text)
+    }
+}
+
+fn with_id(name: Option<&String>, id: &ExternalId) -> String {
+    match name {
+        Some(name) if name != id.as_str() => format!("{} ({id})", crate::text::escape(name)),
+        _ => id.to_string(),
     }
 }
 

@@ -8,6 +8,7 @@ use raito_core::marker::{Master, marked};
 use raito_core::record::{AccessControl, AccessPage, Change, Description};
 use raito_core::text::Remark;
 use raito_core::unite::{AccessControls, AccessReading, Reading};
+use raito_core::warrant::Names;
 use serde_json::{Value, json};
 
 pub(crate) fn record<T: serde::de::DeserializeOwned>(value: Value) -> T {
@@ -106,6 +107,7 @@ impl Case {
             drift: self.drift,
             master: &master(),
             protected: &self.protected,
+            names: &Names::default(),
         })
     }
 
