@@ -96,8 +96,8 @@ impl Warrants {
 
     /// The sayings that a line can be, as far as its object says.
     fn candidates(&self, does: Does, line: &SaidLine) -> &[usize] {
-        let of_object = line.iter().filter(|(origin, _)| *origin == Origin::Object);
-        let last = of_object.filter_map(|(_, said)| Some(said.parts()?.last()?.to_string())).last();
+        let mut from_behind = line.iter().rev().filter(|(origin, _)| *origin == Origin::Object);
+        let last = from_behind.find_map(|(_, said)| Some(said.parts()?.last()?.to_string()));
         self.places.get(&(does, last)).map_or(&[], Vec::as_slice)
     }
 
