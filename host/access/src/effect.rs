@@ -6,7 +6,7 @@ mod after;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use raito_core::catalogue::Catalogue;
-use raito_core::expansion::{Answer, AnswerFilter, BuildError, How, PathStep, Rows, Snapshot};
+use raito_core::expansion::{Answer, AnswerFilter, BuildError, How, ObjectId, PathStep, PrincipalId, Rows, Snapshot};
 use raito_core::record::{AccessControl, Change, ChangeSet, MemberKind, ObjectRef, Policy};
 use raito_core::text::{ExternalId, Kind, Name, PathPart, PermissionName, PolicyText};
 use serde::{Deserialize, Serialize};
@@ -73,12 +73,13 @@ pub struct Compared {
 /// `BuildError` where a change names what the description does not have.
 pub fn compare(catalogue: &Catalogue, sets: &[ChangeSet], now_ms: u64) -> Result<Compared, BuildError> {
     let controls = after(catalogue, sets);
-    let later = catalogue.snapshot(controls.iter(), now_ms)?;
     let mut effects = Effects::default();
     if sets.is_empty() {
-        return Ok(Compared { after: later, controls, effects });
+        let after = catalogue.snapshot(controls.iter(), now_ms)?;
+        return Ok(Compared { after, controls, effects });
     }
-    let before = catalogue.snapshot(catalogue.controls.kept(), now_ms)?;
+    let kept: Vec<&AccessControl> = catalogue.controls.kept().collect();
+    let [before, later] = catalogue.snapshots([&kept, &controls.iter().collect::<Vec<_>>()], now_ms)?;
     let (was, is) = (Side::new(&before, catalogue.controls.kept()), Side::new(&later, &controls));
     for object in touched(catalogue, sets, &controls) {
         effects.effects.extend(difference(&was, &is, &object));
@@ -146,27 +147,49 @@ fn holders<'s>(
     held
 }
 
+/// Who gains and who loses what on an object, permission by permission.
 fn difference(before: &Side<'_>, after: &Side<'_>, object: &ObjectRef) -> Vec<Effect> {
+    let ids = [before, after].map(|side| side.snapshot.find_object(object));
+    let ruled = |(side, id): (&Side<'_>, Option<ObjectId>)| id.is_some_and(|id| side.snapshot.has_rules(id));
+    if ruled((before, ids[0])) || ruled((after, ids[1])) {
+        return difference_of_rows(before, after, object);
+    }
+    let usable = |side: &Side<'_>, id: Option<ObjectId>, permission| {
+        id.map(|id| side.snapshot.usable(id, permission)).unwrap_or_default()
+    };
+    let known = ids[0].map(|id| before.snapshot.permissions_of(id));
+    let known = known.or_else(|| ids[1].map(|id| after.snapshot.permissions_of(id))).unwrap_or_default();
+    let mut effects = Vec::new();
+    for permission in known {
+        let (was, is) = (usable(before, ids[0], permission), usable(after, ids[1], permission));
+        let mut users: Vec<PrincipalId> = was.differing(&is).collect();
+        users.sort_unstable_by(|one, two| {
+            let key = |user: &PrincipalId| {
+                let user = before.snapshot.principal(*user);
+                (&user.name, &user.external_id)
+            };
+            key(one).cmp(&key(two))
+        });
+        let mut effect = Effect::none(object, before.snapshot.permission_name(permission));
+        for user in users {
+            effect.add(&before.snapshot.principal(user).name, was.by(user).is_some(), is.by(user).is_some());
+        }
+        effects.extend(effect.of_somebody());
+    }
+    effects
+}
+
+/// The same for an object with filters or masks, where it also matters which rows and values somebody sees.
+fn difference_of_rows(before: &Side<'_>, after: &Side<'_>, object: &ObjectRef) -> Vec<Effect> {
     let (was, is) = (holders(before, object), holders(after, object));
     let mut effects: BTreeMap<&PermissionName, Effect> = BTreeMap::new();
     let keys: BTreeSet<_> = was.keys().chain(is.keys()).collect();
     for key in keys {
         let (permission, name, _) = *key;
         let (was, is) = (was.get(key), is.get(key));
-        if was == is {
-            continue;
-        }
-        let effect = effects.entry(permission).or_insert_with(|| Effect {
-            object: object.clone(),
-            permission: permission.clone(),
-            gain: Vec::new(),
-            lose: Vec::new(),
-            other: Vec::new(),
-        });
-        match (was, is) {
-            (None, _) => effect.gain.push(name.clone()),
-            (_, None) => effect.lose.push(name.clone()),
-            _ => effect.other.push(name.clone()),
+        if was != is {
+            let effect = effects.entry(permission).or_insert_with(|| Effect::none(object, permission));
+            effect.add(name, was.is_some(), is.is_some());
         }
     }
     effects.into_values().collect()
@@ -323,6 +346,26 @@ fn still_through(
 }
 
 impl Effect {
+    fn none(object: &ObjectRef, permission: &PermissionName) -> Self {
+        let (object, permission) = (object.clone(), permission.clone());
+        Self { object, permission, gain: Vec::new(), lose: Vec::new(), other: Vec::new() }
+    }
+
+    /// Adds somebody who holds the permission otherwise than before: not at all then, or not at all now, or in another way.
+    fn add(&mut self, name: &Name, held: bool, holds: bool) {
+        let list = match (held, holds) {
+            (false, _) => &mut self.gain,
+            (_, false) => &mut self.lose,
+            (true, true) => &mut self.other,
+        };
+        list.push(name.clone());
+    }
+
+    fn of_somebody(self) -> Option<Self> {
+        let nobody = self.gain.is_empty() && self.lose.is_empty() && self.other.is_empty();
+        (!nobody).then_some(self)
+    }
+
     /// In words: `3 people gain SELECT on table shop.sales.orders: ann, bob, carl`.
     pub fn lines(&self) -> Vec<String> {
         let line = |verb: &str, one: &str, names: &[Name]| {

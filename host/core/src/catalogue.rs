@@ -6,7 +6,7 @@ use crate::expansion::{BuildError, Builder, Snapshot};
 use crate::fact::Unread;
 use crate::fault::BadRecord;
 use crate::record::{
-    AccessControl, AccessPage, DataObject, Description, Gap, Group, IdentityPage, Membership, ObjectPage, User,
+    AccessControl, AccessPage, DataObject, Description, Gap, Group, IdentityPage, Member, Membership, ObjectPage, User,
 };
 use crate::text::{ExternalId, Name};
 use crate::unite::{AccessControls, AccessReading, Reading};
@@ -206,10 +206,30 @@ impl Catalogue {
         controls: impl Iterator<Item = &'c AccessControl>,
         now_ms: u64,
     ) -> Result<Snapshot, BuildError> {
+        self.build(controls, std::iter::empty(), now_ms)
+    }
+
+    /// The same for two lists of access controls, to compare what comes of them: users have the same numbers in both.
+    ///
+    /// # Errors
+    /// As [`Catalogue::snapshot`].
+    pub fn snapshots<'c>(&self, lists: [&[&'c AccessControl]; 2], now_ms: u64) -> Result<[Snapshot; 2], BuildError> {
+        let members = || lists.iter().copied().flatten().flat_map(|control| &control.who);
+        let build = |list: &[&'c AccessControl]| self.build(list.iter().copied(), members(), now_ms);
+        Ok([build(lists[0])?, build(lists[1])?])
+    }
+
+    fn build<'c>(
+        &self,
+        controls: impl Iterator<Item = &'c AccessControl>,
+        members: impl Iterator<Item = &'c Member>,
+        now_ms: u64,
+    ) -> Result<Snapshot, BuildError> {
         let mut builder = Builder::new(&self.description, now_ms);
         self.users.iter().for_each(|user| builder.user(user));
         self.groups.iter().for_each(|group| builder.group(group));
         self.memberships.iter().for_each(|membership| builder.membership(membership));
+        members.for_each(|member| builder.acquaint(member));
         self.objects.iter().try_for_each(|object| builder.object(object))?;
         for control in controls {
             builder.control(control)?;

@@ -22,6 +22,7 @@ mod objects;
 mod principals;
 mod rules;
 mod snapshot;
+mod usable;
 
 pub use answer::{Answer, AnswerFilter, How, Path, PathStep, Rows};
 pub use explain::{Explanation, MissingNeed};
@@ -31,3 +32,4 @@ pub use objects::ObjectId;
 pub use principals::{Principal, PrincipalId, PrincipalKind};
 pub use rules::PermissionId;
 pub use snapshot::{BuildError, Builder, Snapshot};
+pub use usable::Usable;

@@ -348,6 +348,9 @@ proptest! {
                     let by_user = of_user.iter().find(|answer| answer.object == object && answer.permission == permission);
                     let by_user = by_user.map(|answer| simple(answer.how, answer.conditional, answer.usable));
                     prop_assert_eq!(by_user, wanted, "user {} {} {}", &user, name, OBJECTS[at].0);
+                    let uses = wanted.filter(|(how, _, usable)| *how != How::Obtainable && *usable);
+                    let uses = uses.map(|(_, conditional, _)| conditional);
+                    prop_assert_eq!(snapshot.usable(object, permission).by(id), uses, "usable {} {} {}", &user, name, OBJECTS[at].0);
                     let why = snapshot.explain(id, object, permission);
                     if let Some((how, _, _)) = wanted.filter(|(how, _, _)| *how != How::Obtainable) {
                         prop_assert_eq!(why.how, Some(how));

@@ -6,6 +6,7 @@ use super::objects::ObjectId;
 use super::principals::{Active, PrincipalId, PrincipalKind};
 use super::rules::PermissionId;
 use super::snapshot::Snapshot;
+use super::usable::Acting;
 
 /// How somebody holds a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,20 +141,10 @@ impl Snapshot {
     }
 
     fn sets(&self, object: ObjectId, permission: PermissionId) -> Sets {
-        let users = self.principals.users();
-        let holders = self.holders(object, permission);
-        let all = &holders.plain | &holders.conditional;
-        let usable = self.with_needs(object, permission, &all);
-        let assumable = self.principals.reach(&all, false);
+        let Acting { all, active, assumable, conditional, usable } = self.who_acts(object, permission);
         let obtainable = self.principals.reach(&(&all | self.administrators(object)), true);
-        let usable_assumed = self.principals.reach(&usable, false);
-        let active = &all & users;
-        let only_assumable = &(&assumable & users) - &active;
-        let only_obtainable = &(&(&obtainable & users) - &active) - &only_assumable;
-        let plain_reach = self.principals.reach(&holders.plain, false);
-        let conditional = &(&holders.conditional & users) | &(&only_assumable - &plain_reach);
-        let usable = &(&usable & &active) | &(&usable_assumed & &only_assumable);
-        Sets { by_how: [active, only_assumable, only_obtainable], conditional, usable }
+        let obtainable = &(&(&obtainable & self.principals.users()) - &active) - &assumable;
+        Sets { by_how: [active, assumable, obtainable], conditional, usable }
     }
 
     /// Everything that somebody holds, object by object. `from` is the first object to look at; the walk ends after `limit`

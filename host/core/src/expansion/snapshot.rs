@@ -134,6 +134,13 @@ impl Builder {
         self.member(group, &membership.member);
     }
 
+    /// Makes a user known who may be a member of something, so that he has his number whatever he is a member of.
+    pub fn acquaint(&mut self, member: &Member) {
+        if member.kind == crate::record::MemberKind::User {
+            self.principals.ensure(PrincipalKind::User, &member.id);
+        }
+    }
+
     /// Adds an object.
     ///
     /// # Errors
