@@ -125,7 +125,7 @@ impl<'q> Work<'_, 'q> {
                 if self.holds(difference, &what.object, &used.name) {
                     return Err("it is only no longer to be granted on: write that yourself".into());
                 }
-                let gives = |given: Given| {
+                let gives = |given: Given<'_>| {
                     let is_it = |held: &What| {
                         held.object == what.object && held.permissions.iter().any(|other| other.name == used.name)
                     };
@@ -135,7 +135,7 @@ impl<'q> Work<'_, 'q> {
             }
             (Sign::Add, Subject::Later(later)) => {
                 let name = &later.permissions[0].name;
-                let gives = |given: Given| {
+                let gives = |given: Given<'_>| {
                     let place = |one: &Standing| (one.under.clone(), one.kind.clone(), one.creator.clone());
                     let is_it = |held: &Standing| {
                         place(held) == place(later) && held.permissions.iter().any(|other| other.name == *name)
@@ -218,7 +218,7 @@ impl<'q> Work<'_, 'q> {
     }
 
     /// A permission that somebody took: it goes from the items that name it. An item that says more than that stays.
-    fn lost(&mut self, entry: Option<&Entry>, native: &Asked, gives: &dyn Fn(Given) -> bool) -> Adoption {
+    fn lost(&mut self, entry: Option<&Entry>, native: &Asked, gives: &dyn Fn(Given<'_>) -> bool) -> Adoption {
         let entry = entry.ok_or("no entry of a grant is about it")?;
         let mut named = Vec::new();
         for item in &entry.what {

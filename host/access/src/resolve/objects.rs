@@ -11,43 +11,63 @@ use crate::document::{self, Asked, Future, ObjectName, Objects, Selector, Severi
 
 /// What an access control gives, put together: permissions by object, and those on later objects by place.
 #[derive(Default)]
-pub(crate) struct Given {
-    now: BTreeMap<ObjectRef, BTreeMap<PermissionName, bool>>,
-    later: BTreeMap<(ObjectRef, Kind, Option<ExternalId>), BTreeMap<PermissionName, bool>>,
+pub(crate) struct Given<'c> {
+    now: BTreeMap<&'c ObjectRef, Permissions<'c>>,
+    later: BTreeMap<(&'c ObjectRef, Kind, Option<ExternalId>), Permissions<'c>>,
 }
 
-fn uses(permissions: BTreeMap<PermissionName, bool>) -> Vec<PermissionUse> {
-    let one = |(name, may_pass_on)| PermissionUse { name, may_pass_on, granted_by: None };
+/// Permissions, each with whether it may be passed on.
+type Permissions<'c> = BTreeMap<&'c PermissionName, bool>;
+
+fn uses(permissions: Permissions<'_>) -> Vec<PermissionUse> {
+    let one =
+        |(name, may_pass_on): (&PermissionName, _)| PermissionUse { name: name.clone(), may_pass_on, granted_by: None };
     permissions.into_iter().map(one).collect()
 }
 
-impl Given {
+impl<'c> Given<'c> {
     pub(crate) fn into_parts(self) -> (Vec<What>, Vec<Standing>) {
-        let what = |(object, permissions)| What { object, permissions: uses(permissions), condition: None };
-        let standing =
-            |((under, kind, creator), permissions)| Standing { under, kind, creator, permissions: uses(permissions) };
+        let what = |(object, permissions): (&ObjectRef, _)| What {
+            object: object.clone(),
+            permissions: uses(permissions),
+            condition: None,
+        };
+        let standing = |((under, kind, creator), permissions): ((&ObjectRef, _, _), _)| Standing {
+            under: under.clone(),
+            kind,
+            creator,
+            permissions: uses(permissions),
+        };
         (self.now.into_iter().map(what).collect(), self.later.into_iter().map(standing).collect())
     }
 
-    fn give(&mut self, object: &ObjectRef, permission: &PermissionName, may_pass_on: bool) {
-        let held = self.now.entry(object.clone()).or_default().entry(permission.clone()).or_default();
-        *held |= may_pass_on;
+    fn give(&mut self, object: &'c ObjectRef, permission: &'c Permission, may_pass_on: bool) {
+        self.give_all(object, &[permission], may_pass_on);
+    }
+
+    fn give_all(&mut self, object: &'c ObjectRef, permissions: &[&'c Permission], may_pass_on: bool) {
+        if permissions.is_empty() {
+            return;
+        }
+        let held = self.now.entry(object).or_default();
+        for permission in permissions {
+            *held.entry(&permission.name).or_default() |= may_pass_on;
+        }
     }
 }
 
 impl<'c> Resolver<'c> {
     /// Adds what an item gives.
-    pub(crate) fn give(&mut self, item: &document::What, given: &mut Given) {
+    pub(crate) fn give(&mut self, item: &document::What, given: &mut Given<'c>) {
         match &item.objects {
             Objects::One(name) => {
                 if let Some(object) = self.object(item.spot, name) {
-                    self.give_on(item, object, given);
+                    self.give_on(item, &object.object.kind, &[object], given);
                 }
             }
             Objects::Select(selector) => {
-                for object in self.select(item.spot, selector) {
-                    self.give_on(item, object, given);
-                }
+                let selected = self.select(item.spot, selector);
+                self.give_on(item, &selector.kind, &selected, given);
                 if let (true, Some(under)) = (selector.future, selector.under.clone()) {
                     let (kind, creators) = (selector.kind.clone(), selector.creators.clone());
                     self.give_later(item, &Future { kind, under, creators }, given);
@@ -66,19 +86,28 @@ impl<'c> Resolver<'c> {
         }
     }
 
-    fn give_on(&mut self, item: &document::What, object: &'c DataObject, given: &mut Given) {
-        let Some(kind) = self.object_kind(item.spot, &object.object.kind) else { return };
+    /// Adds what an item gives on objects of one kind.
+    fn give_on(&mut self, item: &document::What, kind: &Kind, on: &[&'c DataObject], given: &mut Given<'c>) {
+        if on.is_empty() {
+            return;
+        }
+        let Some(kind) = self.object_kind(item.spot, kind) else { return };
+        let mut permissions: Vec<&'c Permission> = Vec::new();
+        let mut with_needs = Vec::new();
         for (asked, spot) in &item.permissions {
-            for permission in self.permissions(*spot, asked, kind, item.may_pass_on) {
-                given.give(&object.object, &permission.name, item.may_pass_on);
-                if matches!(asked, Asked::Global(_)) {
-                    self.needs(&object.object, permission, given);
-                }
+            let found = self.permissions(*spot, asked, kind, item.may_pass_on);
+            permissions.extend(&found);
+            if matches!(asked, Asked::Global(_)) {
+                with_needs.extend(found);
             }
+        }
+        for object in on {
+            given.give_all(&object.object, &permissions, item.may_pass_on);
+            with_needs.iter().for_each(|permission| self.needs(&object.object, permission, given));
         }
     }
 
-    fn give_later(&mut self, item: &document::What, future: &Future, given: &mut Given) {
+    fn give_later(&mut self, item: &document::What, future: &Future, given: &mut Given<'c>) {
         let Some(under) = self.object(item.spot, &future.under) else { return };
         let Some(kind) = self.object_kind(item.spot, &future.kind) else { return };
         let creators: Vec<Option<ExternalId>> = match future.creators.as_slice() {
@@ -88,8 +117,8 @@ impl<'c> Resolver<'c> {
         for (asked, spot) in &item.permissions {
             for permission in self.permissions(*spot, asked, kind, item.may_pass_on) {
                 for creator in &creators {
-                    let key = (under.object.clone(), future.kind.clone(), creator.clone());
-                    let held = given.later.entry(key).or_default().entry(permission.name.clone()).or_default();
+                    let key = (&under.object, future.kind.clone(), creator.clone());
+                    let held = given.later.entry(key).or_default().entry(&permission.name).or_default();
                     *held |= item.may_pass_on;
                 }
                 if matches!(asked, Asked::Global(_)) {
@@ -100,13 +129,13 @@ impl<'c> Resolver<'c> {
     }
 
     /// What a permission needs on the objects above, where it can be granted and not everybody has it.
-    fn needs(&self, object: &ObjectRef, permission: &Permission, given: &mut Given) {
+    fn needs(&self, object: &ObjectRef, permission: &'c Permission, given: &mut Given<'c>) {
         let mut above = object.clone();
         above.path.pop();
         self.needs_from(&above, permission, given);
     }
 
-    fn needs_from(&self, from: &ObjectRef, permission: &Permission, given: &mut Given) {
+    fn needs_from(&self, from: &ObjectRef, permission: &'c Permission, given: &mut Given<'c>) {
         for any in &permission.needs {
             for need in any {
                 let kind = self.catalogue.description.object_kind(&need.kind);
@@ -117,7 +146,7 @@ impl<'c> Resolver<'c> {
                 });
                 let Some(ancestor) = ancestor.filter(|_| wanted.can_be_granted) else { continue };
                 if !self.public.contains(&(&ancestor.object, &wanted.name)) {
-                    given.give(&ancestor.object, &wanted.name, false);
+                    given.give(&ancestor.object, wanted, false);
                 }
                 break;
             }
