@@ -1,6 +1,7 @@
 //! Planning a target: reading it, saying what the files mean there, deciding, and having the connector record its calls.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use raito_access::assert::Outcome;
 use raito_access::code::{Code, Source};
@@ -44,14 +45,14 @@ pub(super) struct Planning {
 
 /// What of a target the files are compared with.
 pub(super) struct Seen {
-    pub(super) catalogue: Catalogue,
+    pub(super) catalogue: Arc<Catalogue>,
     pub(super) protected: Protected,
 }
 
 /// Reads a target.
 pub(super) async fn see(opened: &Opened<'_>) -> Result<Seen, CliError> {
     let run = opened.run();
-    let catalogue = read_catalogue(&run).await.map_err(|failure| opened.failed(&failure))?;
+    let catalogue = Arc::new(read_catalogue(&run).await.map_err(|failure| opened.failed(&failure))?);
     let protected = protected(&run, &catalogue);
     opened.keep(&catalogue);
     Ok(Seen { catalogue, protected })
@@ -131,6 +132,7 @@ pub(super) async fn plan_target(
 }
 
 /// What changes come to: for people, for guardrails, and for tests.
+#[derive(Default)]
 pub(super) struct Judged {
     pub(super) effects: Effects,
     pub(super) problems: Vec<Problem>,
@@ -139,6 +141,9 @@ pub(super) struct Judged {
 
 /// Looks at what would come of changes.
 pub(super) fn judge(question: &Question<'_>, sets: &[ChangeSet]) -> Result<Judged, CliError> {
+    if sets.is_empty() && question.code.policy.is_empty() && question.code.tests.is_empty() {
+        return Ok(Judged::default());
+    }
     let cannot = |error: BuildError| CliError::new(codes::BAD_RECORD, error.to_string());
     let compared = effect::compare(question.catalogue, sets, question.now_ms).map_err(cannot)?;
     let mut problems = policy::check(question, &compared.controls, &compared.after);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use raito_access::export::snapshot;
 use raito_audit::Log;
@@ -43,6 +44,8 @@ pub(super) struct Session {
     workplace: Workplace,
     clock: Arc<dyn Clock>,
     observer: Progress,
+    /// What was read, being written for editors meanwhile.
+    writing: Mutex<Vec<JoinHandle<()>>>,
     _lock: Lock,
     _signals: interrupt::Listening,
 }
@@ -105,6 +108,7 @@ impl Session {
             workplace,
             clock,
             observer: Progress { says },
+            writing: Mutex::default(),
             _lock: lock,
             _signals: signals,
         })
@@ -157,6 +161,10 @@ impl Session {
 
     /// Ends the record.
     pub(super) fn close(&self, result: Result<Exit, CliError>) -> Result<Exit, CliError> {
+        for writing in std::mem::take(&mut *self.writing.lock().unwrap_or_else(PoisonError::into_inner)) {
+            // Whether it could be written, its thread has said.
+            let _ = writing.join();
+        }
         let exit = match &result {
             Ok(exit) => *exit,
             Err(error) => error.code.exit,
@@ -196,14 +204,21 @@ impl Opened<'_> {
         }
     }
 
-    /// Keeps what was read for editors. Nothing of a run depends on it, so that a full disk ends none.
-    pub(super) fn keep(&self, catalogue: &Catalogue) {
-        let kept = self.session.state.last_read(&self.target.name).and_then(|path| {
-            files::replace_private_with(&path, |file| snapshot(catalogue, |line| writeln!(file, "{}", redact(line))))
-        });
-        if let Err(error) = kept {
-            tracing::warn!("{}: what was read is not kept for editors: {}", self.target.name, error.message);
-        }
+    /// Keeps what was read for editors, while the caller goes on. Nothing of a run depends on it, so that a full disk ends none.
+    pub(super) fn keep(&self, catalogue: &Arc<Catalogue>) {
+        let (path, name, catalogue) =
+            (self.session.state.last_read(&self.target.name), self.target.name.clone(), Arc::clone(catalogue));
+        let write = move || {
+            let kept = path.and_then(|path| {
+                files::replace_private_with(&path, |file| {
+                    snapshot(&catalogue, |line| writeln!(file, "{}", redact(line)))
+                })
+            });
+            if let Err(error) = kept {
+                tracing::warn!("{name}: what was read is not kept for editors: {}", error.message);
+            }
+        };
+        self.session.writing.lock().unwrap_or_else(PoisonError::into_inner).push(thread::spawn(write));
     }
 
     /// The target's configuration.

@@ -38,7 +38,7 @@ pub(super) async fn run(global: &Global, args: &TestArgs) -> Result<Exit, CliErr
     for name in &offline {
         let paths = args.snapshot.iter().filter(|(taken, _)| taken == name);
         for (_, path) in paths {
-            let seen = Seen { catalogue: load(path)?, protected: Protected::default() };
+            let seen = Seen { catalogue: load(path)?.into(), protected: Protected::default() };
             all.take(&code, name, &seen, SystemClock.now_ms())?;
         }
     }
