@@ -13,8 +13,10 @@ mod ldap2pg;
 use std::fmt::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use support::raito::postgresql_target;
 use support::{Place, Postgres, connector};
 
@@ -46,30 +48,39 @@ impl fmt::Display for Cost {
     }
 }
 
+/// How often it is looked how much memory the processes have: seldom, since looking takes from the same processors.
+const LOOKS: Duration = Duration::from_millis(20);
+
 /// Runs a command, and looks at it and its workers until it ends.
 fn measure(mut command: Command) -> Cost {
     let before = cpu_of("self", ENDED_CHILDREN).expect("Linux");
     let began = Instant::now();
     let mut child = command.stdout(Stdio::null()).process_group(0).spawn().expect("starts");
-    let host = child.id().to_string();
-    let mut cost = Cost { wall: Duration::ZERO, host: Part::default(), workers: Part::default() };
-    loop {
-        let ended = child.try_wait().expect("ours");
-        if let Some(status) = ended {
-            assert!(status.success(), "{command:?}: {status}");
-            cost.wall = began.elapsed();
-            // The kernel adds up what everything took that raito has waited for.
-            let all = cpu_of("self", ENDED_CHILDREN).expect("Linux") - before;
-            cost.workers.cpu = all.saturating_sub(cost.host.cpu);
-            return cost;
-        }
-        cost.host.cpu = cpu_of(&host, OWN).unwrap_or(cost.host.cpu);
-        cost.host.peak_kib = cost.host.peak_kib.max(peak_kib(&host));
-        for worker in children(&host) {
-            cost.workers.peak_kib = cost.workers.peak_kib.max(peak_kib(&worker));
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    let (id, host) = (Pid::from_child(&child), child.id().to_string());
+    let ended = AtomicBool::new(false);
+    let (wall, [host_kib, workers_kib]) = std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            let mut peaks = [0, 0];
+            while !ended.load(Ordering::Relaxed) {
+                peaks[0] = peaks[0].max(peak_kib(&host));
+                peaks[1] = children(&host).iter().map(|worker| peak_kib(worker)).fold(peaks[1], u64::max);
+                std::thread::sleep(LOOKS);
+            }
+            peaks
+        });
+        // Until it has ended and is still known, so that the kernel can be asked what it took.
+        waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).expect("a child");
+        let wall = began.elapsed();
+        ended.store(true, Ordering::Relaxed);
+        (wall, looking.join().expect("looks"))
+    });
+    let host = Part { cpu: cpu_of(&host, OWN).expect("Linux"), peak_kib: host_kib };
+    let status = child.wait().expect("a child");
+    assert!(status.success(), "{command:?}: {status}");
+    // The kernel adds up what everything took that was waited for.
+    let all = cpu_of("self", ENDED_CHILDREN).expect("Linux") - before;
+    let workers = Part { cpu: all.saturating_sub(host.cpu), peak_kib: workers_kib };
+    Cost { wall, host, workers }
 }
 
 /// Fields of `/proc/PID/stat`, counted from the third (proc(5)): user and system time of the process, and of its children that
