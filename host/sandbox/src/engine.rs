@@ -1,11 +1,14 @@
 //! The engine: one for the whole process, with everything switched off that connectors do not need.
 
 use std::hash::{Hash as _, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use raito_core::digest::{self, Digest};
 use raito_core::limits;
 use wasmtime::{Config, OptLevel, WasmBacktraceDetails};
+
+use crate::code::Publisher;
 
 /// The engine could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +69,10 @@ pub fn compatibility() -> Result<Digest, EngineError> {
     Ok(hasher.0.finish())
 }
 
+/// Whether code can be run where it was received. Other processors have to be told of new code, which only the runtime can do
+/// for memory of its own.
+pub(crate) const RUNS_IN_PLACE: bool = cfg!(target_arch = "x86_64");
+
 /// How many ticks of the epoch clock a duration has.
 pub(crate) fn ticks(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis() / limits::EPOCH_TICK.as_millis()).unwrap_or(u64::MAX)
@@ -94,5 +101,8 @@ fn config() -> Config {
         .generate_address_map(false)
         .native_unwind_info(false)
         .cranelift_opt_level(OptLevel::Speed);
+    if RUNS_IN_PLACE {
+        config.with_custom_code_memory(Some(Arc::new(Publisher)));
+    }
     config
 }

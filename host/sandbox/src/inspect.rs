@@ -3,8 +3,10 @@
 //! The bytes are read once by the caller; what is inspected here is what is compiled later. The order is: size, form,
 //! validation, function bodies, manifest, imports and exports. A hostile file costs at most a pass over its bytes.
 
-use std::sync::Arc;
+use std::panic::resume_unwind;
+use std::thread;
 
+use bytes::Bytes;
 use raito_core::digest::Digest;
 use raito_core::limits;
 use raito_core::manifest::{Manifest, ManifestError, SECTION};
@@ -69,7 +71,7 @@ pub enum InspectError {
 #[derive(Debug, Clone)]
 pub struct Inspected {
     /// Its bytes.
-    pub bytes: Arc<[u8]>,
+    pub bytes: Bytes,
     /// Their digest.
     pub digest: Digest,
     /// Its manifest.
@@ -120,10 +122,20 @@ pub fn inspect_known(bytes: Vec<u8>, is_known: impl FnOnce(Digest) -> bool) -> R
         return Err(InspectError::TooLarge { bytes: bytes.len() });
     }
     check_form(&bytes)?;
-    let outline = outline(&bytes)?;
-    let digest = Digest::of(&bytes);
-    let bodies = !is_known(digest);
-    validate(&bytes, bodies).map_err(|error| InspectError::Invalid(error.message().to_owned()))?;
+    let invalid = |error: BinaryReaderError| InspectError::Invalid(error.message().to_owned());
+    let form = || Ok((outline(&bytes)?, validate(&bytes, false).map_err(invalid)?));
+    let (digest, form) = match bytes.len() {
+        ..LONG => (Digest::of(&bytes), form()),
+        LONG.. => thread::scope(|scope| {
+            let digest = scope.spawn(|| Digest::of(&bytes));
+            let form = form();
+            (digest.join().unwrap_or_else(|panic| resume_unwind(panic)), form)
+        }),
+    };
+    let (outline, ()) = form?;
+    if !is_known(digest) {
+        validate(&bytes, true).map_err(invalid)?;
+    }
     let manifest_text = outline.manifest.ok_or(InspectError::NoManifest)?;
     let manifest = Manifest::parse(&manifest_text).map_err(InspectError::Manifest)?;
     Ok(Inspected {
@@ -135,6 +147,9 @@ pub fn inspect_known(bytes: Vec<u8>, is_known: impl FnOnce(Digest) -> bool) -> R
         exports: outline.exports,
     })
 }
+
+/// A component of so many bytes is hashed beside the rest of the work: that is worth a thread.
+const LONG: usize = 1 << 20;
 
 /// Whether a component is valid; with the bodies of its functions or without.
 fn validate(bytes: &[u8], bodies: bool) -> Result<(), BinaryReaderError> {

@@ -8,6 +8,7 @@
 
 mod bindings;
 mod checked;
+mod code;
 mod engine;
 mod guest;
 mod host;
@@ -24,6 +25,7 @@ mod state;
 mod trap;
 
 pub use checked::Checked;
+pub use code::CodeMemory;
 pub use engine::{Engine, EngineError, compatibility};
 pub use guest::Instance;
 pub use inspect::{InspectError, Inspected, inspect, inspect_known};

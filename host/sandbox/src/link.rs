@@ -20,7 +20,8 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
 
 use crate::bindings::raito::connector;
 use crate::checked::{Checked, too_slow};
-use crate::engine::Engine;
+use crate::code::CodeMemory;
+use crate::engine::{Engine, RUNS_IN_PLACE};
 use crate::guest::Instance;
 use crate::raw::Failure;
 use crate::state::State;
@@ -66,10 +67,23 @@ impl Compiled {
     /// # Errors
     /// `CompileError` where the code is of another release or for another processor, or the linker refuses it.
     #[expect(unsafe_code, reason = "machine code cannot be checked, only where it came from can")]
-    pub fn load(engine: &Engine, code: &[u8], imports: &[String], digest: Digest) -> Result<Self, CompileError> {
-        // SAFETY: the caller promises that a compiler of this build made the code, and that nobody changed it since.
-        let component = unsafe { Component::deserialize(engine.inner(), code) }
-            .map_err(|error| CompileError::Compile(error.root_cause().to_string()))?;
+    pub fn load(
+        engine: &Engine,
+        mut code: CodeMemory,
+        imports: &[String],
+        digest: Digest,
+    ) -> Result<Self, CompileError> {
+        // SAFETY: the caller promises that a compiler of this build made the code, and that nobody changed it since; where it
+        // stays, nobody can, as long as the process runs.
+        let component = unsafe {
+            if RUNS_IN_PLACE {
+                let code = code.finish().map_err(|error| CompileError::Compile(error.to_string()))?;
+                Component::deserialize_raw(engine.inner(), code)
+            } else {
+                Component::deserialize(engine.inner(), code.as_mut())
+            }
+        };
+        let component = component.map_err(|error| CompileError::Compile(error.root_cause().to_string()))?;
         Self::link(engine, &component, imports, digest)
     }
 

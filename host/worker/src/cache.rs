@@ -24,7 +24,7 @@ use crate::code::Code;
 /// Bytes of the code before an entry's content.
 const MAC_BYTES: usize = 32;
 /// Bytes of an entry that are read at once.
-const PIECE_BYTES: usize = 1 << 20;
+const PIECE_BYTES: usize = 256 << 10;
 /// How entries' names end.
 const ENDING: &str = "code";
 

@@ -12,7 +12,7 @@ use raito_core::call::{Reply, Request};
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::limits;
 use raito_core::ports::{BoxFuture, Broker};
-use raito_sandbox::{Answer, Ask, Compiled, Engine, Failure, Instance, Limit, precompile};
+use raito_sandbox::{Answer, Ask, CodeMemory, Compiled, Engine, Failure, Instance, Limit, precompile};
 
 use crate::frame::{FrameError, Inbox, UNMETERED, decode, encode, head};
 use crate::lockdown::lock_down;
@@ -82,16 +82,44 @@ impl<C: Descriptor> Channel<C> {
 
     /// Waits for a message of the host, and gives its bytes.
     fn hear(&mut self) -> Result<bytes::BytesMut, Stop> {
-        let mut piece = [0; 64 * 1024];
         loop {
             if let Some(message) = self.inbox.take(u32::MAX as usize)? {
                 return Ok(message);
             }
-            match rustix::io::read(&self.descriptor, &mut piece).map_err(io::Error::from)? {
-                0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                read => self.inbox.room().extend_from_slice(&piece[..read]),
-            }
+            self.read()?;
             self.inbox.believe();
+        }
+    }
+
+    /// Waits for bytes that follow a message as a frame of their own, and puts them where they are wanted.
+    fn hear_bytes<M: AsMut<[u8]>>(&mut self, room: impl FnOnce(usize) -> io::Result<M>) -> Result<M, Stop> {
+        let length = loop {
+            match self.inbox.take_head(u32::MAX as usize)? {
+                Some(length) => break length,
+                None => self.read()?,
+            }
+        };
+        let mut bytes = room(length)?;
+        let some = self.inbox.take_some(length);
+        let (there, mut left) = bytes.as_mut().split_at_mut(some.len());
+        there.copy_from_slice(&some);
+        while !left.is_empty() {
+            match rustix::io::read(&self.descriptor, &mut *left).map_err(io::Error::from)? {
+                0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                read => left = &mut left[read..],
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn read(&mut self) -> Result<(), Stop> {
+        let mut piece = [0; 64 * 1024];
+        match rustix::io::read(&self.descriptor, &mut piece).map_err(io::Error::from)? {
+            0 => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            read => {
+                self.inbox.room().extend_from_slice(&piece[..read]);
+                Ok(())
+            }
         }
     }
 }
@@ -129,23 +157,23 @@ impl<C: Descriptor> Broker for Upward<C> {
 /// Gets a component ready, and answers for its instances.
 async fn work(engine: &Engine, channel: &Shared<impl Descriptor>) -> Result<(), Stop> {
     let message = lock(channel).hear()?;
-    let bytes = lock(channel).hear()?;
+    let component = || lock(channel).hear_bytes(|length| Ok(vec![0; length]));
     let compiled = match decode(&message, UNMETERED)? {
         ToWorker::Compile => {
-            return match precompile(engine, &bytes) {
+            return match precompile(engine, &component()?) {
                 Ok(code) => lock(channel).say_bytes(&ToHost::Code, &code),
                 Err(error) => lock(channel).say(&ToHost::Refused(error.to_string())),
             };
         }
-        ToWorker::Load { imports } => Compiled::new(engine, &bytes, &imports),
+        ToWorker::Load { imports } => Compiled::new(engine, &component()?, &imports),
         ToWorker::LoadCode { imports, digest } => {
+            let code = lock(channel).hear_bytes(CodeMemory::new)?;
             let proved = lock(channel).hear()?;
             let ToWorker::Proved = decode(&proved, UNMETERED)? else { return Err(Stop::Order) };
-            Compiled::load(engine, &bytes, &imports, digest)
+            Compiled::load(engine, code, &imports, digest)
         }
         _ => return Err(Stop::Order),
     };
-    drop(bytes);
     let compiled = match compiled {
         Ok(compiled) => compiled,
         Err(error) => return lock(channel).say(&ToHost::Refused(error.to_string())),

@@ -1,7 +1,5 @@
 //! The bytes of a component or of its compiled code, which are tens of megabytes and so are neither copied nor put together.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 /// Bytes in pieces.
@@ -29,11 +27,5 @@ impl From<Vec<Bytes>> for Code {
 impl From<Bytes> for Code {
     fn from(bytes: Bytes) -> Self {
         Self(vec![bytes])
-    }
-}
-
-impl From<&Arc<[u8]>> for Code {
-    fn from(bytes: &Arc<[u8]>) -> Self {
-        Bytes::from_owner(Arc::clone(bytes)).into()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use raito_core::digest::Digest;
 use raito_core::fault::{LimitHit, StepFault};
 use raito_core::limits;
@@ -14,14 +15,14 @@ use crate::cache::CodeCache;
 use crate::code::Code;
 use crate::launch::Launcher;
 use crate::lockdown::Protections;
-use crate::process::{Ended, Process, Source, WorkerError};
+use crate::process::{Ended, Process, Proving, Source, WorkerError};
 use crate::protocol::{ToHost, ToWorker, Used};
 
 /// What a worker needs of a component that was inspected and admitted.
 #[derive(Debug, Clone)]
 pub struct Component {
     /// Its bytes.
-    pub bytes: Arc<[u8]>,
+    pub bytes: Bytes,
     /// Their digest.
     pub digest: Digest,
     /// The interfaces that it imports.
@@ -30,7 +31,7 @@ pub struct Component {
 
 impl From<&Inspected> for Component {
     fn from(inspected: &Inspected) -> Self {
-        Self { bytes: Arc::clone(&inspected.bytes), digest: inspected.digest, imports: inspected.imports.clone() }
+        Self { bytes: inspected.bytes.clone(), digest: inspected.digest, imports: inspected.imports.clone() }
     }
 }
 
@@ -93,13 +94,13 @@ impl Worker {
     async fn process(&self) -> Result<Process, WorkerError> {
         if let Some(cache) = &self.cache {
             if let Some(entry) = cache.entry(self.component.digest)
-                && let Some(process) = self.process_with(Source::Kept(Box::new(entry))).await?
+                && let Some(process) = self.process_with(Source::Kept(Proving::of(entry))).await?
             {
                 return Ok(process);
             }
             // A process compiles it, runs nothing of it and ends.
             let mut compiler = Process::start(&self.launcher).await?;
-            let component = Code::from(&self.component.bytes);
+            let component = Code::from(self.component.bytes.clone());
             let code = compiler.load(&ToWorker::Compile, Source::Whole(&component)).await?;
             cache.put(self.component.digest, &code);
             if let Some(process) = self.process_with(Source::Whole(&code)).await? {
@@ -108,7 +109,7 @@ impl Worker {
         }
         let mut process = Process::start(&self.launcher).await?;
         let message = ToWorker::Load { imports: self.component.imports.clone() };
-        process.load(&message, Source::Whole(&Code::from(&self.component.bytes))).await?;
+        process.load(&message, Source::Whole(&Code::from(self.component.bytes.clone()))).await?;
         Ok(process)
     }
 

@@ -10,6 +10,7 @@ use raito_sandbox::CompileError;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::cache::Entry;
@@ -76,7 +77,27 @@ pub(crate) enum Source<'s> {
     /// From memory.
     Whole(&'s Code),
     /// From the disk.
-    Kept(Box<Entry>),
+    Kept(Proving),
+}
+
+/// Pieces of code that was kept that wait to be sent, so that proving it need not wait for a process to start.
+const PROVED_AHEAD: usize = 32;
+
+/// Code that is read from the disk and proved meanwhile. It ends early when it is dropped.
+pub(crate) struct Proving {
+    code_bytes: usize,
+    pieces: mpsc::Receiver<Vec<u8>>,
+    proved: JoinHandle<bool>,
+}
+
+impl Proving {
+    /// Begins.
+    pub(crate) fn of(entry: Entry) -> Self {
+        let (sender, pieces) = mpsc::channel(PROVED_AHEAD);
+        let code_bytes = entry.code_bytes();
+        let proved = tokio::task::spawn_blocking(move || entry.prove(|piece| sender.blocking_send(piece).is_ok()));
+        Self { code_bytes, pieces, proved }
+    }
 }
 
 /// A worker process that is ready.
@@ -143,15 +164,12 @@ impl Process {
                 }
                 Ok(())
             }
-            Source::Kept(entry) => {
-                self.write(&head(entry.code_bytes())?).await?;
-                let (sender, mut pieces) = mpsc::channel(1);
-                let proving =
-                    tokio::task::spawn_blocking(move || entry.prove(|piece| sender.blocking_send(piece).is_ok()));
-                while let Some(piece) = pieces.recv().await {
+            Source::Kept(mut proving) => {
+                self.write(&head(proving.code_bytes)?).await?;
+                while let Some(piece) = proving.pieces.recv().await {
                     self.write(&piece).await?;
                 }
-                if proving.await.unwrap_or(false) { Ok(()) } else { Err(Ended::Unproved) }
+                if proving.proved.await.unwrap_or(false) { Ok(()) } else { Err(Ended::Unproved) }
             }
         }
     }

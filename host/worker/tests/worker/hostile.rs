@@ -109,7 +109,7 @@ pub(crate) fn fake(scenario: &str) -> Launcher {
 }
 
 pub(crate) fn component() -> Component {
-    Component { bytes: Arc::from([0_u8; 8]), digest: Digest::ZERO, imports: Vec::new() }
+    Component { bytes: vec![0; 8].into(), digest: Digest::ZERO, imports: Vec::new() }
 }
 
 async fn prepare(scenario: &str) -> Result<Worker, WorkerError> {
