@@ -193,7 +193,7 @@ impl Commit<'_> {
         Ok(())
     }
 
-    /// Adds statements that are not known yet.
+    /// Adds statements that are not known yet, each once.
     pub(super) async fn usage(
         &self,
         connection: &mut SqliteConnection,
@@ -205,15 +205,16 @@ impl Commit<'_> {
         let added = sqlx::query(
             "insert into statements (source, key, external_id, user_id, role_id, statement, started_ms, ended_ms, success, calls, \
              precise, bytes, rows, unclear) select ?1, key, external_id, user_id, role_id, statement, started_ms, ended_ms, success, calls, \
-             precise, bytes, rows, unclear from temp.staged_statements s where not exists \
-             (select 1 from statements t where t.source = ?1 and t.key = s.key)",
+             precise, bytes, rows, unclear from temp.staged_statements where true order by key \
+             on conflict (source, key) do nothing",
         )
         .bind(self.source)
         .execute(&mut *connection)
         .await?
         .rows_affected();
         sqlx::query(
-            "insert or ignore into accesses select ?1, statement_key, object_key, action from temp.staged_accesses",
+            "insert or ignore into accesses select ?1, statement_key, object_key, action from temp.staged_accesses \
+             order by statement_key",
         )
         .bind(self.source)
         .execute(&mut *connection)

@@ -114,7 +114,7 @@ impl Store {
             }
             buffers.push(Buffer { kind, rows: Vec::with_capacity(BATCH), bytes: 0, full: kind.insert(BATCH) });
         }
-        for statement in STAGES {
+        for statement in UNSTAGE.into_iter().chain(STAGE) {
             sqlx::query(statement).execute(&mut *connection).await?;
         }
         Ok(Ingest {
@@ -140,25 +140,22 @@ impl Store {
     }
 }
 
-/// What makes the tables of what is no record of a kind, and clears what an earlier upload left in them.
-const STAGES: [&str; 8] = [
-    CLEAR_REFS,
-    STAGE_REFS,
-    STAGE_STATEMENTS,
-    CLEAR_STATEMENTS,
-    STAGE_ACCESSES,
-    CLEAR_ACCESSES,
+/// What makes the tables of what is no record of a kind. They have no keys: a key is a digest, so that each row would go anywhere
+/// in a tree that is far longer than the cache. What is taken in is sorted once.
+const STAGE: [&str; 4] = [
+    "create temporary table staged_refs (object_key, kind, path, signature)",
+    "create temporary table staged_statements (key, external_id, user_id, role_id, statement, started_ms, ended_ms, success, \
+     calls, precise, bytes, rows, unclear)",
+    "create temporary table staged_accesses (statement_key, object_key, action)",
     named::STAGE,
-    named::CLEAR,
 ];
-const CLEAR_REFS: &str = "drop table if exists temp.staged_refs";
-const STAGE_REFS: &str = "create temporary table staged_refs (object_key, kind, path, signature)";
-const STAGE_STATEMENTS: &str = "create temporary table if not exists staged_statements (key blob primary key, external_id, \
-     user_id, role_id, statement, started_ms, ended_ms, success, calls, precise, bytes, rows, unclear) without rowid";
-const CLEAR_STATEMENTS: &str = "delete from temp.staged_statements";
-const STAGE_ACCESSES: &str = "create temporary table if not exists staged_accesses \
-                              (statement_key blob, object_key blob, action, primary key (statement_key, object_key, action)) without rowid";
-const CLEAR_ACCESSES: &str = "delete from temp.staged_accesses";
+/// What drops them.
+const UNSTAGE: [&str; 4] = [
+    "drop table if exists temp.staged_refs",
+    "drop table if exists temp.staged_statements",
+    "drop table if exists temp.staged_accesses",
+    named::UNSTAGE,
+];
 
 async fn run(connection: &mut SqliteConnection, sql: String) -> Result<u64, sqlx::Error> {
     Ok(sqlx::query(AssertSqlSafe(sql)).execute(connection).await?.rows_affected())
@@ -350,19 +347,18 @@ impl Ingest {
     async fn flush_statements(&mut self) -> Result<(), IngestError> {
         self.statement_bytes = 0;
         if !self.statements.is_empty() {
-            let sql =
-                format!("insert or ignore into temp.staged_statements values {}", values(13, self.statements.len()));
+            let sql = format!("insert into temp.staged_statements values {}", values(13, self.statements.len()));
             insert(&mut self.connection, sql, &mut self.statements).await?;
         }
         while !self.accesses.is_empty() {
             let mut some: Vec<Row> = self.accesses.drain(..self.accesses.len().min(BATCH * 4)).collect();
-            let sql = format!("insert or ignore into temp.staged_accesses values {}", values(3, some.len()));
+            let sql = format!("insert into temp.staged_accesses values {}", values(3, some.len()));
             insert(&mut self.connection, sql, &mut some).await?;
         }
         while !self.names.is_empty() {
             let mut some: Vec<Row> = self.names.drain(..self.names.len().min(BATCH * 4)).collect();
             let columns = values(named::COLUMNS, some.len());
-            let sql = format!("insert or ignore into temp.staged_names values {columns}");
+            let sql = format!("insert into temp.staged_names values {columns}");
             insert(&mut self.connection, sql, &mut some).await?;
         }
         Ok(())
@@ -403,6 +399,9 @@ impl Ingest {
         // What was staged is of no use any more; where this fails, the next upload on this connection does it.
         for kind in Kind::of(self.upload.step) {
             let _ = run(&mut connection, kind.unstage()).await;
+        }
+        for statement in UNSTAGE {
+            let _ = sqlx::query(statement).execute(&mut *connection).await;
         }
         Ok(receipt)
     }

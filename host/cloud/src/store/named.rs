@@ -12,9 +12,8 @@ use sqlx::SqliteConnection;
 use super::StoreError;
 use super::rows::Row;
 
-pub(super) const STAGE: &str = "create temporary table if not exists staged_names (statement_key blob, under text, tail text, \
-                                name text, action text, primary key (statement_key, tail, action)) without rowid";
-pub(super) const CLEAR: &str = "delete from temp.staged_names";
+pub(super) const STAGE: &str = "create temporary table staged_names (statement_key, under, tail, name, action)";
+pub(super) const UNSTAGE: &str = "drop table if exists temp.staged_names";
 /// Columns of the staged table.
 pub(super) const COLUMNS: usize = 5;
 
@@ -72,7 +71,8 @@ pub(super) async fn resolve(
          where o.source = ?1 and o.until_ms is null and o.object_key in (select object_key from temp.found_names where count = 1)"
             .to_owned(),
         format!(
-            "insert or ignore into accesses select ?1, n.statement_key, f.object_key, n.action {FOUND} where f.count = 1"
+            "insert or ignore into accesses select ?1, n.statement_key, f.object_key, n.action {FOUND} where f.count = 1 \
+             order by n.statement_key"
         ),
         format!(
             "update statements set unclear = 1 where source = ?1 and key in (select n.statement_key {FOUND} where f.count > 1)"
