@@ -8,10 +8,14 @@ from verify_audit import NOTE, sha256, signed
 
 def check(head, size, root):
     """Follows the proof from the leaf to the root (RFC 9162, section 2.1.3.2)."""
-    _, extra, index, *path = head.splitlines()
+    form, extra, index, *path = head.splitlines()
     line, index = base64.b64decode(extra.removeprefix("extra ")), int(index.removeprefix("index "))
+    if form != "c2sp.org/tlog-proof@v1" or not 0 <= index < size:
+        sys.exit("this proves no line that the checkpoint covers")
     node, at, last = sha256(b"\0", line), index, size - 1
     for beside in map(base64.b64decode, path):
+        if last == 0:
+            sys.exit("the proof goes on behind the root")
         right = at % 2 == 1 or at == last
         while right and at % 2 == 0 and at > 0:
             at, last = at >> 1, last >> 1

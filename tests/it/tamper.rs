@@ -179,7 +179,15 @@ fn a_line_is_proved_to_somebody_without_the_log() {
         let (code, said) = python(&place, "verify_proof.py", &["line.tlog-proof", &key]);
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains(line), "{said}");
-        place.write("line.tlog-proof", proof.replacen(&format!("index {at}"), &format!("index {}", at + 1), 1));
+        // Another line; one that the tree does not have, and those whose numbers lead the same way up.
+        let size = log.lines().count();
+        let same_way = [at + size.next_power_of_two(), at + 2 * size.next_power_of_two()];
+        for other in [if at + 1 < size { at + 1 } else { at - 1 }, size].into_iter().chain(same_way) {
+            place.write("line.tlog-proof", proof.replacen(&format!("index {at}\n"), &format!("index {other}\n"), 1));
+            let (code, said) = python(&place, "verify_proof.py", &["line.tlog-proof", &key]);
+            assert_eq!(code, Some(1), "line {} as {}: {said}", at + 1, other + 1);
+        }
+        place.write("line.tlog-proof", proof.replacen("@v1", "@v2", 1));
         assert_eq!(python(&place, "verify_proof.py", &["line.tlog-proof", &key]).0, Some(1));
     }
     place.raito(&["audit", "prove", "--seq", "100000"]).exits(2).says(&["covers"]);
