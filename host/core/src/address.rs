@@ -126,8 +126,8 @@ pub fn check_address(address: IpAddr, granted: &[AddressRange]) -> Result<(), Ad
         return Err(AddressDenied::Metadata { address });
     }
     // Whoever grants a translator's range grants the way, not every place that it leads to.
-    if let Some(carried) = carried(address) {
-        let rest: Vec<AddressRange> = granted.iter().copied().filter(|range| range.base.is_ipv4()).collect();
+    let rest: Vec<AddressRange> = granted.iter().copied().filter(|range| range.base.is_ipv4()).collect();
+    for carried in carried(address) {
         match check_address(IpAddr::V4(carried), &rest) {
             Ok(()) | Err(AddressDenied::NotGranted { .. }) => {}
             denied => return denied,
@@ -143,19 +143,29 @@ pub fn check_address(address: IpAddr, granted: &[AddressRange]) -> Result<(), Ad
     }
 }
 
-/// The IPv4 address that an IPv6 address carries through a translator or a tunnel: NAT64 (RFC 6052), translated addresses
+/// The IPv4 addresses that an IPv6 address may carry through a translator or a tunnel: NAT64 (RFC 6052), translated addresses
 /// (RFC 2765), 6to4 (RFC 3056), and the client of Teredo (RFC 4380, where it stands inverted).
-fn carried(address: IpAddr) -> Option<Ipv4Addr> {
-    let IpAddr::V6(address) = address else { return None };
-    let parts = address.segments();
+fn carried(address: IpAddr) -> Vec<Ipv4Addr> {
+    let IpAddr::V6(address) = address else { return Vec::new() };
     let joined = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
-    match parts {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => Some(joined(high, low)),
-        [0, 0, 0, 0, 0xffff, 0, high, low] => Some(joined(high, low)),
-        [0x2002, high, low, ..] => Some(joined(high, low)),
-        [0x2001, 0, _, _, _, _, high, low] => Some(joined(!high, !low)),
-        _ => None,
+    match address.segments() {
+        [0x64, 0xff9b, 1, ..] => translated(address),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => vec![joined(high, low)],
+        [0x2002, high, low, ..] => vec![joined(high, low)],
+        [0x2001, 0, _, _, _, _, high, low] => vec![joined(!high, !low)],
+        _ => Vec::new(),
     }
+}
+
+/// What an address of the prefix for translators of one's own (RFC 8215) may carry. How long the translator's own prefix is within
+/// it, nobody here knows: each length of RFC 6052, section 2.2, is another place. Where one of them has something, the zeros that
+/// the others see are no address.
+fn translated(address: Ipv6Addr) -> Vec<Ipv4Addr> {
+    let octets = address.octets();
+    let places = [[6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12], [12, 13, 14, 15]];
+    let all = places.map(|place| Ipv4Addr::from(place.map(|at: usize| octets[at])));
+    let some: Vec<Ipv4Addr> = all.into_iter().filter(|address| address.octets()[0] != 0).collect();
+    if some.is_empty() { all.to_vec() } else { some }
 }
 
 /// Where clouds hand out credentials: AWS, Azure, Google, Oracle and others (the first), containers of AWS (ECS, EKS), AWS,
@@ -298,6 +308,10 @@ mod tests {
             "::ffff:0:169.254.169.254",
             "64:ff9b::169.254.169.254",
             "64:ff9b:1::169.254.169.254",
+            // At the other places of RFC 6052, with something harmless where the last one is.
+            "64:ff9b:1:a9fe:a9:fe00:808:808",
+            "64:ff9b:1:a9:fe:a9fe:808:808",
+            "64:ff9b:1:0:a9:fea9:fe00:0",
             "2002:a9fe:a9fe::1",
             "2001::5601:5601",
             "fd00:ec2::254",
@@ -307,6 +321,19 @@ mod tests {
             let address = text.parse().expect("an address");
             assert!(matches!(check_address(address, &all), Err(AddressDenied::Metadata { .. })), "{text}");
         }
+        for address in METADATA {
+            assert!(matches!(check_address(address, &all), Err(AddressDenied::Metadata { .. })), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_translator_of_ones_own_is_granted_with_what_is_public_behind_it() {
+        let granted = [range("64:ff9b:1::/48")];
+        let check = |text: &str| check_address(text.parse().expect("an address"), &granted).is_ok();
+        // 8.8.8.8 at each of the four places, and 10.0.0.1 at the first and the last.
+        assert!(check("64:ff9b:1:808:8:800::") && check("64:ff9b:1:8:8:808::") && check("64:ff9b:1:0:8:808:800:0"));
+        assert!(check("64:ff9b:1::8.8.8.8"));
+        assert!(!check("64:ff9b:1:a00:0:100::") && !check("64:ff9b:1::10.0.0.1") && !check("64:ff9b:1::1"));
     }
 
     #[test]
