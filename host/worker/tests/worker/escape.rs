@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode, Stdio};
 use libc::{c_long, c_void};
 use libtest_mimic::Trial;
 use raito_core::limits;
-use raito_worker::{Fences, Landlock, Protections, lock_down, lock_down_behind};
+use raito_worker::{Fences, Protections, lock_down, lock_down_behind};
 use rustix::net::{AddressFamily, SocketType, socket};
 
 use crate::trial;
@@ -257,9 +257,7 @@ pub(crate) fn attempt(words: &[String]) -> ExitCode {
 
 fn described(protections: Option<Protections>) -> String {
     match protections {
-        Some(protections) if protections.is_complete() && matches!(protections.landlock, Landlock::Abi(1..)) => {
-            format!("complete: {protections:?}")
-        }
+        Some(protections) if protections.is_complete() => format!("complete: {protections:?}"),
         other => format!("missing: {other:?}"),
     }
 }
