@@ -52,3 +52,63 @@ impl<L: Ledger> Ledger for Screened<L> {
         self.0.pseudonym(value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, PoisonError};
+
+    use raito_core::digest::Digest;
+    use raito_core::event::Place;
+    use raito_core::secret::Secret;
+    use raito_core::step::Step;
+
+    use super::*;
+
+    /// A record of nothing but lines.
+    #[derive(Default)]
+    struct Lines(Mutex<Vec<String>>);
+
+    impl Ledger for Lines {
+        fn append(&self, event: &Event) -> Result<(), LedgerError> {
+            let line = serde_json::to_string(event).expect("JSON");
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            Ok(())
+        }
+
+        fn sync(&self) -> Result<(), LedgerError> {
+            Ok(())
+        }
+
+        fn checkpoint(&self) -> Result<SignedCheckpoint, LedgerError> {
+            unreachable!("nobody asks for one")
+        }
+
+        fn pseudonym(&self, _value: &[u8]) -> String {
+            String::new()
+        }
+    }
+
+    #[test]
+    fn a_record_holds_no_secret_wherever_somebody_else_wrote_it() {
+        let text = "a secret of leaks, and of nothing else";
+        watch().add("test", &Secret::new(text.to_owned()).expect("a secret"));
+        let (lines, said) = (Arc::new(Lines::default()), format!("it said {text} and more"));
+        let ledger = Screened(Arc::clone(&lines));
+        let place = || Place { target: "shop".into(), step: Step::DataSource };
+        let change = Event::AccessChange {
+            target: "shop".into(),
+            plan: Digest::ZERO,
+            commit: None,
+            number: 1,
+            at: None,
+            statement: said.clone(),
+        };
+        let refused = Event::TargetRefused { target: "shop".into(), sha256: None, reasons: vec![said.clone()] };
+        for event in [Event::Trap { place: place(), message: said }, change, refused] {
+            ledger.append(&event).expect("kept");
+        }
+        let lines = lines.0.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(lines.iter().filter(|line| line.contains("it said ") && line.contains(" and more")).count(), 3);
+        assert!(lines.iter().all(|line| !line.contains(text)), "{lines:#?}");
+    }
+}

@@ -366,6 +366,7 @@ impl Event {
             Self::Trap { message, .. } => vec![message],
             Self::Connect { at, user, .. } => vec![at, user],
             Self::Call { slot, entry, at, .. } => [slot, entry].into_iter().chain(at).collect(),
+            Self::AccessChange { statement, at, .. } => std::iter::once(statement).chain(at).collect(),
             Self::Reply { status, .. } | Self::TokenReply { status, .. } => vec![status],
             _ => Vec::new(),
         }

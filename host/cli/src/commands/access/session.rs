@@ -29,7 +29,7 @@ use crate::engine::{hinted, interrupt, new_run_id, run_start};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::files;
-use crate::leaks::redact;
+use crate::leaks::{Screened, redact};
 use crate::memory;
 use crate::render::say;
 use crate::state_dir::{Lock, StateDir};
@@ -151,7 +151,7 @@ impl Session {
             &effective,
             material,
             state,
-            Arc::clone(&self.log) as _,
+            Arc::new(Screened(Arc::clone(&self.log))),
             Arc::clone(&self.clock),
         )
         .map_err(|error| CliError::new(codes::TARGET_SETTING, error.to_string()))?;
@@ -193,7 +193,7 @@ impl Opened<'_> {
             settings: self.settings.clone(),
             broker: &self.brokerage,
             cloud: &NoCloud,
-            ledger: Arc::clone(&self.session.log) as Arc<dyn Ledger>,
+            ledger: Arc::new(Screened(Arc::clone(&self.session.log))),
             observer: &self.session.observer,
             stop: &self.session.stop,
             now_ms: self.session.now_ms(),
