@@ -13,13 +13,25 @@ impl Managed {
         self.place.configure(&format!("{configuration}    {line}\n"));
     }
 
+    /// The calls that a run would make, as its dry run tells programs.
+    fn dry_run(&self) -> Vec<Value> {
+        let lines = self.place.raito(&["run", "--quiet", "--dry-run", "--output", "json"]).exits(0).json();
+        lines.into_iter().filter(|line| line["event"] == "planned").collect()
+    }
+
+    /// The same in the words for people.
+    fn told(&self) -> Vec<String> {
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let words = |call: &Value| format!("would send shop ({}): {}", text(&call["at"]), text(&call["request"]));
+        self.dry_run().iter().map(words).collect()
+    }
+
     /// The statements that a run would send, as its dry run shows them.
     fn planned(&self) -> Vec<String> {
-        let lines = self.place.raito(&["run", "--quiet", "--dry-run", "--output", "json"]).exits(0).json();
-        let planned = lines.iter().filter(|line| line["event"] == "planned");
+        let planned = self.dry_run();
         // Shown escaped, and what runs in a role with the statements around it.
         let text = |line: &Value| line["request"].as_str().expect("a text").replace("\\n", "\n");
-        planned.flat_map(|line| text(line).split(";\n").map(str::to_owned).collect::<Vec<_>>()).collect()
+        planned.iter().flat_map(|line| text(line).split(";\n").map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 }
 
@@ -62,6 +74,9 @@ fn a_dry_run_shows_byte_for_byte_what_the_run_after_it_sends(version: Version) {
     ] {
         assert!(planned.iter().any(|statement| statement.contains(words)), "{words} is not planned: {planned:#?}");
     }
+    let for_people = managed.place.raito(&["run", "--quiet", "--dry-run"]).exits(0).stdout;
+    let shown: Vec<&str> = for_people.lines().filter(|line| line.starts_with("would send ")).collect();
+    assert_eq!(shown, managed.told(), "people get on standard output what programs get");
     managed.place.run(&[]);
     assert_eq!(managed.committed().split_off(sent), planned);
     assert!(managed.planned().is_empty(), "all of it is done");

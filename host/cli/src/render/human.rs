@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use raito_run::{Observer, RunEvent};
 
-use super::error::{human, paint};
+use super::error::human;
 use super::table::{Summary, grouped, target_lines};
 use super::{Reporter, data, say};
 use crate::error::CliError;
@@ -58,7 +58,8 @@ impl Observer for Human {
             }),
             RunEvent::Planned { target, at, request, .. } => {
                 let place = at.as_ref().map(|at| format!(" ({at})")).unwrap_or_default();
-                self.above(&format!("{} {target}{place}: {request}", paint("33", "would send")));
+                // What a dry run is for: it goes where it can be kept, beside the moving lines.
+                self.bars.suspend(|| data(&format!("would send {target}{place}: {request}")));
             }
             RunEvent::StepEnd { .. } => {}
             RunEvent::TargetEnd { target, .. } => {
