@@ -186,6 +186,40 @@ fn a_wrong_pattern_does_not_delete_much_and_an_entry_that_goes_deletes_just_its_
     assert!(!managed.holds("untouched").is_empty(), "what no file manages is left alone");
 }
 
+/// The numbers of an accident that happens to tools which act on what a query finds: a typo in its filter, and 112 of 1,100 roles
+/// are left.
+#[test]
+fn files_that_lost_most_roles_are_stopped_with_the_exact_number() {
+    let (all, left) = (1_100, 112);
+    let managed = managed("superuser");
+    let roles = format!(
+        "do $$ begin for n in 1..{all} loop
+           execute format('create role %I', 'R_' || n);
+           execute format('grant select on sales.orders to %I', 'R_' || n);
+         end loop; end $$"
+    );
+    managed.server.sql("shop", &roles);
+    let code = |count: usize| {
+        let entry = |number| {
+            format!("  - name: R_{number}\n    what: [{{ object: shop.sales.orders, permissions: [SELECT] }}]\n")
+        };
+        let head =
+            "version: 1\nrepository: corp/access\non: shop\nmanages: [{ kind: role, names: \"R_*\" }]\ngrants:\n";
+        head.to_owned() + &(1..=count).map(entry).collect::<String>()
+    };
+    managed.code("all.yml", &code(all));
+    managed.plan(0);
+    managed.code("all.yml", &code(left));
+    let before = managed.written().len();
+    // Each of them with its permission.
+    let number = format!("--allow-revokes={}", 2 * (all - left));
+    managed.access(&["plan"]).exits(4).says(&["E-over-threshold", &number]);
+    managed.access(&["apply", "--yes"]).exits(4).says(&[&number]);
+    assert_eq!(managed.written().len(), before, "nothing was sent");
+    let count = managed.server.sql("postgres", "select count(*) from pg_roles where rolname like 'R\\_%'");
+    assert_eq!(count, all.to_string());
+}
+
 #[test]
 fn what_is_there_is_not_taken_over_unless_a_file_manages_it() {
     let managed = managed("createrole");

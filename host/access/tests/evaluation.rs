@@ -317,10 +317,7 @@ fn problems(text: &str) -> Vec<String> {
 
 fn seen(text: &str) -> (Vec<String>, Vec<String>) {
     let roles = Roles::from([(0, Role::default()), (1, Role { roles: BTreeSet::from([0]), ..Role::default() })]);
-    let everybody = json!({ "access-control": { "external-id": "e", "name": "PUBLIC", "actual-name": "PUBLIC", "kind": "public",
-        "description": "", "action": "grant", "who": [{ "kind": "special", "id": "everyone", "inherits": true }], "what": [],
-        "internalizable": true } });
-    let (catalogue, protected) = (catalogue_and("", &roles, Some(everybody)), Protected::default());
+    let (catalogue, protected) = (catalogue_and("", &roles, Some(everybody())), Protected::default());
     let text = format!("version: 1\nrepository: test\non: t\n{text}");
     let code = read_code(&[Source { path: "a.yml".into(), text }]).expect("no mistakes");
     let (target, master) = (TargetName::new("t").expect("a name"), "git:test".parse().expect("a master"));
@@ -375,4 +372,33 @@ fn nothing_is_created_that_is_called_as_what_everybody_has() {
         assert_eq!(problems(&format!("grants:\n  - name: {name}\n")), [said]);
     }
     assert!(problems("grants:\n  - name: PUBLICATIONS\n").is_empty());
+}
+
+/// What the target gives to everybody.
+fn everybody() -> Value {
+    json!({ "access-control": { "external-id": "e", "name": "PUBLIC", "actual-name": "PUBLIC", "kind": "public",
+        "description": "", "action": "grant", "who": [{ "kind": "special", "id": "everyone", "inherits": true }], "what": [],
+        "internalizable": true } })
+}
+
+#[test]
+fn what_is_left_out_of_an_import_is_said_with_its_reason() {
+    let roles: Roles = [(0, Role::default()), (1, Role::default())].into();
+    let catalogue = catalogue_and("theirs [raito git:other R_x]", &roles, Some(everybody()));
+    let (target, master) = (TargetName::new("t").expect("a name"), "git:test".parse().expect("a master"));
+    let protected = Protected {
+        controls: catalogue.controls.kept().take(1).map(|control| control.external_id.clone()).collect(),
+        ..Protected::default()
+    };
+    let left = |master: &Master, protected: &Protected| {
+        let names = &["R_*".parse().expect("a pattern"), "P*".parse().expect("a pattern")];
+        import(&Request { target: &target, catalogue: &catalogue, protected, master, names, compact: false }).left
+    };
+    let public = "public PUBLIC: only access controls of kind role are imported";
+    assert_eq!(left(&master, &protected), [public, "role R_0, R_1: git:other manages that"]);
+    let other = "git:other".parse().expect("a master");
+    let kept = left(&other, &protected);
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    assert!(kept[0] == public && kept[1].ends_with(": kept from changes"), "{kept:?}");
+    assert_eq!(left(&other, &Protected::default()), [public]);
 }
