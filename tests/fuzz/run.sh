@@ -3,8 +3,8 @@
 #
 # usage: run.sh [SECONDS] [TARGET]...
 #
-# The flags are those that cargo-fuzz gives for coverage. All of them are stable; only sanitizers are not, and code without
-# `unsafe` has nothing for them to find.
+# The flags are those that cargo-fuzz gives for coverage. All of them are stable; only sanitizers are not, and in code that has a
+# few lines of `unsafe`, none of which reads what comes from outside, there is little for them to find.
 set -eu
 cd "$(dirname "$0")/../.."
 seconds="${1:-60}"
