@@ -386,10 +386,8 @@ fn what_is_left_out_of_an_import_is_said_with_its_reason() {
     let roles: Roles = [(0, Role::default()), (1, Role::default())].into();
     let catalogue = catalogue_and("theirs [raito git:other R_x]", &roles, Some(everybody()));
     let (target, master) = (TargetName::new("t").expect("a name"), "git:test".parse().expect("a master"));
-    let protected = Protected {
-        controls: catalogue.controls.kept().take(1).map(|control| control.external_id.clone()).collect(),
-        ..Protected::default()
-    };
+    let first = catalogue.controls.kept().find(|control| control.actual_name.as_str() == "R_0").expect("a role");
+    let protected = Protected { controls: [first.external_id.clone()].into(), ..Protected::default() };
     let left = |master: &Master, protected: &Protected| {
         let names = &["R_*".parse().expect("a pattern"), "P*".parse().expect("a pattern")];
         import(&Request { target: &target, catalogue: &catalogue, protected, master, names, compact: false }).left
@@ -397,8 +395,35 @@ fn what_is_left_out_of_an_import_is_said_with_its_reason() {
     let public = "public PUBLIC: only access controls of kind role are imported";
     assert_eq!(left(&master, &protected), [public, "role R_0, R_1: git:other manages that"]);
     let other = "git:other".parse().expect("a master");
-    let kept = left(&other, &protected);
-    assert_eq!(kept.len(), 2, "{kept:?}");
-    assert!(kept[0] == public && kept[1].ends_with(": kept from changes"), "{kept:?}");
+    assert_eq!(left(&other, &protected), [public, "role R_0: kept from changes"]);
     assert_eq!(left(&other, &Protected::default()), [public]);
+}
+
+#[test]
+fn a_name_that_is_to_be_kept_apart_and_is_not_there_is_said() {
+    let roles: Roles = [(0, Role::default()), (1, Role::default())].into();
+    let (catalogue, protected) = (catalogue(&roles), Protected::default());
+    let (target, master) = (TargetName::new("t").expect("a name"), "git:test".parse().expect("a master"));
+    let said = |more: &str| {
+        let text = format!(
+            "version: 1\nrepository: test\non: t\n{more}policy:\n  - {{ rule: separation, controls: [R_0, R_TYPO] }}\n"
+        );
+        let code = read_code(&[Source { path: "a.yml".into(), text }]).expect("no mistakes");
+        let question = Question {
+            code: &code,
+            target: &target,
+            catalogue: &catalogue,
+            protected: &protected,
+            master: &master,
+            now_ms: 0,
+        };
+        let controls: Vec<_> = catalogue.controls.kept().cloned().collect();
+        let after = catalogue.snapshot(controls.iter(), 0).expect("it fits");
+        let problems = raito_access::policy::check(&question, &controls, &after);
+        problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+    };
+    let one = "manages: [{ kind: role, names: R_* }]\n";
+    assert_eq!(said(one), ["there is no access control R_TYPO, so nobody is kept from it"]);
+    let several = "manages: [{ kind: role, names: R_* }, { on: other, kind: role, names: R_* }]\n";
+    assert!(said(several).is_empty(), "another target may have it");
 }
