@@ -125,11 +125,13 @@ pub fn check_address(address: IpAddr, granted: &[AddressRange]) -> Result<(), Ad
     if METADATA.contains(&address) {
         return Err(AddressDenied::Metadata { address });
     }
-    // Whoever grants a translator's range grants the way, not every place that it leads to.
+    // Whoever grants a translator's range grants the way, not every place that it leads to: but for what he wrote himself.
     let rest: Vec<AddressRange> = granted.iter().copied().filter(|range| range.base.is_ipv4()).collect();
-    for carried in carried(address) {
-        match check_address(IpAddr::V4(carried), &rest) {
+    let written = granted.iter().filter(|range| range.contains(address)).map(|range| range.prefix).max().unwrap_or(0);
+    for Carried { end, address } in carried(address) {
+        match check_address(IpAddr::V4(address), &rest) {
             Ok(()) | Err(AddressDenied::NotGranted { .. }) => {}
+            Err(AddressDenied::Special { .. }) if end <= written => {}
             denied => return denied,
         }
     }
@@ -143,29 +145,39 @@ pub fn check_address(address: IpAddr, granted: &[AddressRange]) -> Result<(), Ad
     }
 }
 
+/// An IPv4 address that an IPv6 address may carry.
+struct Carried {
+    /// The bits up to its end, where it stands there only for some translators; more than there are where it is certain.
+    end: u8,
+    address: Ipv4Addr,
+}
+
 /// The IPv4 addresses that an IPv6 address may carry through a translator or a tunnel: NAT64 (RFC 6052), translated addresses
 /// (RFC 2765), 6to4 (RFC 3056), and the client of Teredo (RFC 4380, where it stands inverted).
-fn carried(address: IpAddr) -> Vec<Ipv4Addr> {
+fn carried(address: IpAddr) -> Vec<Carried> {
     let IpAddr::V6(address) = address else { return Vec::new() };
-    let joined = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    let joined = |high: u16, low: u16| {
+        vec![Carried { end: u8::MAX, address: Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)) }]
+    };
     match address.segments() {
         [0x64, 0xff9b, 1, ..] => translated(address),
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => vec![joined(high, low)],
-        [0x2002, high, low, ..] => vec![joined(high, low)],
-        [0x2001, 0, _, _, _, _, high, low] => vec![joined(!high, !low)],
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => joined(high, low),
+        [0x2002, high, low, ..] => joined(high, low),
+        [0x2001, 0, _, _, _, _, high, low] => joined(!high, !low),
         _ => Vec::new(),
     }
 }
 
 /// What an address of the prefix for translators of one's own (RFC 8215) may carry. How long the translator's own prefix is within
-/// it, nobody here knows: each length of RFC 6052, section 2.2, is another place. Where one of them has something, the zeros that
-/// the others see are no address.
-fn translated(address: Ipv6Addr) -> Vec<Ipv4Addr> {
+/// it, only the grant can say: each length of RFC 6052, section 2.2, is another place. Where one of them has something, the zeros
+/// that the others see are no address.
+fn translated(address: Ipv6Addr) -> Vec<Carried> {
     let octets = address.octets();
-    let places = [[6, 7, 9, 10], [7, 9, 10, 11], [9, 10, 11, 12], [12, 13, 14, 15]];
-    let all = places.map(|place| Ipv4Addr::from(place.map(|at: usize| octets[at])));
-    let some: Vec<Ipv4Addr> = all.into_iter().filter(|address| address.octets()[0] != 0).collect();
-    if some.is_empty() { all.to_vec() } else { some }
+    let places = [(88, [6, 7, 9, 10]), (96, [7, 9, 10, 11]), (104, [9, 10, 11, 12]), (u8::MAX, [12, 13, 14, 15])];
+    let at = |(end, place): (u8, [usize; 4])| Carried { end, address: place.map(|at| octets[at]).into() };
+    let (some, nothing): (Vec<Carried>, Vec<Carried>) =
+        places.into_iter().map(at).partition(|carried| carried.address.octets()[0] != 0);
+    if some.is_empty() { nothing } else { some }
 }
 
 /// Where clouds hand out credentials: AWS, Azure, Google, Oracle and others (the first), containers of AWS (ECS, EKS), AWS,
@@ -334,6 +346,13 @@ mod tests {
         assert!(check("64:ff9b:1:808:8:800::") && check("64:ff9b:1:8:8:808::") && check("64:ff9b:1:0:8:808:800:0"));
         assert!(check("64:ff9b:1::8.8.8.8"));
         assert!(!check("64:ff9b:1:a00:0:100::") && !check("64:ff9b:1::10.0.0.1") && !check("64:ff9b:1::1"));
+        // The prefix of one translator, which looks like a reserved address at the first place, and leads to what it leads to.
+        let one = [range("64:ff9b:1:fffe::/96")];
+        let check = |text: &str| check_address(text.parse().expect("an address"), &one).is_ok();
+        assert!(check("64:ff9b:1:fffe::8.8.8.8") && !check("64:ff9b:1:fffe::10.0.0.1"));
+        // Half of a place is not all of it.
+        let half = [range("64:ff9b:1::/50")];
+        assert!(check_address("64:ff9b:1:a00:0:100::".parse().expect("an address"), &half).is_err());
     }
 
     #[test]
