@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::{Builder, JoinHandle};
 
 use raito_access::export::snapshot;
 use raito_audit::Log;
@@ -38,7 +38,8 @@ use crate::state_dir::{Lock, StateDir};
 pub(super) struct Session {
     pub(super) loaded: Loaded,
     pub(super) state: StateDir,
-    pub(super) log: Arc<Log>,
+    /// The record, in which no text holds a secret.
+    pub(super) log: Arc<Screened<Log>>,
     pub(super) stop: Stop,
     ceiling: Ceiling,
     workplace: Workplace,
@@ -93,6 +94,7 @@ impl Session {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = Log::open(&state.audit(), new_run_id(), Arc::clone(&clock))
             .map_err(|error| CliError::new(codes::AUDIT, error.to_string()))?;
+        let log = Screened(Arc::new(log));
         log.append(&run_start(&state, loaded.digest, ceiling_digest, plans)).map_err(audit)?;
         let stop = Stop::default();
         let signals = interrupt::listen(&stop);
@@ -151,7 +153,7 @@ impl Session {
             &effective,
             material,
             state,
-            Arc::new(Screened(Arc::clone(&self.log))),
+            Arc::clone(&self.log) as _,
             Arc::clone(&self.clock),
         )
         .map_err(|error| CliError::new(codes::TARGET_SETTING, error.to_string()))?;
@@ -193,7 +195,7 @@ impl Opened<'_> {
             settings: self.settings.clone(),
             broker: &self.brokerage,
             cloud: &NoCloud,
-            ledger: Arc::new(Screened(Arc::clone(&self.session.log))),
+            ledger: Arc::clone(&self.session.log) as Arc<dyn Ledger>,
             observer: &self.session.observer,
             stop: &self.session.stop,
             now_ms: self.session.now_ms(),
@@ -218,7 +220,10 @@ impl Opened<'_> {
                 tracing::warn!("{name}: what was read is not kept for editors: {}", error.message);
             }
         };
-        self.session.writing.lock().unwrap_or_else(PoisonError::into_inner).push(thread::spawn(write));
+        match Builder::new().name("editors".into()).spawn(write) {
+            Ok(writing) => self.session.writing.lock().unwrap_or_else(PoisonError::into_inner).push(writing),
+            Err(error) => tracing::warn!("{}: what was read is not kept for editors: {error}", self.target.name),
+        }
     }
 
     /// The target's configuration.
