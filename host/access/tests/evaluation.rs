@@ -193,15 +193,22 @@ fn plainly(roles: &Roles) -> BTreeSet<(usize, usize, usize)> {
     all
 }
 
-/// Who can do what by way of the plan.
-fn by_plan(catalogue: &Catalogue, code: &Code) -> (BTreeSet<(usize, usize, usize)>, effect::Effects, usize) {
+/// What comes of asking about the target, by the repository of these files.
+fn asked<T>(catalogue: &Catalogue, code: &Code, ask: impl FnOnce(&Question<'_>) -> T) -> T {
     let target = TargetName::new("t").expect("a name");
     let master: Master = "git:test".parse().expect("a master");
     let protected = Protected::default();
-    let question = Question { code, target: &target, catalogue, protected: &protected, master: &master, now_ms: 0 };
-    let evaluation = evaluate(&question);
+    ask(&Question { code, target: &target, catalogue, protected: &protected, master: &master, now_ms: 0 })
+}
+
+/// Who can do what by way of the plan.
+fn by_plan(catalogue: &Catalogue, code: &Code) -> (BTreeSet<(usize, usize, usize)>, effect::Effects, usize) {
+    let (evaluation, decision) = asked(catalogue, code, |question| {
+        let evaluation = evaluate(question);
+        let decision = decided(question, &evaluation.desired);
+        (evaluation, decision)
+    });
     assert!(evaluation.problems.is_empty(), "{:?}", evaluation.problems);
-    let decision = decided(&question, &evaluation.desired);
     assert!(decision.refused.is_empty(), "{:?}", decision.refused);
     let compared = effect::compare(catalogue, &decision.sets, 0).expect("it fits");
     let mut all = BTreeSet::new();
@@ -317,23 +324,16 @@ fn problems(text: &str) -> Vec<String> {
 
 fn seen(text: &str) -> (Vec<String>, Vec<String>) {
     let roles = Roles::from([(0, Role::default()), (1, Role { roles: BTreeSet::from([0]), ..Role::default() })]);
-    let (catalogue, protected) = (catalogue_and("", &roles, Some(everybody())), Protected::default());
+    let catalogue = catalogue_and("", &roles, Some(everybody()));
     let text = format!("version: 1\nrepository: test\non: t\n{text}");
     let code = read_code(&[Source { path: "a.yml".into(), text }]).expect("no mistakes");
-    let (target, master) = (TargetName::new("t").expect("a name"), "git:test".parse().expect("a master"));
-    let question = Question {
-        code: &code,
-        target: &target,
-        catalogue: &catalogue,
-        protected: &protected,
-        master: &master,
-        now_ms: 0,
-    };
     let line = |problem: raito_access::resolve::Problem| format!("{}: {}", problem.spot.place.line, problem.message);
-    let evaluation = evaluate(&question);
-    let sets = decided(&question, &evaluation.desired).sets;
-    let names = sets.iter().map(|set| set.actual_name.to_string()).collect();
-    (evaluation.problems.into_iter().map(line).collect(), names)
+    asked(&catalogue, &code, |question| {
+        let evaluation = evaluate(question);
+        let sets = decided(question, &evaluation.desired).sets;
+        let names = sets.iter().map(|set| set.actual_name.to_string()).collect();
+        (evaluation.problems.into_iter().map(line).collect(), names)
+    })
 }
 
 #[test]
@@ -402,24 +402,15 @@ fn what_is_left_out_of_an_import_is_said_with_its_reason() {
 #[test]
 fn a_name_that_is_to_be_kept_apart_and_is_not_there_is_said() {
     let roles: Roles = [(0, Role::default()), (1, Role::default())].into();
-    let (catalogue, protected) = (catalogue(&roles), Protected::default());
-    let (target, master) = (TargetName::new("t").expect("a name"), "git:test".parse().expect("a master"));
+    let catalogue = catalogue(&roles);
+    let controls: Vec<_> = catalogue.controls.kept().cloned().collect();
+    let after = catalogue.snapshot(controls.iter(), 0).expect("it fits");
     let said = |more: &str| {
         let text = format!(
             "version: 1\nrepository: test\non: t\n{more}policy:\n  - {{ rule: separation, controls: [R_0, R_TYPO] }}\n"
         );
         let code = read_code(&[Source { path: "a.yml".into(), text }]).expect("no mistakes");
-        let question = Question {
-            code: &code,
-            target: &target,
-            catalogue: &catalogue,
-            protected: &protected,
-            master: &master,
-            now_ms: 0,
-        };
-        let controls: Vec<_> = catalogue.controls.kept().cloned().collect();
-        let after = catalogue.snapshot(controls.iter(), 0).expect("it fits");
-        let problems = raito_access::policy::check(&question, &controls, &after);
+        let problems = asked(&catalogue, &code, |question| raito_access::policy::check(question, &controls, &after));
         problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
     };
     let one = "manages: [{ kind: role, names: R_* }]\n";
