@@ -173,26 +173,34 @@ fn a_line_is_proved_to_somebody_without_the_log() {
     place.run(&[]);
     let key = place.raito(&["audit", "key"]).exits(0).stdout.trim().to_owned();
     let log = fs::read_to_string(place.audit_log()).expect("a log");
+    let size = log.lines().count();
+    let prove = |at: usize| place.raito(&["audit", "prove", "--seq", &(at + 1).to_string()]).exits(0).stdout;
+    let verify = |proof: &str| {
+        place.write("line.tlog-proof", proof);
+        python(&place, "verify_proof.py", &["line.tlog-proof", &key])
+    };
+    let called = |proof: &str, at: usize, other: usize| {
+        let (code, said) = verify(&proof.replacen(&format!("index {at}\n"), &format!("index {other}\n"), 1));
+        assert_eq!(code, Some(1), "line {} as {}: {said}", at + 1, other + 1);
+    };
     for (at, line) in log.lines().enumerate().step_by(7) {
-        let proof = place.raito(&["audit", "prove", "--seq", &(at + 1).to_string()]).exits(0).stdout;
-        place.write("line.tlog-proof", &proof);
-        let (code, said) = python(&place, "verify_proof.py", &["line.tlog-proof", &key]);
+        let proof = prove(at);
+        let (code, said) = verify(&proof);
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains(line), "{said}");
-        // Another line; one that the tree does not have, and those whose numbers lead the same way up.
-        let size = log.lines().count();
-        let same_way = [at + size.next_power_of_two(), at + 2 * size.next_power_of_two()];
-        for other in [if at + 1 < size { at + 1 } else { at - 1 }, size].into_iter().chain(same_way) {
-            place.write("line.tlog-proof", proof.replacen(&format!("index {at}\n"), &format!("index {other}\n"), 1));
-            let (code, said) = python(&place, "verify_proof.py", &["line.tlog-proof", &key]);
-            assert_eq!(code, Some(1), "line {} as {}: {said}", at + 1, other + 1);
+        called(&proof, at, at + 1);
+    }
+    for at in [0, size / 2, size - 1] {
+        let proof = prove(at);
+        // The end of the log, and numbers that lead the same way up.
+        for other in [size, at + size.next_power_of_two(), at + 2 * size.next_power_of_two()] {
+            called(&proof, at, other);
         }
-        place.write("line.tlog-proof", proof.replacen("@v1", "@v2", 1));
-        assert_eq!(python(&place, "verify_proof.py", &["line.tlog-proof", &key]).0, Some(1));
+        assert_eq!(verify(&proof.replacen("@v1", "@v2", 1)).0, Some(1), "another form");
     }
     place.raito(&["audit", "prove", "--seq", "100000"]).exits(2).says(&["covers"]);
     place.run(&[]);
-    let size = log.lines().count().to_string();
+    let size = size.to_string();
     let grown = place.raito(&["audit", "prove", "--since", &size]).exits(0).stdout;
     assert!(grown.starts_with(&format!("old {size}\n")), "{grown}");
 }
