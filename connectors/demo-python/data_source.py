@@ -6,7 +6,7 @@ from api import Fields
 from lists import Paged, setting
 from wit_world.exports import data_source
 from wit_world.exports.data_source import DataObject, Page, Rights
-from wit_world.imports.types import Context, ObjectRef
+from wit_world.imports.types import Context, ObjectRef, Tag
 
 
 class Reader(data_source.Reader):
@@ -65,5 +65,9 @@ def _with_columns(given: Fields) -> List[DataObject]:
     path = [given.text("dataset_name"), given.text("name")]
     objects = [_object(given, "table", path, given.text("comment"), given.text("dataset"))]
     for column in given.objects("columns"):
-        objects.append(_object(column, "column", [*path, column.text("name")], "", given.text("id")))
+        object = _object(column, "column", [*path, column.text("name")], "", given.text("id"))
+        personal = column.optional_text("pii")
+        if personal is not None:
+            object.tags.append(Tag(key="pii", value=personal, source="demo"))
+        objects.append(object)
     return objects

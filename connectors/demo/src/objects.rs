@@ -1,7 +1,7 @@
 //! Step 2: datasets, tables and columns.
 
 use raito_sdk::data_source::{DataObject, Page, Rights};
-use raito_sdk::{Context, Fault, ObjectRef, Pages, Settings};
+use raito_sdk::{Context, Fault, ObjectRef, Pages, Settings, Tag};
 use serde::Deserialize;
 
 use crate::lists::List;
@@ -28,6 +28,7 @@ struct Column {
     id: String,
     name: String,
     kind: String,
+    pii: Option<String>,
 }
 
 /// Reads datasets first, then their tables.
@@ -98,7 +99,9 @@ fn with_columns(given: Table) -> Vec<DataObject> {
     for column in given.columns {
         path.push(column.name);
         let object = object(column.id, "column", &path, String::new(), Some(given.id.clone()));
-        objects.push(DataObject { data_type: Some(column.kind), ..object });
+        let tag = |value| Tag { key: "pii".to_owned(), value, source: "demo".to_owned() };
+        let tags = column.pii.map(tag).into_iter().collect();
+        objects.push(DataObject { data_type: Some(column.kind), tags, ..object });
         path.pop();
     }
     objects
@@ -111,12 +114,15 @@ mod tests {
     #[test]
     fn a_table_comes_with_its_columns_below_it() {
         let json = r#"{"id":"t1","dataset":"d1","dataset_name":"sales","name":"orders","comment":"",
-                       "columns":[{"id":"t1.c0","name":"id","kind":"bigint"}]}"#;
+                       "columns":[{"id":"t1.c0","name":"id","kind":"bigint","pii":null},
+                                  {"id":"t1.c1","name":"email","kind":"text","pii":"email"}]}"#;
         let objects = with_columns(serde_json::from_str(json).expect("a table"));
-        assert_eq!(objects.len(), 2);
+        assert_eq!(objects.len(), 3);
         assert_eq!(objects[1].ref_.path, ["sales", "orders", "id"]);
         assert_eq!(objects[1].parent_external_id.as_deref(), Some("t1"));
         assert_eq!(objects[1].data_type.as_deref(), Some("bigint"));
         assert_eq!(objects[0].parent_external_id.as_deref(), Some("d1"));
+        let tags = |at: usize| objects[at].tags.iter().map(|tag| (&*tag.key, &*tag.value)).collect::<Vec<_>>();
+        assert_eq!((tags(1), tags(2)), (vec![], vec![("pii", "email")]));
     }
 }

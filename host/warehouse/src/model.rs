@@ -169,6 +169,15 @@ const COLUMNS: [(&str, &str); 10] = [
     ("score", "double"),
 ];
 
+/// What personal data the values of a column with this name are.
+pub(crate) fn personal(column: &str) -> Option<&'static str> {
+    match column {
+        "email" => Some("email"),
+        "iban" => Some("bank-account"),
+        _ => None,
+    }
+}
+
 impl Model {
     /// Makes everything from a seed.
     pub(crate) fn new(size: &Size, seed: u64, now_ms: u64) -> Self {
@@ -310,7 +319,7 @@ impl Model {
                 dataset.access = access;
             }
         }
-        let sensitive = |table: &Table| table.columns.iter().position(|(name, _)| name == "iban" || name == "email");
+        let sensitive = |table: &Table| table.columns.iter().position(|(name, _)| personal(name).is_some());
         let found: Vec<String> = self
             .tables
             .iter()

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Dataset, Group, Mask, Model, Person, Role, Statement, Table};
+use crate::model::{Dataset, Group, Mask, Model, Person, Role, Statement, Table, personal};
 
 #[derive(Serialize)]
 pub(crate) struct PersonOut<'m> {
@@ -45,6 +45,7 @@ struct ColumnOut<'m> {
     id: String,
     name: &'m str,
     kind: &'m str,
+    pii: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -159,6 +160,7 @@ impl<'m> TableOut<'m> {
             id: format!("{id}.c{at}"),
             name,
             kind,
+            pii: personal(name),
         };
         Self {
             id,
