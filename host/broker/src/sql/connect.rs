@@ -11,6 +11,7 @@ use raito_core::limits;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_postgres::config::{ChannelBinding, SslMode};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
@@ -195,9 +196,15 @@ fn in_time<T>(
     meter: &Meter,
     watch: &Watch,
 ) -> Result<T, CallError> {
-    connecting
-        .map_err(|_| Fault::new(FaultKind::Unavailable, format!("{what}: the login takes too long")))?
-        .map_err(|error| measured(meter, watch, what, &error))
+    connecting.map_err(|_| Fault::new(FaultKind::Unavailable, format!("{what}: the login takes too long")))?.map_err(
+        |error| match measured(meter, watch, what, &error) {
+            // A database that takes no connections at the moment says so with a code that has other meanings later.
+            CallError::Fault(fault) if error.code() == Some(&SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE) => {
+                Fault { kind: FaultKind::Unavailable, ..fault }.into()
+            }
+            other => other,
+        },
+    )
 }
 
 /// What an error means. Where the server said too much, that is the reason, whatever became of the connection then.
