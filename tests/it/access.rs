@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -27,6 +28,22 @@ impl Managed {
         let words = ["CREATE ", "COMMENT ", "GRANT ", "REVOKE ", "DROP ", "ALTER "];
         let changes = |text: &String| words.iter().any(|word| text.starts_with(word));
         self.committed().into_iter().filter(changes).collect()
+    }
+
+    /// Asserts that every statement of the last apply is on record with its plan and its commit, before the first one was sent.
+    #[track_caller]
+    fn has_on_record(&self, planned: &[String], commit: &str) {
+        let sum =
+            Command::new("sha256sum").arg(self.place.path().join("plan.json")).output().expect("it is there").stdout;
+        let plan = Value::from(String::from_utf8(sum).expect("UTF-8").split(' ').next());
+        let events = self.place.events();
+        let changes: Vec<&Value> = events.iter().filter(|event| event["kind"] == "access-change").collect();
+        let said: Vec<&str> = changes.iter().filter_map(|event| event["statement"].as_str()).collect();
+        assert_eq!(said, planned);
+        assert!(changes.iter().all(|event| event["plan"] == plan && event["commit"] == commit), "{plan}: {changes:#?}");
+        let is_sent = |event: &&Value| event["mode"] == "write" && event["planned"] == false;
+        let first = events.iter().find(is_sent).expect("calls")["seq"].as_u64();
+        assert!(changes.iter().all(|event| event["seq"].as_u64() < first));
     }
 
     /// The plan, as it is written down.
@@ -72,6 +89,9 @@ tests:
 fn files_become_roles_and_a_second_plan_is_empty() {
     let managed = managed("createrole");
     managed.code("sales.yml", CODE);
+    let commit = "f1".repeat(20);
+    fs::create_dir(managed.place.path().join(".git")).expect("writable");
+    managed.place.write(".git/HEAD", &commit);
     let plan = managed.plan(3);
     let planned = statements(&plan);
     assert!(managed.written().is_empty(), "a plan sends nothing");
@@ -93,6 +113,7 @@ fn files_become_roles_and_a_second_plan_is_empty() {
     assert_eq!(orders.expect("an effect")["gain"], serde_json::json!(["ann", "bob"]));
     managed.access(&["apply", "plan.json", "--yes"]).exits(0);
     assert_eq!(managed.written(), planned, "byte for byte, in order");
+    managed.has_on_record(&planned, &commit);
     assert_eq!(
         managed.holds("R_READERS"),
         ["member R_LEADS", "member ann", "shop sales USAGE", "shop sales.customers SELECT", "shop sales.orders SELECT"]
@@ -151,6 +172,15 @@ fn a_plan_is_refused_when_anything_that_it_was_made_of_has_moved() {
     managed.access(&["apply", "plan.json", "--resume", "--yes"]).exits(2).says(&["not begun here"]);
     managed.access(&["apply", "plan.json", "--yes"]).exits(0);
     managed.plan(0);
+    // Whoever comes meanwhile into a role that the plan does not touch would gain by it too.
+    managed.server.sql("postgres", "create role team; grant staff to team");
+    managed.code("sales.yml", &CODE.replace("reason: he leads }", "reason: he leads }, { control: staff }"));
+    managed.plan(3);
+    let before = managed.written().len();
+    managed.server.sql("postgres", "grant team to carl");
+    let said = managed.access(&["apply", "plan.json", "--yes"]).exits(7);
+    said.says(&["now it means: 1 person gains SELECT on table shop.sales.customers: carl", "nothing was sent"]);
+    assert_eq!(managed.written().len(), before, "nothing was sent");
 }
 
 #[test]

@@ -57,6 +57,30 @@ pub struct Effects {
     pub without: Vec<WithoutEffect>,
 }
 
+impl Effects {
+    /// In words: who gains and loses, then what is taken without effect.
+    pub fn lines(&self) -> Vec<String> {
+        let of_people = self.effects.iter().flat_map(Effect::lines);
+        of_people.chain(self.without.iter().map(WithoutEffect::line)).collect()
+    }
+
+    /// What comes for people of the same changes by now and did not when they were planned, and what no longer does: whoever
+    /// came into a group or left it meanwhile.
+    pub fn moved_since(&self, planned: &Self) -> Vec<String> {
+        let beyond = |these: &Self, those: &Self| -> Vec<String> {
+            let known: BTreeMap<_, &Effect> =
+                those.effects.iter().map(|effect| ((&effect.object, &effect.permission), effect)).collect();
+            let of = |effect: &Effect| match known.get(&(&effect.object, &effect.permission)) {
+                Some(known) => effect.beyond(known).lines(),
+                None => effect.lines(),
+            };
+            these.effects.iter().flat_map(of).collect()
+        };
+        let now = beyond(self, planned).into_iter().map(|line| format!("now it means: {line}"));
+        now.chain(beyond(planned, self).into_iter().map(|line| format!("it no longer means: {line}"))).collect()
+    }
+}
+
 /// What comes of changes.
 pub struct Compared {
     /// As it will be.
@@ -364,6 +388,20 @@ impl Effect {
     fn of_somebody(self) -> Option<Self> {
         let nobody = self.gain.is_empty() && self.lose.is_empty() && self.other.is_empty();
         (!nobody).then_some(self)
+    }
+
+    /// The people of this effect who are not in another one, each with what he gains, loses or sees otherwise.
+    fn beyond(&self, other: &Self) -> Self {
+        let without = |these: &[Name], those: &[Name]| {
+            let those: BTreeSet<&Name> = those.iter().collect();
+            these.iter().filter(|name| !those.contains(name)).cloned().collect()
+        };
+        Self {
+            gain: without(&self.gain, &other.gain),
+            lose: without(&self.lose, &other.lose),
+            other: without(&self.other, &other.other),
+            ..self.clone()
+        }
     }
 
     /// In words: `3 people gain SELECT on table shop.sales.orders: ann, bob, carl`.

@@ -232,7 +232,10 @@ impl TargetPlan {
             .iter()
             .chain(&observed.refused)
             .map(|(id, reason)| Refused { id: id.clone(), reason: remark(reason) });
-        let mut refused: Vec<Refused> = refused.chain(failed).collect();
+        let untold = "the target could not tell it whole, so nobody knows whether it is as the files say";
+        let unknown = decision.unknown.iter().chain(&observed.unknown);
+        let unknown = unknown.map(|id| Refused { id: id.clone(), reason: remark(untold) });
+        let mut refused: Vec<Refused> = refused.chain(failed).chain(unknown).collect();
         refused.sort();
         refused.dedup();
         Self {
@@ -309,6 +312,7 @@ impl TargetPlan {
         if moved.is_empty() && (self.calls != planned.calls || self.sets != planned.sets) {
             moved.push("the changes are the same in another order, or with other descriptions".to_owned());
         }
+        moved.extend(self.effects.moved_since(&planned.effects));
         moved
     }
 

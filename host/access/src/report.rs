@@ -53,7 +53,7 @@ pub fn human(plan: &TargetPlan, beside: &Beside) -> Vec<String> {
             plan.calls.iter().map(|call| format!("      {}{}", at(call), raito_core::text::escape(&call.shown))),
         );
     }
-    let effects = effects(plan);
+    let effects = plan.effects.lines();
     if !effects.is_empty() {
         lines.push("  effective access".to_owned());
         some(&effects, Clone::clone, "      ", &mut lines);
@@ -79,12 +79,6 @@ pub fn human(plan: &TargetPlan, beside: &Beside) -> Vec<String> {
     lines
 }
 
-/// What comes of a plan for people, in words.
-pub fn effects(plan: &TargetPlan) -> Vec<String> {
-    let of_people = plan.effects.effects.iter().flat_map(crate::effect::Effect::lines);
-    of_people.chain(plan.effects.without.iter().map(crate::effect::WithoutEffect::line)).collect()
-}
-
 /// A plan for a comment on a change. What comes from files and targets stands in code, where Markdown has no meaning.
 pub fn markdown(plan: &Plan, beside: &[Beside]) -> Vec<String> {
     let mut lines = vec!["## Access plan".to_owned(), String::new()];
@@ -101,7 +95,7 @@ pub fn markdown(plan: &Plan, beside: &[Beside]) -> Vec<String> {
             lines.extend([String::new(), "Cannot be done:".to_owned(), String::new()]);
             some(&target.refused, |refused| format!("- {}", span(&refused.line())), "", &mut lines);
         }
-        let effects = effects(target);
+        let effects = target.effects.lines();
         if !effects.is_empty() {
             lines.push(String::new());
             some(&effects, |effect| format!("- {}", code(effect)), "", &mut lines);
