@@ -8,7 +8,7 @@ use crate::support::postgres::{SYSTEM, Version};
 
 impl Managed {
     /// Adds a line to the target's configuration.
-    fn configure(&self, line: &str) {
+    pub(crate) fn configure(&self, line: &str) {
         let configuration = std::fs::read_to_string(self.place.path().join("raito.yml")).expect("readable");
         self.place.configure(&format!("{configuration}    {line}\n"));
     }

@@ -6,7 +6,9 @@ mod support;
 
 mod access;
 mod access_filters;
+mod access_masks;
 mod access_random;
+mod access_refusals;
 mod access_retire;
 mod access_size;
 mod access_state;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use raito_access::code::{Source, read_code, together};
 use raito_access::editor::Page;
 use raito_access::effect;
-use raito_access::evaluate::{Question, decided, evaluate};
+use raito_access::evaluate::{Question, evaluate};
 use raito_access::import::{Request, import};
 use raito_access::read_document;
 use raito_core::catalogue::{Catalogue, CatalogueBuilder};
@@ -154,7 +154,7 @@ fn plan() {
         };
         let evaluation = evaluate(&question);
         assert!(evaluation.problems.is_empty(), "{:?}", evaluation.problems);
-        let decision = decided(&question, &evaluation.desired);
+        let decision = evaluation.decide(&question);
         let decided = began.elapsed();
         let compared = effect::compare(&catalogue, &decision.sets, 0).expect("it fits");
         let (sets, effects) = (decision.sets.len(), compared.effects.effects.len());

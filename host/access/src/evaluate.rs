@@ -13,7 +13,8 @@ use raito_core::decide::{Decision, Protected, Situation, decide};
 use raito_core::exchange::Desired;
 use raito_core::grant::Drift;
 use raito_core::marker::Master;
-use raito_core::record::{AccessControl, Action, ControlKind, Policy};
+use raito_core::members::{resolve_groups, resolve_users};
+use raito_core::record::{AccessControl, Action, ControlKind, MemberKind, Policy};
 use raito_core::text::{ExternalId, Kind, Name, TargetName};
 use raito_core::warrant::Names;
 
@@ -75,6 +76,8 @@ pub struct Evaluation {
     pub retired: Vec<Retired>,
     /// Where each access control is said, by its id; what goes is said nowhere.
     pub spots: BTreeMap<Name, Spot>,
+    /// Access controls for groups of which not everybody was told: from them nothing is taken.
+    unread: BTreeSet<Name>,
 }
 
 /// Says what the files mean at a target.
@@ -94,27 +97,63 @@ pub fn evaluate(question: &Question<'_>) -> Evaluation {
     work.lists(&lists);
     let Work { resolver, mut evaluation, .. } = work;
     evaluation.problems = resolver.problems;
+    resolve_members(question, &mut evaluation);
     evaluation.unmanaged.sort();
     evaluation.retired.sort();
     evaluation
 }
 
-/// Decides about what is to be, as core does for a cloud. Whatever is not as the files say is changed: they are the last word.
-pub fn decided(question: &Question<'_>, desired: &[Desired]) -> Decision {
+impl Evaluation {
+    /// Decides about what is to be, as core does for a cloud. Whatever is not as the files say is changed: they are the last word.
+    pub fn decide(&self, question: &Question<'_>) -> Decision {
+        decided(question, &self.desired, &self.unread)
+    }
+
+    /// What would be decided about what the files only observe.
+    pub fn decide_observed(&self, question: &Question<'_>) -> Decision {
+        decided(question, &self.observed, &self.unread)
+    }
+}
+
+fn decided(question: &Question<'_>, desired: &[Desired], in_groups: &BTreeSet<Name>) -> Decision {
     let ids: BTreeMap<ExternalId, Name> = desired
         .iter()
         .filter_map(|wanted| wanted.external_id.clone().map(|external_id| (external_id, wanted.id.clone())))
         .collect();
+    let mut unread = question.catalogue.unread(&ids);
+    unread.controls.extend(in_groups.iter().cloned());
     decide(&Situation {
         desired,
         actual: &question.catalogue.controls,
         description: &question.catalogue.description,
-        unread: &question.catalogue.unread(&ids),
+        unread: &unread,
         drift: Drift::Revert,
         master: question.master,
         protected: question.protected,
         names: &Names::default(),
     })
+}
+
+/// Has the users of groups be members in the place of these where the target takes no groups, as core does for a cloud.
+fn resolve_members(question: &Question<'_>, evaluation: &mut Evaluation) {
+    let Evaluation { desired, observed, unread, .. } = evaluation;
+    let catalogue = question.catalogue;
+    let description = &catalogue.description;
+    let takes_none = |wanted: &Desired| {
+        let kind = description.control_kind(&wanted.control.kind);
+        kind.is_some_and(|kind| !kind.admits.contains(&MemberKind::Group))
+            && wanted.control.who.iter().any(|member| member.kind == MemberKind::Group)
+    };
+    if !desired.iter().chain(observed.iter()).any(takes_none) {
+        return;
+    }
+    let groups = catalogue.who_is_in_groups(question.now_ms);
+    let untouched = catalogue.users.iter().filter(|user| question.protected.users.contains(&user.external_id));
+    let untouched = untouched.map(|user| user.user_name.as_str().to_owned()).collect();
+    for list in [desired, observed] {
+        unread.extend(resolve_groups(list, &groups, description, &untouched));
+        resolve_users(list, &catalogue.controls, description);
+    }
 }
 
 /// An evaluation in progress.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use raito_access::code::{Code, Source, read_code};
 use raito_access::effect;
-use raito_access::evaluate::{Question, decided, evaluate};
+use raito_access::evaluate::{Question, evaluate};
 use raito_access::import::{Request, import};
 use raito_core::catalogue::{Catalogue, CatalogueBuilder};
 use raito_core::decide::Protected;
@@ -205,7 +205,7 @@ fn asked<T>(catalogue: &Catalogue, code: &Code, ask: impl FnOnce(&Question<'_>) 
 fn by_plan(catalogue: &Catalogue, code: &Code) -> (BTreeSet<(usize, usize, usize)>, effect::Effects, usize) {
     let (evaluation, decision) = asked(catalogue, code, |question| {
         let evaluation = evaluate(question);
-        let decision = decided(question, &evaluation.desired);
+        let decision = evaluation.decide(question);
         (evaluation, decision)
     });
     assert!(evaluation.problems.is_empty(), "{:?}", evaluation.problems);
@@ -287,7 +287,7 @@ fn unnamed(manages: &str, description: &str, now_ms: u64) -> Vec<Change> {
     let evaluation = evaluate(&question);
     assert!(evaluation.problems.is_empty(), "{:?}", evaluation.problems);
     let of_role = |set: &ChangeSet| set.actual_name.as_str() == "R_1";
-    decided(&question, &evaluation.desired).sets.into_iter().filter(of_role).flat_map(|set| set.changes).collect()
+    evaluation.decide(&question).sets.into_iter().filter(of_role).flat_map(|set| set.changes).collect()
 }
 
 #[test]
@@ -330,7 +330,7 @@ fn seen(text: &str) -> (Vec<String>, Vec<String>) {
     let line = |problem: raito_access::resolve::Problem| format!("{}: {}", problem.spot.place.line, problem.message);
     asked(&catalogue, &code, |question| {
         let evaluation = evaluate(question);
-        let sets = decided(question, &evaluation.desired).sets;
+        let sets = evaluation.decide(question).sets;
         let names = sets.iter().map(|set| set.actual_name.to_string()).collect();
         (evaluation.problems.into_iter().map(line).collect(), names)
     })

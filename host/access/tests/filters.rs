@@ -4,7 +4,7 @@
 use raito_access::assert;
 use raito_access::code::{Source, read_code};
 use raito_access::effect::{Effect, compare};
-use raito_access::evaluate::{Question, decided, evaluate};
+use raito_access::evaluate::{Question, evaluate};
 use raito_core::catalogue::{Catalogue, CatalogueBuilder};
 use raito_core::decide::Protected;
 use raito_core::marker::Master;
@@ -90,7 +90,7 @@ fn planned(catalogue: &Catalogue, filters: &str) -> (Vec<String>, Vec<bool>) {
         Question { code: &code, target: &target, catalogue, protected: &protected, master: &master, now_ms: 0 };
     let evaluation = evaluate(&question);
     assert!(evaluation.problems.is_empty(), "{:?}", evaluation.problems);
-    let decision = decided(&question, &evaluation.desired);
+    let decision = evaluation.decide(&question);
     assert!(decision.refused.is_empty() && !decision.sets.is_empty(), "{decision:?}");
     let compared = compare(catalogue, &decision.sets, 0).expect("it fits");
     let (outcomes, problems) = assert::run(&question, &compared.after);

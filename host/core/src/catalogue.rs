@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::expansion::{BuildError, Builder, Snapshot};
 use crate::fact::Unread;
 use crate::fault::BadRecord;
+use crate::groups::Groups;
 use crate::record::{
     AccessControl, AccessPage, DataObject, Description, Gap, Group, IdentityPage, Member, Membership, ObjectPage, User,
 };
@@ -181,12 +182,27 @@ impl Catalogue {
         take(Line::End(crate::upload::End { lines: count, complete: true }))
     }
 
+    /// What could not be read.
+    pub fn gaps(&self) -> impl Iterator<Item = &Gap> {
+        self.identity_gaps.iter().chain(&self.object_gaps).chain(&self.access_gaps)
+    }
+
     /// What the reads left open, for a comparison in which access controls have these ids. Where objects or identities are
     /// missing, anything may be: a selector or a name could mean what was not read.
     pub fn unread(&self, ids: &BTreeMap<ExternalId, Name>) -> Unread {
         let mut unread = Unread::from_gaps(&self.access_gaps, |id| ids.get(id).cloned());
         unread.anything |= !self.identity_gaps.is_empty() || !self.object_gaps.is_empty();
         unread
+    }
+
+    /// Who is in which group at this time, in milliseconds since 1970.
+    pub fn who_is_in_groups(&self, now_ms: u64) -> Groups {
+        let mut groups = Groups::default();
+        groups.add(&self.users, &self.groups, &self.memberships, now_ms);
+        if !self.identity_gaps.is_empty() {
+            groups.miss();
+        }
+        groups
     }
 
     /// How members and grantors are called.

@@ -44,10 +44,15 @@ const MEMBER_OVERHEAD_BYTES: usize = 64;
 impl Groups {
     /// Takes a page of step 1. Memberships that ended before `now_ms`, in milliseconds since 1970, are none.
     pub fn take(&mut self, page: &IdentityPage, now_ms: u64) {
-        page.users.iter().for_each(|user| self.user(user));
-        page.groups.iter().for_each(|group| self.group(group));
+        self.add(&page.users, &page.groups, &page.memberships, now_ms);
+    }
+
+    /// The same of lists that were read whole.
+    pub(crate) fn add(&mut self, users: &[User], groups: &[Group], memberships: &[Membership], now_ms: u64) {
+        users.iter().for_each(|user| self.user(user));
+        groups.iter().for_each(|group| self.group(group));
         let lasts = |membership: &&Membership| membership.member.expires_ms.is_none_or(|end| end > now_ms);
-        page.memberships.iter().filter(lasts).for_each(|membership| self.membership(membership));
+        memberships.iter().filter(lasts).for_each(|membership| self.membership(membership));
     }
 
     /// Says that something of the read is missing.

@@ -41,9 +41,11 @@ pub fn begin(run: &TargetRun<'_>) -> Result<(), Failure> {
         slots: run.effective.slots.iter().map(|(name, slot)| (name.to_string(), slot.summary())).collect(),
         steps: run.effective.steps.iter().map(|(step, state)| (step.name().to_owned(), *state)).collect(),
     })?;
-    for step in [Step::DataSource, Step::AccessFromTarget, Step::AccessToTarget] {
+    for step in [Step::IdentityStore, Step::DataSource, Step::AccessFromTarget, Step::AccessToTarget] {
         let reason = match run.effective.steps.get(&step) {
             Some(StepState::Runs) => continue,
+            // Such a target knows no people: its access controls are for its own roles alone.
+            Some(StepState::NotSupported) | None if step == Step::IdentityStore => continue,
             Some(StepState::LeftOut) => "the target's configuration leaves it out",
             Some(StepState::NotSupported) | None => "the connector does not support it",
         };

@@ -1,6 +1,6 @@
 //! Members.
 
-use raito_core::record::{AccessControl, ControlKind, Member, MemberKind, User};
+use raito_core::record::{AccessControl, ControlKind, Identity, Member, MemberKind, User};
 use raito_core::suggest::closest;
 use raito_core::text::{ExternalId, Name};
 
@@ -41,7 +41,9 @@ impl<'c> Resolver<'c> {
             WhoName::Control(name) => (MemberKind::AccessControl, self.control(who.spot, name)?),
             WhoName::Special(name) => (MemberKind::Special, self.special(who.spot, name)?),
         };
-        if !kind.admits.contains(&member) {
+        // Where no group can be a member, everybody in it is.
+        let by_users = member == MemberKind::Group && takes_users(kind);
+        if !by_users && !kind.admits.contains(&member) {
             let admits: Vec<&str> = kind.admits.iter().map(|kind| kind.word()).collect();
             let help = Some(format!("it takes: {}", admits.join(", ")));
             self.error(who.spot, format!("a {} takes no {} from outside", kind.name, member.word()), help);
@@ -138,4 +140,10 @@ impl<'c> Resolver<'c> {
         self.error(spot, format!("the target has no rule {name}"), Some(format!("it has: {}", known.join(", "))));
         None
     }
+}
+
+/// Whether users can be members, themselves or by way of the access control that is their own.
+fn takes_users(kind: &ControlKind) -> bool {
+    kind.admits.contains(&MemberKind::User)
+        || (kind.identity == Identity::Named && kind.admits.contains(&MemberKind::AccessControl))
 }

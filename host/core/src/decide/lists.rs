@@ -223,24 +223,18 @@ impl List<'_> {
             ([one], held) => {
                 let control = &one.control;
                 let Some(policy) = &control.policy else { return Err("it has no rule".into()) };
+                if held.is_some_and(|held| is_met(control, held)) {
+                    return Ok(());
+                }
                 if let Some(held) = held
                     && !ours
                 {
                     return Err(format!(
-                        "{} has {} already, which is managed elsewhere: take it over",
+                        "{} has {} already, which is another one and managed elsewhere: take it over",
                         self.object, held.name
                     ));
                 }
-                let same = held.is_some_and(|held| {
-                    held.policy.as_ref() == Some(policy) && members(&held.who) == members(&control.who)
-                });
-                if same {
-                    return Ok(());
-                }
-                let by_hand =
-                    one.applied.as_ref().zip(held.copied()).is_some_and(|(last, held)| {
-                        last.policy != held.policy || members(&last.who) != members(&held.who)
-                    });
+                let by_hand = one.applied.as_ref().zip(held.copied()).is_some_and(|(last, held)| !is_met(last, held));
                 let revert = self.situation.drift == Drift::Revert;
                 if by_hand {
                     let item = DriftItem::new(super::DriftKind::Policy, self.object, revert);
@@ -315,6 +309,12 @@ impl List<'_> {
             owners,
         );
     }
+}
+
+/// Whether a rule is there as it is wanted, for those it is wanted for.
+fn is_met(wanted: &AccessControl, held: &AccessControl) -> bool {
+    let says_so = wanted.policy.as_ref().zip(held.policy.as_ref()).is_some_and(|(one, other)| one.is_met_by(other));
+    says_so && members(&wanted.who) == members(&held.who)
 }
 
 /// Members as a set.

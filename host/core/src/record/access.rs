@@ -167,6 +167,15 @@ pub struct Policy {
     pub forced: bool,
 }
 
+impl Policy {
+    /// Whether what a target tells is this policy. Columns that are named nowhere here are the target's to tell: a mask on a column
+    /// covers that one.
+    pub fn is_met_by(&self, held: &Self) -> bool {
+        let columns = if self.columns.is_empty() { &held.columns } else { &self.columns };
+        *held == Self { columns: columns.clone(), ..self.clone() }
+    }
+}
+
 /// A side of an access control that can be locked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

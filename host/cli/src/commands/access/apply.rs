@@ -6,7 +6,7 @@ use std::path::Path;
 use raito_access::applied::AppliedTarget;
 use raito_access::code::{Code, Source};
 use raito_access::evaluate::{Question, evaluate};
-use raito_access::plan::{Plan, TargetPlan};
+use raito_access::plan::{Plan, Refused, TargetPlan};
 use raito_core::event::Event;
 use raito_core::exchange::Outcome;
 use raito_core::limits;
@@ -275,7 +275,7 @@ impl Job<'_> {
         };
         let mut wrong = faults(&sets, &applied);
         let seen = planning::see(opened).await?;
-        wrong.extend(self.differences(opened, &seen)?);
+        wrong.extend(self.differences(opened, &part.plan, &seen)?);
         let outcome = if wrong.is_empty() { Outcome::Completed } else { Outcome::Failed };
         access::end(&run, outcome).map_err(failed)?;
         self.tell(opened, &part.plan, &wrong);
@@ -287,8 +287,8 @@ impl Job<'_> {
         Ok(codes::NOT_APPLIED.exit)
     }
 
-    /// What is not as the files say, now that everything was sent.
-    fn differences(&self, opened: &Opened<'_>, seen: &Seen) -> Result<Vec<String>, CliError> {
+    /// What is not as the files say, now that everything was sent, but for what the plan said cannot be done.
+    fn differences(&self, opened: &Opened<'_>, plan: &TargetPlan, seen: &Seen) -> Result<Vec<String>, CliError> {
         let master = planning::master(self.code)?;
         let meant = Meant::of(&self.question(opened, seen, &master));
         let mut wrong: Vec<String> = Vec::new();
@@ -299,6 +299,8 @@ impl Job<'_> {
             let left: Vec<String> = set.changes.iter().flat_map(Change::lines).take(5).collect();
             wrong.push(format!("{}: the target is still to {}", set.actual_name, left.join("; ")));
         }
+        let known = |refused: &Refused| plan.refused.iter().any(|planned| planned.id == refused.id);
+        wrong.extend(meant.refused().iter().filter(|refused| !known(refused)).map(Refused::line));
         Ok(wrong)
     }
 
@@ -342,7 +344,11 @@ impl Job<'_> {
                 json!({ "v": 1, "event": "applied", "target": name, "calls": plan.calls.len(), "wrong": wrong });
             data(&value.to_string());
         } else if wrong.is_empty() && !self.global.quiet {
-            say(&format!("{name}: {} calls were sent, and the target is as the files say", plan.calls.len()));
+            let but = match plan.refused.len() {
+                0 => String::new(),
+                refused => format!(", but for {refused} that cannot be done"),
+            };
+            say(&format!("{name}: {} calls were sent, and the target is as the files say{but}", plan.calls.len()));
         }
         if !wrong.is_empty() {
             let shown: Vec<&str> = wrong.iter().take(10).map(String::as_str).collect();

@@ -33,11 +33,6 @@ async fn write(session: &Session, global: &Global, args: &ImportArgs, master: &M
     access::begin(&run).map_err(|failure| opened.failed(&failure))?;
     let seen = planning::see(&opened).await?;
     access::end(&run, Outcome::Completed).map_err(|failure| opened.failed(&failure))?;
-    let gaps = [&seen.catalogue.identity_gaps, &seen.catalogue.object_gaps, &seen.catalogue.access_gaps];
-    if let Some(gap) = gaps.into_iter().flatten().next() {
-        let message = format!("target {}: not everything could be read: {}", args.target, gap.reason);
-        return Err(CliError::new(codes::TARGET_INCOMPLETE, message));
-    }
     let imported = import(&Request {
         target: &args.target,
         catalogue: &seen.catalogue,

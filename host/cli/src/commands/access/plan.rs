@@ -130,7 +130,11 @@ pub(super) async fn planned<'s>(
     let mut plan = Plan::new(master.to_string(), commit, session.loaded.digest);
     plan.files = digests(sources);
     let mut parts: Vec<(Opened<'s>, Planning)> = Vec::new();
-    for name in planning::targets(code, asked)? {
+    let targets = planning::targets(code, asked)?;
+    if targets.is_empty() && !global.quiet {
+        say("the files say nothing about any target, so there is nothing to plan");
+    }
+    for name in targets {
         let opened = session.open_target(&name).await?;
         access::begin(&opened.run()).map_err(|failure| opened.failed(&failure))?;
         let seen = planning::see(&opened).await?;

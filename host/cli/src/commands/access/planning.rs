@@ -3,24 +3,25 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use raito_access::assert::Outcome;
+use raito_access::assert;
 use raito_access::code::{Code, Source};
 use raito_access::effect::{self, Effects};
-use raito_access::evaluate::{Evaluation, Question, decided, evaluate};
+use raito_access::evaluate::{Evaluation, Question, evaluate};
 use raito_access::finding::{Finding, Level};
 use raito_access::plan::{Parts, Refused, TargetPlan};
 use raito_access::report::Beside;
 use raito_access::resolve::Problem;
-use raito_access::{assert, document, policy};
+use raito_access::{document, policy};
 use raito_config::Place;
 use raito_core::catalogue::Catalogue;
 use raito_core::decide::{Decision, Protected};
+use raito_core::exchange::Outcome;
 use raito_core::expansion::BuildError;
 use raito_core::marker::Master;
 use raito_core::record::{Applied, Change, ChangeSet};
 use raito_core::text::{ExternalId, Name, Remark, TargetName};
 use raito_core::warrant::Names;
-use raito_run::access::{Planned, plan_changes, protected, read_catalogue};
+use raito_run::access::{Planned, end, plan_changes, protected, read_catalogue};
 
 use super::session::Opened;
 use crate::codes;
@@ -31,7 +32,7 @@ pub(super) struct Planning {
     pub(super) plan: TargetPlan,
     pub(super) beside: Beside,
     pub(super) problems: Vec<Problem>,
-    pub(super) tests: Vec<Outcome>,
+    pub(super) tests: Vec<assert::Outcome>,
     /// People of the host itself, or for emergencies, who would lose something.
     pub(super) locked_out: Vec<String>,
     /// The recorded calls; none where there is nothing to do.
@@ -49,10 +50,25 @@ pub(super) struct Seen {
     pub(super) protected: Protected,
 }
 
-/// Reads a target.
+/// How many gaps of a read an error names.
+const GAPS_SHOWN: usize = 5;
+
+/// Reads a target, whole: of half a target nobody can say what differs from the files, nor what nobody has.
 pub(super) async fn see(opened: &Opened<'_>) -> Result<Seen, CliError> {
     let run = opened.run();
     let catalogue = Arc::new(read_catalogue(&run).await.map_err(|failure| opened.failed(&failure))?);
+    let mut gaps: Vec<&str> = catalogue.gaps().map(|gap| gap.reason.as_str()).collect();
+    gaps.dedup();
+    if !gaps.is_empty() {
+        end(&run, Outcome::Failed).map_err(|failure| opened.failed(&failure))?;
+        let more = gaps.len().saturating_sub(GAPS_SHOWN);
+        let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+        gaps.truncate(GAPS_SHOWN);
+        let name = &opened.target().name;
+        let message = format!("target {name}: not everything could be read:\n  {}{more}", gaps.join("\n  "));
+        return Err(CliError::new(codes::TARGET_INCOMPLETE, message)
+            .help("try again, or take what nobody is to read out of the target's grants"));
+    }
     let protected = protected(&run, &catalogue);
     opened.keep(&catalogue);
     Ok(Seen { catalogue, protected })
@@ -68,8 +84,8 @@ pub(super) struct Meant {
 impl Meant {
     pub(super) fn of(question: &Question<'_>) -> Self {
         let evaluation = evaluate(question);
-        let decision = decided(question, &evaluation.desired);
-        let observed = decided(question, &evaluation.observed);
+        let decision = evaluation.decide(question);
+        let observed = evaluation.decide_observed(question);
         Self { evaluation, decision, observed }
     }
 
@@ -136,7 +152,7 @@ pub(super) async fn plan_target(
 pub(super) struct Judged {
     pub(super) effects: Effects,
     pub(super) problems: Vec<Problem>,
-    pub(super) tests: Vec<Outcome>,
+    pub(super) tests: Vec<assert::Outcome>,
 }
 
 /// Looks at what would come of changes.
@@ -209,8 +225,8 @@ pub(super) fn error_at(sources: &[Source], spot: Option<document::Spot>, rule: &
 }
 
 /// Tests that fail, with the paths of their files.
-pub(super) fn failing(sources: &[Source], tests: &[Outcome]) -> Vec<Finding> {
-    let finding = |test: &Outcome| {
+pub(super) fn failing(sources: &[Source], tests: &[assert::Outcome]) -> Vec<Finding> {
+    let finding = |test: &assert::Outcome| {
         Some(Finding {
             path: path(sources, test.spot.file),
             place: test.spot.place,
