@@ -2,7 +2,8 @@
 //!
 //! A list is one entity. What any access control wants is on it, what one of them wanted and none wants any more goes, and
 //! every other line stays as it is. So two access controls can want the same line, and it goes with the last of them. A line
-//! cannot stand there twice: one that stood there before an access control wanted it is taken over by being wanted.
+//! cannot stand there twice: one that stood there before an access control wanted it is taken over by being wanted. So is a mask
+//! or a filter that is there just as it is wanted; another one is somebody else's.
 
 use std::collections::{BTreeMap, BTreeSet};
 

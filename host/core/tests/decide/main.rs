@@ -96,6 +96,11 @@ fn a_mask_of_somebody_else_stays_whoever_once_wanted_one_there() {
     };
     let theirs = mask("m1", "x");
     let mut draft: Desired = record(json!({ "id": "d", "control": theirs }));
+    // Just as it is wanted, it is taken over by being wanted, as a line of a list is.
+    let decision = Case::new(vec![draft.clone()], &[&theirs]).decide();
+    assert!(decision.sets.is_empty() && decision.refused.is_empty() && decision.in_sync.len() == 1, "{decision:?}");
+    let rule = draft.control.policy.as_mut().expect("a rule");
+    rule.kind = Some("sha256".parse().expect("a kind"));
     assert!(Case::new(vec![draft.clone()], &[&theirs]).decide().refused[0].1.contains("managed elsewhere"));
     draft.delete = true;
     let decision = Case::new(vec![draft.clone()], &[&theirs]).decide();
