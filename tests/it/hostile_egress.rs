@@ -408,28 +408,52 @@ fn a15_what_is_not_encrypted_needs_a_grant() {
     assert_eq!(server.connections(), 0);
 }
 
+fn base64(bytes: &[u8], last: [u8; 2]) -> String {
+    const DIGITS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let digits = [&DIGITS[..], &last].concat();
+    let group = |group: &[u8]| {
+        let bits = group.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        (0..=group.len()).map(|at| char::from(digits[(bits >> (18 - 6 * at)) as usize & 63])).collect::<String>()
+    };
+    bytes.chunks(3).map(group).collect()
+}
+
 /// The token in five encodings.
 fn echoes() -> Vec<String> {
-    let base64 = |text: &str| {
-        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        text.as_bytes()
-            .chunks(3)
-            .map(|group| {
-                let bits =
-                    group.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
-                (0..=group.len())
-                    .map(|at| char::from(DIGITS[(bits >> (18 - 6 * at)) as usize & 63]))
-                    .collect::<String>()
-            })
-            .collect::<String>()
-    };
     vec![
         TOKEN.to_owned(),
-        base64(&format!("Authorization: Bearer {TOKEN} and more")),
+        base64(format!("Authorization: Bearer {TOKEN} and more").as_bytes(), *b"+/"),
         TOKEN.bytes().map(|byte| format!("%{byte:02x}")).collect(),
         TOKEN.bytes().map(|byte| format!("{byte:02X}")).collect(),
         TOKEN.chars().map(|c| if c == '/' { "\\/".to_owned() } else { format!("\\u{:04x}", u32::from(c)) }).collect(),
     ]
+}
+
+/// What of the token stands in anything that holds it in one of these encodings, whatever stands before and behind it.
+fn traces() -> Vec<String> {
+    let in_address = |space: &str| TOKEN.replace('+', "%2B").replace('/', "%2F").replace(' ', space);
+    let mut traces = vec![TOKEN.to_owned(), TOKEN.replace('/', "\\/")];
+    for text in [in_address("%20"), in_address("+")] {
+        traces.extend([text.replace("%2B", "%2b").replace("%2F", "%2f"), text]);
+    }
+    for last in [*b"+/", *b"-_"] {
+        for before in 0..3 {
+            // The digits that depend on the token alone: not on what is before it, nor on what follows.
+            let text = base64(&[&[0; 2][..before], TOKEN.as_bytes()].concat(), last);
+            let whole = (before + TOKEN.len()) * 8 / 6;
+            traces.push(text[(before * 8).div_ceil(6)..whole].to_owned());
+        }
+    }
+    for text in [
+        TOKEN.bytes().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        TOKEN.bytes().map(|byte| format!("%{byte:02x}")).collect(),
+        TOKEN.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect(),
+        TOKEN.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect::<String>().replace("\\u002f", "\\/"),
+    ] {
+        traces.push(text.to_uppercase().replace("\\U", "\\u"));
+        traces.push(text);
+    }
+    traces
 }
 
 /// Everything that a run left or said, which must hold the token in none of its forms.
@@ -447,12 +471,29 @@ pub(crate) fn holds_no_canary(place: &Place, outcome: &Outcome) {
             }
         }
     }
+    let traces = traces();
     for (what, bytes) in captured {
-        for echo in echoes() {
-            let found = bytes.windows(echo.len()).any(|window| window == echo.as_bytes());
-            assert!(!found, "{what} holds {echo}");
+        let text = String::from_utf8_lossy(&bytes);
+        let found = traces.iter().find(|trace| text.contains(trace.as_str()));
+        assert!(found.is_none(), "{what} holds {}", found.expect("it"));
+    }
+}
+
+#[test]
+fn a_token_is_found_in_whatever_it_was_left_in() {
+    let traces = traces();
+    let holds = |text: &str| traces.iter().any(|trace| text.contains(trace.as_str()));
+    for echo in echoes() {
+        assert!(holds(&format!("sent {echo} here")), "{echo}");
+    }
+    for before in ["", "a", "ab", "abc"] {
+        for last in [*b"+/", *b"-_"] {
+            let text = base64(format!("{before}{TOKEN}, {before}").as_bytes(), last);
+            assert!(holds(&text), "{text}");
         }
     }
+    assert!(holds(&TOKEN.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>()));
+    assert!(!holds(&TOKEN[1..]) && !holds(&base64(&TOKEN.as_bytes()[1..], *b"+/")), "what is another text is none");
 }
 
 #[test]
