@@ -24,7 +24,7 @@ impl Managed {
     }
 
     /// The statements that were committed and change something.
-    fn changed(&self) -> Vec<String> {
+    pub(crate) fn changed(&self) -> Vec<String> {
         let words = ["CREATE ", "COMMENT ", "GRANT ", "REVOKE ", "DROP ", "ALTER "];
         let changes = |text: &String| words.iter().any(|word| text.starts_with(word));
         self.committed().into_iter().filter(changes).collect()
@@ -56,7 +56,7 @@ impl Managed {
 }
 
 /// What a plan would send, as the server sees it.
-fn statements(plan: &Value) -> Vec<String> {
+pub(crate) fn statements(plan: &Value) -> Vec<String> {
     let calls = plan["targets"]
         .as_array()
         .expect("targets")

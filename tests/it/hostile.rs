@@ -40,16 +40,6 @@ fn a_trap_fails_its_step_and_the_other_targets_go_on() {
 }
 
 #[test]
-fn what_takes_too_much_is_stopped() {
-    for (scenario, says) in
-        [("spin", "processor time"), ("memory", "memory"), ("stack", "stack"), ("empty-pages", "empty pages")]
-    {
-        let (_, outcome) = play(scenario, "identity-store", "");
-        outcome.exits(5).says(&["chaos", "step 1", says]);
-    }
-}
-
-#[test]
 fn a_bad_record_is_named_by_page_and_field() {
     for (scenario, says) in
         [("bad-record", "users[0].external-id"), ("duplicate", "comes twice"), ("huge-string", "step 1")]

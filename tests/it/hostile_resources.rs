@@ -1,5 +1,5 @@
 //! Targets that take what they can get, all in one run: each fails its own step within its bound, the host stays small, and the
-//! target that behaves completes. What a guest of no compiler can do stands in `host/sandbox/src/hostile.rs`.
+//! target that behaves completes. What a guest of no compiler can do stands in `tests/it/hostile_raw.rs` and `host/sandbox/src/hostile.rs`.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::support::server::{Keep, Server, json};
 use crate::support::{Place, connector};
 
 /// The most memory of the host, in KiB.
-const HOST_KIB: u64 = 200 << 10;
+pub(crate) const HOST_KIB: u64 = 200 << 10;
 /// The most memory of a worker: what it may have of data, and 64 MiB.
-const WORKER_KIB: u64 = (1024 + 64) << 10;
+pub(crate) const WORKER_KIB: u64 = (1024 + 64) << 10;
 
 /// A target whose name is its scenario. `grants` are whole slots, line by line.
-fn target(scenario: &str, step: &str, grants: &str) -> String {
+pub(crate) fn target(scenario: &str, step: &str, grants: &str) -> String {
     let grants: String = grants.lines().map(|line| format!("      {line}\n")).collect();
     let grants = if grants.is_empty() { "    grants: {}\n".to_owned() } else { format!("    grants:\n{grants}") };
     format!(
@@ -35,15 +35,15 @@ fn http(server: &Server) -> String {
 }
 
 /// A run of several targets: what it said of each, and the most memory that host and workers had.
-struct Seen {
-    place: Place,
+pub(crate) struct Seen {
+    pub(crate) place: Place,
     code: Option<i32>,
     lines: Vec<Value>,
-    host_kib: u64,
-    worker_kib: u64,
+    pub(crate) host_kib: u64,
+    pub(crate) worker_kib: u64,
 }
 
-fn run(targets: &[String], more: &[&str]) -> Seen {
+pub(crate) fn run(targets: &[String], more: &[&str]) -> Seen {
     let place = Place::new(&format!("cloud: embedded\ntargets:\n{}", targets.concat()));
     let mut run = place.spawn(&[&["run", "--output", "json", "--quiet"], more].concat());
     let read = |mut pipe: Box<dyn std::io::Read + Send>| {
@@ -69,14 +69,14 @@ fn run(targets: &[String], more: &[&str]) -> Seen {
 impl Seen {
     /// What was said of a target that failed: code and message.
     #[track_caller]
-    fn fault(&self, target: &str) -> String {
+    pub(crate) fn fault(&self, target: &str) -> String {
         let of = |line: &&Value| line["event"] == "error" && line["target"] == target;
         let Some(line) = self.lines.iter().find(of) else { panic!("nothing failed for {target}: {:#?}", self.lines) };
         format!("{} {}", line["code"].as_str().unwrap_or_default(), line["message"].as_str().unwrap_or_default())
     }
 
     /// What a target came to.
-    fn outcome(&self, target: &str) -> &str {
+    pub(crate) fn outcome(&self, target: &str) -> &str {
         let ended = self.lines.iter().find(|line| line["event"] == "target-end" && line["target"] == target);
         ended.and_then(|line| line["outcome"].as_str()).unwrap_or_default()
     }

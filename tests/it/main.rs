@@ -1,6 +1,8 @@
 //! The program against the real thing: servers that run, files on disk, processes that are killed.
 #![allow(unreachable_pub, reason = "modules of a test are public to each other")]
 
+#[path = "../support/raw.rs"]
+mod raw;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -18,6 +20,7 @@ mod changes_deletion;
 mod changes_exact;
 mod changes_policies;
 mod changes_random;
+mod changes_unanswered;
 mod ci;
 mod conformance;
 mod demo;
@@ -27,6 +30,7 @@ mod hostile;
 mod hostile_changes;
 mod hostile_crash;
 mod hostile_egress;
+mod hostile_raw;
 mod hostile_resources;
 mod isolation;
 mod kill;
