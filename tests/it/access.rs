@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use crate::changes::{Managed, managed};
 use crate::kill::{kill_at, lines};
-use crate::support::Random;
 use crate::support::raito::Outcome;
 
 impl Managed {
@@ -382,12 +381,8 @@ fn thirty() -> (Vec<String>, String) {
     (names, format!("{head}{entries}"))
 }
 
-/// Applies that are killed in one test run, of the places where one can break off. With `RAITO_TEST_KILLS=all` each place is tried.
-const KILLS: usize = 12;
-
 #[test]
 fn an_apply_that_is_killed_at_any_statement_is_gone_on_with() {
-    let mut random = Random::from_environment("an_apply_that_is_killed_at_any_statement");
     let managed = managed("createrole");
     let (names, code) = thirty();
     managed.code("all.yml", &code);
@@ -398,13 +393,7 @@ fn an_apply_that_is_killed_at_any_statement_is_gone_on_with() {
     let expected = managed.roles_and_grants();
     let begun = managed.place.path().join(".raito/access/shop.begun");
     let (mut killed, mut partly) = (0, 0);
-    let mut lines_to_kill_at = breaks(&managed);
-    if std::env::var("RAITO_TEST_KILLS").as_deref() != Ok("all") {
-        while lines_to_kill_at.len() > KILLS {
-            let left_out = *random.pick(&lines_to_kill_at);
-            lines_to_kill_at.retain(|line| *line != left_out);
-        }
-    }
+    let lines_to_kill_at = breaks(&managed);
     let mut sent = managed.changed().len();
     for line in &lines_to_kill_at {
         let listed = names.join("\", \"");

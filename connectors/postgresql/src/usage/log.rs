@@ -145,8 +145,7 @@ impl Log {
 
     /// What the log covers.
     pub(crate) fn coverage(&self) -> Option<Coverage> {
-        let from_ms = self.from_ms.filter(|_| self.whole)?;
-        Some(Coverage { from_ms: from_ms.min(self.to_ms), to_ms: self.to_ms })
+        covered(self.from_ms.filter(|_| self.whole)?, self.to_ms)
     }
 
     /// Sets from when on the log is whole: from where the last run ended, if the file is there that it read last. A server that
@@ -315,6 +314,12 @@ impl Log {
     }
 }
 
+/// What a log covers that is whole from one time on and read up to another. Where nothing is old enough to be read, that is
+/// nothing, and no moment either: it could lie before the server began.
+fn covered(from_ms: u64, to_ms: u64) -> Option<Coverage> {
+    (from_ms < to_ms).then_some(Coverage { from_ms, to_ms })
+}
+
 fn is_same(one: &Access, other: &Access) -> bool {
     one.action == other.action && one.object.kind == other.object.kind && one.object.path == other.object.path
 }
@@ -347,4 +352,15 @@ fn zones(at: Option<&String>, zone: &str) -> Result<Zones, Fault> {
         zones.insert(row.text(0), row.integer(1).unwrap_or_default() * 1_000);
     }
     Ok(Zones(zones))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_is_younger_than_what_is_read_of_it_covers_nothing() {
+        let span = |from_ms, to_ms| covered(from_ms, to_ms).map(|covered| (covered.from_ms, covered.to_ms));
+        assert_eq!((span(5, 7), span(7, 7), span(9, 7)), (Some((5, 7)), None, None));
+    }
 }
