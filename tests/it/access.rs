@@ -215,11 +215,10 @@ fn a_wrong_pattern_does_not_delete_much_and_an_entry_that_goes_deletes_just_its_
     assert!(!managed.holds("untouched").is_empty(), "what no file manages is left alone");
 }
 
-/// An accident that happens to tools which act on what a query finds: a typo in its filter, and 112 of 1,100 roles are left. Here it
-/// is a tenth of them.
+/// An accident that happens to tools which act on what a query finds: a typo in its filter, and 112 of 1,100 roles are left.
 #[test]
 fn files_that_lost_most_roles_are_stopped_with_the_exact_number() {
-    let (all, left) = (110, 11);
+    let (all, left) = (1_100, 112);
     let managed = managed("superuser");
     let roles = format!(
         "do $$ begin for n in 1..{all} loop

@@ -9,12 +9,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::changes::Managed;
-use crate::postgresql::{FULL, Size, fill};
+use crate::postgresql::{FULL, fill};
 use crate::support::postgres::{PASSWORD, Postgres};
 use crate::support::raito::postgresql_target;
 use crate::support::{Place, Random};
-
-const SMALL: Size = Size { roles: 110, tables: 50, grantees: 30 };
 
 /// Has the role that will be made again, and those whom it admits, inherit: until PostgreSQL 15 that is a property of the member's own
 /// role, which no file gives back.
@@ -25,10 +23,10 @@ const INHERITING: &str = "do $$ declare it record; begin
   end loop; end $$";
 
 /// A server that was filled, and a place that may change it.
-fn filled(size: Size) -> Managed {
+fn filled() -> Managed {
     let mut random = Random::from_environment("what_is_imported_needs_no_change");
     let server = Postgres::start();
-    fill(&server, &mut random, size);
+    fill(&server, &mut random, FULL);
     server.sql("postgres", INHERITING);
     server.sql("postgres", &format!("create role raito_write login superuser password '{PASSWORD}'"));
     let grant = "write: { user: raito_write, password: { env: PG_PASSWORD } }";
@@ -55,8 +53,10 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> (T, Duration) {
     (result, began.elapsed())
 }
 
-fn round_trip(size: Size) {
-    let managed = timed("filled", || filled(size)).0;
+/// With 1,100 roles, 1,000 tables and about 100,000 grants.
+#[test]
+fn what_is_imported_needs_no_change_and_each_move_by_hand_is_named() {
+    let managed = timed("filled", filled).0;
     timed("import", || managed.access(&["import", "shop", "--repository", "corp/access"]).exits(0));
     let plan = timed("plan", || managed.plan(0)).0;
     assert_eq!(plan["targets"][0]["refused"], Value::Null, "{:#}", plan["targets"][0]["refused"]);
@@ -91,7 +91,7 @@ fn round_trip(size: Size) {
     let gone = |[class, _, what]: &&[String; 3]| {
         class == "gone" && what.contains("there is no object") && what.contains("s1.\"Table 11\"")
     };
-    assert!(found.iter().filter(gone).count() > size.grantees / 4, "{found:#?}");
+    assert!(found.iter().filter(gone).count() > FULL.grantees / 4, "{found:#?}");
     // A member's options stand in parentheses behind him.
     let bare = |text: &'_ String| text.split(" (").next().unwrap_or_default().to_owned();
     let others: Vec<[String; 3]> = found.iter().filter(|one| !gone(one)).map(|one| one.each_ref().map(bare)).collect();
@@ -125,16 +125,4 @@ fn by_hand(managed: &Managed, role: &str, member: &str) {
     let item = item.unwrap_or_else(|| panic!("{member} is not in\n{text}"));
     let over = item.replacen(&format!(": {member}"), &format!(": {member}, expires: 2020-01-01"), 1);
     fs::write(path, text.replacen(item, &over, 1)).expect("writable");
-}
-
-#[test]
-fn what_is_imported_needs_no_change_and_each_move_by_hand_is_named() {
-    round_trip(SMALL);
-}
-
-/// The same with 1,100 roles, 1,000 tables and about 100,000 grants.
-#[test]
-#[ignore = "takes minutes without optimisation: cargo test --release -p raito --test it -- --ignored --nocapture at_full_size"]
-fn at_full_size() {
-    round_trip(FULL);
 }

@@ -164,8 +164,8 @@ fn a_text_that_is_cut_is_told() {
     assert_eq!(covered(&watched.counters), counted, "the text tells what it used");
 }
 
-/// Files of a log that nobody cleans up. What is remembered of them takes less than a megabyte.
-const FILES: usize = 1_500;
+/// Files of a log that nobody cleans up.
+const FILES: usize = 500;
 
 #[test]
 fn a_log_of_many_files_is_read_once_and_a_file_that_began_small_goes_on() {
@@ -203,6 +203,7 @@ fn a_log_of_many_files_is_read_once_and_a_file_that_began_small_goes_on() {
     assert_eq!(used(place), [of("shop.sales.orders", 2, true)], "the other session's");
     assert_eq!(covered(place).len(), 1, "{:?}", covered(place));
     assert_eq!(gaps(place), [""; 0]);
-    let each = (asked(place) - first) / 2;
-    assert!(each < FILES + FILES / 10, "of a file that was read only its beginning is read again: {each}");
+    assert!(first > FILES, "each file is read: {first}");
+    let more = asked(place) - first;
+    assert!(more < 20, "files that nobody has written to since are not looked into: {more}");
 }

@@ -8,7 +8,7 @@ use raito_sdk::types::{self, Value};
 use raito_sdk::{Call, Context, Fault, FaultKind, fault, sql};
 
 use crate::cluster::{Cluster, places};
-use crate::dependents::{self, Taken};
+use crate::dependents::{Dependents, Taken};
 use crate::keyset::{Keyset, Listing, MAIN};
 use crate::rules;
 
@@ -58,17 +58,22 @@ impl Carrier {
     /// Carries out change-sets in their order.
     pub(crate) fn apply_all(&self, sets: &[ChangeSet]) -> Vec<Applied> {
         let mut all: Vec<Applied> = Vec::with_capacity(sets.len());
+        let mut dependents = Dependents::new(sets.iter().filter_map(dropped).map(|(_, role)| role), &self.places);
         for set in sets {
             let went_well = sets.iter().zip(&all).filter(|(_, applied)| applied.fault.is_none()).map(|(set, _)| set);
-            let applied = self.apply(set, went_well);
+            let can_go = match dropped(set) {
+                Some((id, role)) => dependents.check(role, &Taken::by(set, id, went_well)),
+                None => Ok(()),
+            };
+            let applied = self.apply(set, can_go);
             all.push(applied);
         }
         all
     }
 
     /// Carries out one change-set. Where a transaction fails, the ones before it stay, and the host learns how many changes
-    /// they were. `before` are the change-sets that were carried out already.
-    fn apply<'s>(&self, set: &ChangeSet, before: impl Iterator<Item = &'s ChangeSet>) -> Applied {
+    /// they were. `can_go` says whether its role can be dropped in the end: where it cannot, nothing is begun.
+    fn apply(&self, set: &ChangeSet, can_go: Result<(), Fault>) -> Applied {
         let mut applied = Applied {
             external_id: set.external_id.clone(),
             actual_name: renamed(set).unwrap_or_else(|| set.actual_name.clone()),
@@ -76,11 +81,7 @@ impl Carrier {
             fault: None,
             warnings: vec![],
         };
-        let deletes = set.changes.iter().any(|change| matches!(change, Change::Delete));
-        if let Err(fault) = if deletes { self.check_dependents(set, before) } else { Ok(()) } {
-            return Applied { fault: Some(fault), ..applied };
-        }
-        let batches = match self.batches(set) {
+        let batches = match can_go.and_then(|()| self.batches(set)) {
             Ok(batches) => batches,
             Err(fault) => return Applied { fault: Some(fault), ..applied },
         };
@@ -95,15 +96,6 @@ impl Carrier {
             applied.done = u32::try_from(done).unwrap_or(u32::MAX);
         }
         applied
-    }
-
-    /// Refuses to begin with a role that cannot be dropped in the end.
-    fn check_dependents<'s>(&self, set: &ChangeSet, before: impl Iterator<Item = &'s ChangeSet>) -> Result<(), Fault> {
-        // What a policy is called by is no oid, and nothing depends on it.
-        let Some((id, role)) = set.external_id.as_ref().and_then(|id| Some((id, id.parse().ok()?))) else {
-            return Ok(());
-        };
-        dependents::check(role, &Taken::by(set, id, before), &self.places)
     }
 
     /// What is about the cluster comes first, then each database. A role is dropped with the last statements about it, in one
@@ -262,6 +254,13 @@ impl Carrier {
 
 fn role(name: &str) -> Value {
     Value::Name(vec![name.to_owned()])
+}
+
+/// The role that a change-set drops, by its external id and oid. What a policy is called by is no oid, and nothing depends on it.
+fn dropped(set: &ChangeSet) -> Option<(&str, i64)> {
+    let id =
+        set.external_id.as_deref().filter(|_| set.changes.iter().any(|change| matches!(change, Change::Delete)))?;
+    Some((id, id.parse().ok()?))
 }
 
 fn renamed(set: &ChangeSet) -> Option<String> {

@@ -1,7 +1,7 @@
 //! What the server knows of a role that is to be dropped (`pg_shdepend`): a role goes only when nothing names it any more, so
 //! whatever these changes do not take away is told before the first of them is sent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use raito_sdk::access::What;
 use raito_sdk::access_to_target::{Change, ChangeSet};
@@ -12,6 +12,9 @@ use crate::names::policy_id;
 
 /// Dependents that a message names; more are counted.
 const NAMED: usize = 10;
+
+/// Roles that are asked about at once: each of them may be named by every object that there is.
+const AT_ONCE: usize = 200;
 
 /// Something that names the role.
 #[derive(Debug)]
@@ -33,18 +36,18 @@ struct Dependent {
 }
 
 impl Dependent {
-    /// A row of the statement `dependents`.
+    /// A row of the statement `dependents`, behind the role that it is about.
     fn read(mut row: SqlRow) -> Self {
         let number = |at| row.integer(at).unwrap_or_default();
-        let policy = policy_id(number(3), number(2));
-        let (shared, passed_on) = (row.boolean(5), row.boolean(10));
-        let database = if shared { String::new() } else { row.text(4) };
+        let policy = policy_id(number(4), number(3));
+        let (shared, passed_on) = (row.boolean(6), row.boolean(11));
+        let database = if shared { String::new() } else { row.text(5) };
         Self {
-            how: row.text(0),
-            class: row.text(1),
+            how: row.text(1),
+            class: row.text(2),
             shared,
-            shown: row.text(6),
-            path: [database, row.text(7), row.text(8), row.text(9)],
+            shown: row.text(7),
+            path: [database, row.text(8), row.text(9), row.text(10)],
             policy,
             passed_on,
         }
@@ -141,39 +144,74 @@ fn of_kind(kind: &str) -> &'static str {
     }
 }
 
-/// Refuses to begin with a role that cannot be dropped in the end. `places` are the granted databases; none where there is
-/// only one, which needs no name.
-///
-/// # Errors
-/// A conflict that names what is left; the fault of a database that does not answer.
-pub(crate) fn check(role: i64, taken: &Taken, places: &[String]) -> Result<(), Fault> {
-    let mut left: Vec<String> = Vec::new();
-    let ats: Vec<Option<&String>> = if places.is_empty() { vec![None] } else { places.iter().map(Some).collect() };
-    for (number, at) in ats.iter().enumerate() {
-        let call = |entry| {
-            let call = Call::new(MAIN, entry).integer("role", role);
-            at.map_or(call.clone(), |at| call.at(at))
-        };
-        let mut rows = call("dependents").query()?;
-        while let Some(row) = rows.next_row()? {
-            let dependent = Dependent::read(row);
-            if number == 0 || !dependent.shared {
-                left.extend(taken.keeps(&dependent));
-            }
-        }
-        if number > 0 {
-            continue;
-        }
-        let mut rows = call("dependents-elsewhere").query()?;
-        while let Some(mut row) = rows.next_row()? {
-            let (database, count) = (row.text(0), row.integer(1).unwrap_or_default());
-            let is_here = if places.is_empty() { row.boolean(2) } else { places.contains(&database) };
-            if !is_here {
-                left.push(format!("database {database}, which is not granted, names it {count} times"));
-            }
-        }
+/// What names the roles that are to be dropped. It is read for many of them at once, when the first of these is asked about.
+pub(crate) struct Dependents<'p> {
+    /// Roles that are to be dropped and were not read yet, the next one last.
+    unread: Vec<i64>,
+    /// The granted databases; none where there is only one, which needs no name.
+    places: &'p [String],
+    /// By role: what names it, and why it cannot go whatever is taken from it.
+    read: BTreeMap<i64, (Vec<Dependent>, Vec<String>)>,
+}
+
+impl<'p> Dependents<'p> {
+    /// Of roles in the order in which they will be asked about.
+    pub(crate) fn new(roles: impl DoubleEndedIterator<Item = i64>, places: &'p [String]) -> Self {
+        Self { unread: roles.rev().collect(), places, read: BTreeMap::new() }
     }
-    if left.is_empty() { Ok(()) } else { Err(fault(FaultKind::Conflict, refusal(&left))) }
+
+    /// Refuses to begin with a role that cannot be dropped in the end.
+    ///
+    /// # Errors
+    /// A conflict that names what is left; the fault of a database that does not answer.
+    pub(crate) fn check(&mut self, role: i64, taken: &Taken) -> Result<(), Fault> {
+        while !self.read.contains_key(&role) {
+            let rest = self.unread.len().saturating_sub(AT_ONCE);
+            let mut roles = self.unread.split_off(rest);
+            if !roles.contains(&role) {
+                roles.push(role);
+            }
+            self.read = self.ask(&roles)?;
+        }
+        let (dependents, mut left) = self.read.remove(&role).unwrap_or_default();
+        left.extend(dependents.iter().filter_map(|dependent| taken.keeps(dependent)));
+        if left.is_empty() { Ok(()) } else { Err(fault(FaultKind::Conflict, refusal(&left))) }
+    }
+
+    fn ask(&self, roles: &[i64]) -> Result<BTreeMap<i64, (Vec<Dependent>, Vec<String>)>, Fault> {
+        let mut read: BTreeMap<i64, (Vec<Dependent>, Vec<String>)> =
+            roles.iter().map(|role| (*role, Default::default())).collect();
+        let named = roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let ats: Vec<Option<&String>> =
+            if self.places.is_empty() { vec![None] } else { self.places.iter().map(Some).collect() };
+        for (number, at) in ats.iter().enumerate() {
+            let call = |entry| {
+                let call = Call::new(MAIN, entry).text("roles", &named);
+                at.map_or(call.clone(), |at| call.at(at))
+            };
+            let mut rows = call("dependents").query()?;
+            while let Some(row) = rows.next_row()? {
+                let Some((dependents, _)) = row.integer(0).and_then(|role| read.get_mut(&role)) else { continue };
+                let dependent = Dependent::read(row);
+                if number == 0 || !dependent.shared {
+                    dependents.push(dependent);
+                }
+            }
+            if number > 0 {
+                continue;
+            }
+            let mut rows = call("dependents-elsewhere").query()?;
+            while let Some(mut row) = rows.next_row()? {
+                let Some((_, left)) = row.integer(0).and_then(|role| read.get_mut(&role)) else { continue };
+                let (database, count) = (row.text(1), row.integer(2).unwrap_or_default());
+                let is_here = if self.places.is_empty() { row.boolean(3) } else { self.places.contains(&database) };
+                if !is_here {
+                    left.push(format!("database {database}, which is not granted, names it {count} times"));
+                }
+            }
+        }
+        Ok(read)
+    }
 }
 
 fn refusal(left: &[String]) -> String {
@@ -234,7 +272,7 @@ mod tests {
         let shared = if class == "pg_database" { "true" } else { "false" };
         let [schema, name, more] = names;
         let passed_on = if passed_on { "true" } else { "false" };
-        let cells = [how, class, "40", "5", "shop", shared, "thing", schema, name, more, passed_on];
+        let cells = ["9", how, class, "40", "5", "shop", shared, "thing", schema, name, more, passed_on];
         Dependent::read(SqlRow::new(cells.map(|cell| Some(cell.to_owned())).into()))
     }
 

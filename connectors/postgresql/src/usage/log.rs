@@ -1,7 +1,8 @@
 //! The server's log, where pgaudit writes each relation that a statement uses.
 //!
 //! Files are read from where the last completed run ended, in parts, and only up to the time at which this run began. What a
-//! run has read before is read again only where its end is not certain, and known by its id.
+//! run has read before is read again only where its end is not certain, and known by its id; a file that nobody has written to since
+//! is not looked into.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -34,6 +35,8 @@ struct File {
     format: Format,
     size: i64,
     changed_ms: u64,
+    /// Its first bytes, where somebody wrote to it since the last run.
+    beginning: Option<Vec<u8>>,
 }
 
 /// A file that is being read.
@@ -119,7 +122,7 @@ impl Log {
             gaps.push(gap(format!("usage: what is logged differs for role {role:?} in database {database:?}")));
         }
         let before = Memory::load(&server, since_ms);
-        let files = files(at.as_ref(), format)?;
+        let files = files(at.as_ref(), format, before.to_ms)?;
         let to_ms = now_ms.saturating_sub(SETTLING);
         let memory = Memory::after(&before, server, to_ms);
         let mut log = Self {
@@ -152,8 +155,9 @@ impl Log {
     /// was started since may have had other settings in between.
     fn join(&mut self, started_ms: u64) -> Result<(), Fault> {
         let Some(last) = self.before.last().cloned() else { return Ok(()) };
-        let known = self.files.iter().any(|file| file.name == last.name && file.size >= last.offset);
-        if known && last.head.begins(&self.part(&last.name, 0, HEAD)?) {
+        let is_it = |file: &&File| file.name == last.name && file.size >= last.offset;
+        let Some(beginning) = self.files.iter().find(is_it).map(|file| file.beginning.clone()) else { return Ok(()) };
+        if last.head.begins(&beginning.map_or_else(|| self.part(&last.name, 0, HEAD), Ok)?) {
             let before_ms = self.before.to_ms;
             self.from_ms = Some(if started_ms > before_ms { started_ms } else { before_ms });
         }
@@ -164,24 +168,27 @@ impl Log {
     fn part(&self, name: &str, offset: i64, length: i64) -> Result<Vec<u8>, Fault> {
         let part = call("log-part", self.at.as_ref()).text("name", name).integer("offset", offset);
         let mut row = part.integer("length", length).query_one()?;
-        let text: String = row.text(0).split_ascii_whitespace().collect();
-        STANDARD
-            .decode(text)
-            .map_err(|error| raito_sdk::fault(raito_sdk::FaultKind::Internal, format!("{name}: {error}")))
+        bytes(name, &row.text(0))
     }
 
     /// Begins the next file that has something new.
     fn begin(&mut self) -> Result<bool, Fault> {
         while let Some(file) = self.files.pop_front() {
-            let File { name, size, changed_ms, .. } = file;
-            let beginning = self.part(&name, 0, HEAD)?;
-            let offset = self.before.offset(&name, size, changed_ms, &beginning);
+            let File { name, size, changed_ms, beginning, format } = file;
+            if let Some(read) = self.before.unchanged(&name, size, changed_ms) {
+                self.memory.keep(read);
+                continue;
+            }
+            if self.before.is_forgotten(&name, changed_ms) {
+                continue;
+            }
+            let beginning = beginning.map_or_else(|| self.part(&name, 0, HEAD), Ok)?;
+            let offset = self.before.offset(&name, size, &beginning);
             let read = Read { name, head: Head::of(&beginning), offset, changed_ms };
             if offset >= size {
                 self.memory.keep(read);
                 continue;
             }
-            let format = file.format;
             let cutter = Cutter::default();
             self.current = Some(Current { read, format, size, next: offset, cutter, record: offset, left: None });
             return Ok(true);
@@ -329,15 +336,24 @@ fn cut(mut text: String) -> String {
     text
 }
 
-/// The files of a format, the oldest first.
-fn files(at: Option<&String>, format: Format) -> Result<VecDeque<File>, Fault> {
+/// What the server writes as base64, in lines.
+fn bytes(name: &str, text: &str) -> Result<Vec<u8>, Fault> {
+    let text: String = text.split_ascii_whitespace().collect();
+    let wrong = |error| raito_sdk::fault(raito_sdk::FaultKind::Internal, format!("{name}: {error}"));
+    STANDARD.decode(text).map_err(wrong)
+}
+
+/// The files of a format, the oldest first, with the beginnings of those that were changed since.
+fn files(at: Option<&String>, format: Format, since_ms: u64) -> Result<VecDeque<File>, Fault> {
     let mut files = Vec::new();
-    let mut rows = call("log-files", at).query()?;
+    let since = i64::try_from(since_ms).unwrap_or(i64::MAX);
+    let mut rows = call("log-files", at).integer("since", since).query()?;
     while let Some(mut row) = rows.next_row()? {
         let name = row.text(0);
         if Format::of(&name) == Some(format) {
             let (size, changed_ms) = (row.integer(1).unwrap_or_default(), milliseconds(&row, 2));
-            files.push(File { name, format, size, changed_ms });
+            let beginning = row.optional(3).map(|text| bytes(&name, &text)).transpose()?;
+            files.push(File { name, format, size, changed_ms, beginning });
         }
     }
     files.sort_by(|a, b| (a.changed_ms, &a.name).cmp(&(b.changed_ms, &b.name)));

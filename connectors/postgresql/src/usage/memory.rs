@@ -4,7 +4,7 @@ use raito_sdk::{Fault, state};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// Bytes of a file's beginning that it is known by.
+/// Bytes of a file's beginning that it is known by, as the statement that lists the files has them.
 pub(super) const HEAD: i64 = 512;
 /// Bytes that the remembered files may take together, a bit less than a value of the state may have. One takes about 150.
 const FILES_BYTES: usize = 900_000;
@@ -76,13 +76,26 @@ impl Memory {
         self.files.iter().rfind(|read| read.head.bytes > 0)
     }
 
-    /// Where a file goes on that begins like this: its end where it was read long ago, its beginning where it is another one.
-    pub(super) fn offset(&self, name: &str, size: i64, changed_ms: u64, beginning: &[u8]) -> i64 {
-        match self.files.iter().find(|known| known.name == name) {
-            Some(known) if size >= known.offset && known.head.begins(beginning) => known.offset,
-            None if changed_ms <= self.older_ms => size,
-            _ => 0,
-        }
+    fn known(&self, name: &str) -> Option<&Read> {
+        self.files.iter().find(|known| known.name == name)
+    }
+
+    /// A file that was read to its end, and that nobody has written to since, as it was then: whoever puts another one in its place
+    /// writes it later.
+    pub(super) fn unchanged(&self, name: &str, size: i64, changed_ms: u64) -> Option<Read> {
+        let known = self.known(name).filter(|known| known.offset == size && changed_ms <= self.to_ms)?;
+        Some(Read { changed_ms, ..known.clone() })
+    }
+
+    /// Whether a file was read to its end so long ago that it is no longer remembered by its name.
+    pub(super) fn is_forgotten(&self, name: &str, changed_ms: u64) -> bool {
+        changed_ms <= self.older_ms && self.known(name).is_none()
+    }
+
+    /// Where a file goes on that begins like this: its beginning where it is another one.
+    pub(super) fn offset(&self, name: &str, size: i64, beginning: &[u8]) -> i64 {
+        let is_it = |known: &&Read| size >= known.offset && known.head.begins(beginning);
+        self.known(name).filter(is_it).map_or(0, |known| known.offset)
     }
 
     /// Remembers a file. The newest comes last.
@@ -136,11 +149,24 @@ mod tests {
         memory.keep(read(1, b"old"));
         memory.keep(read(2, b""));
         let name = read(1, b"").name;
-        assert_eq!(memory.offset(&name, 2_000_000, 5, b"old, and more"), 1_000_000);
-        assert_eq!(memory.offset(&name, 2_000_000, 5, b"new"), 0, "another file");
-        assert_eq!(memory.offset(&name, 10, 5, b"old"), 0, "it was cut");
-        assert_eq!(memory.offset("other.json", 10, 5, b"old"), 0);
+        assert_eq!(memory.offset(&name, 2_000_000, b"old, and more"), 1_000_000);
+        assert_eq!(memory.offset(&name, 2_000_000, b"new"), 0, "another file");
+        assert_eq!(memory.offset(&name, 10, b"old"), 0, "it was cut");
+        assert_eq!(memory.offset("other.json", 10, b"old"), 0);
         assert_eq!(memory.last().map(|last| last.name.as_str()), Some(name.as_str()), "an empty file says nothing");
+    }
+
+    #[test]
+    fn a_file_that_nobody_has_written_to_since_is_not_looked_into() {
+        let mut memory = Memory { to_ms: 7, ..Memory::default() };
+        memory.keep(read(1, b"line"));
+        let name = read(1, b"").name;
+        let known =
+            |size, changed_ms| memory.unchanged(&name, size, changed_ms).map(|read| (read.offset, read.changed_ms));
+        assert_eq!(known(1_000_000, 7), Some((1_000_000, 7)));
+        assert_eq!(known(1_000_000, 8), None, "since the log was read, or just then");
+        assert_eq!((known(1_000_001, 7), known(999_999, 7)), (None, None), "it has more, or less");
+        assert_eq!(memory.unchanged("other.json", 1_000_000, 7).map(|read| read.offset), None);
     }
 
     #[test]
@@ -154,9 +180,10 @@ mod tests {
         let first = stored.files[0].changed_ms.max(10_001 - stored.files.len() as u64);
         assert_eq!(stored.older_ms, first - 1);
         let of = |number: u64| read(number, b"").name;
-        assert_eq!(stored.offset(&of(10_000), 1_000_000, 10_000, b"line"), 1_000_000);
-        assert_eq!(stored.offset(&of(1), 77, 1, b"line"), 77, "it was read to its end");
-        assert_eq!(stored.offset(&of(1), 99, 20_000, b"line"), 0, "and has changed since");
+        assert_eq!(stored.offset(&of(10_000), 1_000_000, b"line"), 1_000_000);
+        assert!(!stored.is_forgotten(&of(10_000), 10_000));
+        assert!(stored.is_forgotten(&of(1), 1), "it was read to its end");
+        assert!(!stored.is_forgotten(&of(1), 20_000), "and has changed since");
 
         // What is forgotten stays so, in a run that forgets nothing more.
         let mut next = Memory::after(&stored, "7".into(), 10);

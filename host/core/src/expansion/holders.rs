@@ -3,7 +3,7 @@
 use roaring::RoaringBitmap;
 
 use super::objects::ObjectId;
-use super::principals::PrincipalId;
+use super::principals::{PrincipalId, add};
 use super::rules::PermissionId;
 use super::snapshot::{Fact, Snapshot};
 
@@ -58,7 +58,7 @@ impl Snapshot {
         let mut holders = Holders::default();
         for fact in self.giving(&self.grants, &givers) {
             let starts = self.principals.starts(fact.control);
-            *(if fact.conditional { &mut holders.conditional } else { &mut holders.plain }) |= &*starts;
+            add(if fact.conditional { &mut holders.conditional } else { &mut holders.plain }, &starts);
         }
         for fact in self.giving(&self.denials, &givers) {
             let starts = self.principals.starts(fact.control);
