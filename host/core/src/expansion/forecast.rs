@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use roaring::RoaringBitmap;
 
-use super::principals::{PrincipalId, PrincipalKind, add};
+use super::principals::{PrincipalId, PrincipalKind};
 use super::snapshot::{Snapshot, StandingFact};
 use crate::record::ObjectRef;
 use crate::text::{ExternalId, Kind, PermissionName};
@@ -46,7 +46,7 @@ impl Snapshot {
                 }
                 let starts = self.standing_starts(fact.control, creator);
                 for permission in &fact.standing.permissions {
-                    add(holders.entry(permission.name.clone()).or_default(), &starts);
+                    *holders.entry(permission.name.clone()).or_default() |= &starts;
                 }
             }
         }

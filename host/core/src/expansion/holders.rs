@@ -1,9 +1,11 @@
 //! Who holds a permission on an object: sets of starts.
 
-use roaring::RoaringBitmap;
+use std::sync::Arc;
+
+use roaring::{MultiOps as _, RoaringBitmap};
 
 use super::objects::ObjectId;
-use super::principals::{PrincipalId, add};
+use super::principals::PrincipalId;
 use super::rules::PermissionId;
 use super::snapshot::{Fact, Snapshot};
 
@@ -14,6 +16,14 @@ pub(super) struct Holders {
     pub(super) plain: RoaringBitmap,
     /// Those who hold it under a condition only.
     pub(super) conditional: RoaringBitmap,
+}
+
+/// All of these sets at once: put together one by one, each would be looked at again with every other that comes.
+fn union(sets: &[Arc<RoaringBitmap>]) -> RoaringBitmap {
+    match sets {
+        [one] => RoaringBitmap::clone(one),
+        several => several.iter().map(|set| &**set).union(),
+    }
 }
 
 impl Snapshot {
@@ -55,11 +65,12 @@ impl Snapshot {
     /// Everybody who holds a permission on an object by acting as what he is.
     pub(super) fn holders(&self, object: ObjectId, permission: PermissionId) -> Holders {
         let givers = self.givers(object, permission);
-        let mut holders = Holders::default();
+        let (mut plain, mut conditional) = (Vec::new(), Vec::new());
         for fact in self.giving(&self.grants, &givers) {
-            let starts = self.principals.starts(fact.control);
-            add(if fact.conditional { &mut holders.conditional } else { &mut holders.plain }, &starts);
+            let list = if fact.conditional { &mut conditional } else { &mut plain };
+            list.push(self.principals.starts(fact.control));
         }
+        let mut holders = Holders { plain: union(&plain), conditional: union(&conditional) };
         for fact in self.giving(&self.denials, &givers) {
             let starts = self.principals.starts(fact.control);
             if fact.conditional {

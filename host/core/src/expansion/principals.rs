@@ -11,15 +11,6 @@ use crate::text::{ExternalId, Name};
 /// So many are put into a set one by one, rather than as a set.
 const FEW: u64 = 64;
 
-/// Puts a set into another one. A union looks at all that is there, whatever comes to it.
-pub(super) fn add(all: &mut RoaringBitmap, some: &RoaringBitmap) {
-    if some.len() <= FEW {
-        all.extend(some);
-    } else {
-        *all |= some;
-    }
-}
-
 /// Somebody or something that can be a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrincipalId(pub(super) u32);
