@@ -1,7 +1,8 @@
 """Verifies an audit log without raito: only Python and openssl (3.0 or later) are needed.
 
 usage: verify_audit.py LOG KEY ANCHOR...
-LOG is log.jsonl, KEY what `raito audit key` printed, each ANCHOR a file with signed checkpoints that was kept elsewhere.
+LOG is log.jsonl, KEY what `raito audit key` printed, each ANCHOR a file with signed checkpoints that was kept elsewhere, or
+SIZE:ROOT as a run printed it at its end, which needs no signature: who wrote it down knows where it is from.
 The formats are those of RFC 6962, c2sp.org/signed-note and c2sp.org/tlog-checkpoint."""
 import base64, hashlib, json, pathlib, re, subprocess, sys, tempfile
 
@@ -49,6 +50,10 @@ def check_log(lines, anchors):
     print(f"{len(lines)} lines hang together; the first {most} are those that the anchor signs")
 
 if __name__ == "__main__":
-    log, key, files = pathlib.Path(sys.argv[1]), sys.argv[2], map(pathlib.Path, sys.argv[3:])
-    anchors = [signed(note, key) for file in files for note in NOTE.findall(file.read_text() + "\n")]
+    log, key, anchors = pathlib.Path(sys.argv[1]), sys.argv[2], []
+    for given in sys.argv[3:]:
+        if root := re.fullmatch(r"(\d+):([A-Za-z0-9+/]{43}=)", given):
+            anchors.append((int(root[1]), base64.b64decode(root[2])))
+        else:
+            anchors += [signed(note, key) for note in NOTE.findall(pathlib.Path(given).read_text() + "\n")]
     check_log(log.read_bytes().split(b"\n")[:-1], anchors or sys.exit("there is no anchor"))
