@@ -207,3 +207,36 @@ fn a_log_of_many_files_is_read_once_and_a_file_that_began_small_goes_on() {
     let more = asked(place) - first;
     assert!(more < 20, "files that nobody has written to since are not looked into: {more}");
 }
+
+#[test]
+fn counters_that_are_hidden_or_dropped_cover_nothing_and_a_name_of_several_is_told_as_unclear() {
+    let watched = watched_with("jsonlog", "pg_stat_statements.max = 100\n");
+    let (server, place) = (&watched.server, &watched.counters);
+    let run = |text: &str| server.sql_as("u1", "shop", &format!("\\o /dev/null\n{text}"));
+    let unclear = || place.get("/sources/shop/usage")["coverage"]["unclear"].as_u64();
+    place.run(&[]);
+    let clear = unclear();
+    run("set search_path = hr; select count(*) from customers;\n");
+    place.run(&[]);
+    assert!(used(place).is_empty() && unclear() > clear, "sales has customers as well: {:?}", used(place));
+    let before = covered(place);
+
+    server.sql("shop", "revoke pg_read_all_stats from raito_counters");
+    run("select count(*) from sales.orders;\n");
+    place.run(&[]);
+    assert_eq!((used(place), covered(place)), (vec![], before.clone()));
+    assert!(gaps(place).iter().any(|gap| gap.contains("are hidden: grant pg_read_all_stats")), "{:?}", gaps(place));
+
+    server.sql("shop", "grant pg_read_all_stats to raito_counters");
+    let many: String =
+        (1..150).map(|length| format!("select {} from sales.orders;\n", vec!["id"; length].join(" + "))).collect();
+    run(&many);
+    place.run(&[]);
+    assert_eq!(covered(place), before);
+    assert!(gaps(place).iter().any(|gap| gap.contains("raise pg_stat_statements.max")), "{:?}", gaps(place));
+    run("select count(*) from hr.people;\n");
+    place.run(&[]);
+    assert!(used(place).contains(&of("shop.hr.people", 1, false)), "{:?}", used(place));
+    let after = covered(place);
+    assert!(after.len() == 2 && after[1].0 > before[0].1, "nothing between: {after:?}");
+}

@@ -257,6 +257,11 @@ impl Counts {
         let same = after.reset_ms == self.now.reset_ms;
         let known = self.before.at_ms > 0 && self.before.reset_ms == self.now.reset_ms;
         let dropped = if known { self.before.dropped } else { 0 };
+        if same && after.dropped > dropped {
+            let number = after.dropped - dropped;
+            let for_want = format!("usage: statements were no longer counted for want of place ({number} times)");
+            self.gaps.push(gap(format!("{for_want}: raise pg_stat_statements.max")));
+        }
         let went_back = known && self.before.calls.iter().any(|(key, calls)| self.now.calls.get(key) < Some(calls));
         let told = self.now.whole && self.hidden == 0 && self.beyond == 0 && self.cut == 0;
         if same && after.dropped == dropped && !went_back && told {
