@@ -7,6 +7,7 @@ mod raw;
 mod support;
 
 mod access;
+mod access_convert;
 mod access_filters;
 mod access_masks;
 mod access_random;
