@@ -6,7 +6,9 @@ mod after;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use raito_core::catalogue::Catalogue;
-use raito_core::expansion::{Answer, AnswerFilter, BuildError, How, ObjectId, PathStep, PrincipalId, Rows, Snapshot};
+use raito_core::expansion::{
+    Answer, AnswerFilter, Asked, BuildError, How, ObjectId, PathStep, PrincipalId, Rows, Snapshot,
+};
 use raito_core::record::{AccessControl, Change, ChangeSet, MemberKind, ObjectRef, Policy};
 use raito_core::text::{ExternalId, Kind, Name, PathPart, PermissionName, PolicyText};
 use serde::{Deserialize, Serialize};
@@ -105,8 +107,12 @@ pub fn compare(catalogue: &Catalogue, sets: &[ChangeSet], now_ms: u64) -> Result
     let kept: Vec<&AccessControl> = catalogue.controls.kept().collect();
     let [before, later] = catalogue.snapshots([&kept, &controls.iter().collect::<Vec<_>>()], now_ms)?;
     let (was, is) = (Side::new(&before, catalogue.controls.kept()), Side::new(&later, &controls));
-    for object in touched(catalogue, sets, &controls) {
-        effects.effects.extend(difference(&was, &is, &object));
+    // Tables beside their columns, which most often have the same answers.
+    let mut touched: Vec<ObjectRef> = touched(catalogue, sets, &controls).into_iter().collect();
+    touched.sort_by(|one, other| one.path.cmp(&other.path));
+    let mut asked = [Asked::new(&before), Asked::new(&later)];
+    for object in touched {
+        effects.effects.extend(difference([&was, &is], &mut asked, &object));
     }
     effects.effects.sort();
     effects.effects = outermost(effects.effects);
@@ -172,20 +178,22 @@ fn holders<'s>(
 }
 
 /// Who gains and who loses what on an object, permission by permission.
-fn difference(before: &Side<'_>, after: &Side<'_>, object: &ObjectRef) -> Vec<Effect> {
+fn difference(sides: [&Side<'_>; 2], asked: &mut [Asked<'_>; 2], object: &ObjectRef) -> Vec<Effect> {
+    let [before, after] = sides;
     let ids = [before, after].map(|side| side.snapshot.find_object(object));
     let ruled = |(side, id): (&Side<'_>, Option<ObjectId>)| id.is_some_and(|id| side.snapshot.has_rules(id));
     if ruled((before, ids[0])) || ruled((after, ids[1])) {
         return difference_of_rows(before, after, object);
     }
-    let usable = |side: &Side<'_>, id: Option<ObjectId>, permission| {
-        id.map(|id| side.snapshot.usable(id, permission)).unwrap_or_default()
+    let usable = |asked: &mut Asked<'_>, id: Option<ObjectId>, permission| {
+        id.map(|id| asked.usable(id, permission)).unwrap_or_default()
     };
+    let [was_asked, is_asked] = asked;
     let known = ids[0].map(|id| before.snapshot.permissions_of(id));
     let known = known.or_else(|| ids[1].map(|id| after.snapshot.permissions_of(id))).unwrap_or_default();
     let mut effects = Vec::new();
     for permission in known {
-        let (was, is) = (usable(before, ids[0], permission), usable(after, ids[1], permission));
+        let (was, is) = (usable(was_asked, ids[0], permission), usable(is_asked, ids[1], permission));
         let mut users: Vec<PrincipalId> = was.differing(&is).collect();
         users.sort_unstable_by(|one, two| {
             let key = |user: &PrincipalId| {

@@ -32,4 +32,4 @@ pub use objects::ObjectId;
 pub use principals::{Principal, PrincipalId, PrincipalKind};
 pub use rules::PermissionId;
 pub use snapshot::{BuildError, Builder, Snapshot};
-pub use usable::Usable;
+pub use usable::{Asked, Usable};

@@ -62,16 +62,26 @@ impl Snapshot {
         })
     }
 
+    /// Whether anything gives a permission on an object by itself, or takes it.
+    pub(super) fn has_facts(&self, of: (ObjectId, PermissionId)) -> bool {
+        let any = |facts| self.giving(facts, &[of]).next().is_some();
+        any(&self.grants) || any(&self.denials)
+    }
+
     /// Everybody who holds a permission on an object by acting as what he is.
     pub(super) fn holders(&self, object: ObjectId, permission: PermissionId) -> Holders {
-        let givers = self.givers(object, permission);
+        self.holders_by(&self.givers(object, permission))
+    }
+
+    /// The same for what is given by these.
+    pub(super) fn holders_by(&self, givers: &[(ObjectId, PermissionId)]) -> Holders {
         let (mut plain, mut conditional) = (Vec::new(), Vec::new());
-        for fact in self.giving(&self.grants, &givers) {
+        for fact in self.giving(&self.grants, givers) {
             let list = if fact.conditional { &mut conditional } else { &mut plain };
             list.push(self.principals.starts(fact.control));
         }
         let mut holders = Holders { plain: union(&plain), conditional: union(&conditional) };
-        for fact in self.giving(&self.denials, &givers) {
+        for fact in self.giving(&self.denials, givers) {
             let starts = self.principals.starts(fact.control);
             if fact.conditional {
                 holders.conditional |= &holders.plain & &*starts;
@@ -84,6 +94,12 @@ impl Snapshot {
         holders
     }
 
+    /// What a permission needs above its object: of each list, one.
+    pub(super) fn needs(&self, object: ObjectId, permission: PermissionId) -> Vec<Vec<(ObjectId, PermissionId)>> {
+        let of = |need: &PermissionId| Some((self.above(object, *need)?, *need));
+        self.rules.rule(permission).needs.iter().map(|any| any.iter().filter_map(of).collect()).collect()
+    }
+
     /// Those of `starts` for whom what a permission needs above its object is held as well.
     pub(super) fn with_needs(
         &self,
@@ -92,14 +108,9 @@ impl Snapshot {
         starts: &RoaringBitmap,
     ) -> RoaringBitmap {
         let mut left = starts.clone();
-        for any in &self.rules.rule(permission).needs {
-            let mut met = RoaringBitmap::new();
-            for need in any {
-                if let Some(above) = self.above(object, *need) {
-                    met |= self.holders(above, *need).plain;
-                }
-            }
-            left &= met;
+        for any in self.needs(object, permission) {
+            let met = any.into_iter().map(|(above, need)| self.holders(above, need).plain);
+            left &= met.fold(RoaringBitmap::new(), |all, some| all | some);
         }
         left
     }

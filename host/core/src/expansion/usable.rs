@@ -1,7 +1,11 @@
 //! Who can use a permission as he is or by switching, as sets: what a comparison of two snapshots needs, and no more.
 
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use roaring::RoaringBitmap;
 
+use super::holders::Holders;
 use super::objects::ObjectId;
 use super::principals::PrincipalId;
 use super::rules::PermissionId;
@@ -41,23 +45,82 @@ impl Usable {
     }
 }
 
-impl Snapshot {
-    /// Who can use a permission on an object, whatever rows and values he sees with it.
-    pub fn usable(&self, object: ObjectId, permission: PermissionId) -> Usable {
-        let Acting { conditional, usable, .. } = self.who_acts(object, permission);
-        Usable { conditional: conditional & &usable, all: usable }
+/// Where an answer comes from: what gives the permission and is given to anybody, and of what it needs above, one of each list.
+type Grounds = (Vec<(ObjectId, PermissionId)>, Vec<Vec<(ObjectId, PermissionId)>>);
+
+/// Answers and grounds that are kept: a table's, while its columns are asked about.
+const KEPT: usize = 64;
+
+/// Asks who can use what, of one object after the other. What is asked of the columns of a table has most often the grounds of the
+/// table itself, and what all tables of a schema need is the same: both are answered from what was just asked.
+pub struct Asked<'s> {
+    snapshot: &'s Snapshot,
+    answers: HashMap<Grounds, Rc<Usable>>,
+    needs: HashMap<(ObjectId, PermissionId), Rc<RoaringBitmap>>,
+}
+
+impl<'s> Asked<'s> {
+    /// Of this snapshot.
+    pub fn new(snapshot: &'s Snapshot) -> Self {
+        Self { snapshot, answers: HashMap::new(), needs: HashMap::new() }
     }
 
+    /// Who can use a permission on an object, whatever rows and values he sees with it.
+    pub fn usable(&mut self, object: ObjectId, permission: PermissionId) -> Rc<Usable> {
+        let snapshot = self.snapshot;
+        let mut givers = snapshot.givers(object, permission);
+        givers.retain(|giver| snapshot.has_facts(*giver));
+        givers.sort_unstable();
+        let grounds = (givers, snapshot.needs(object, permission));
+        if let Some(known) = self.answers.get(&grounds) {
+            return Rc::clone(known);
+        }
+        let holders = snapshot.holders_by(&grounds.0);
+        let usable = |all: &RoaringBitmap| {
+            let mut left = all.clone();
+            for any in &grounds.1 {
+                let met = any.iter().map(|need| self.need(*need));
+                left &= met.fold(RoaringBitmap::new(), |all, some| all | &*some);
+            }
+            left
+        };
+        let Acting { conditional, usable, .. } = snapshot.acting_of(holders, usable);
+        let answer = Rc::new(Usable { conditional: conditional & &usable, all: usable });
+        if self.answers.len() >= KEPT {
+            self.answers.clear();
+        }
+        self.answers.insert(grounds, Rc::clone(&answer));
+        answer
+    }
+
+    fn need(&mut self, need: (ObjectId, PermissionId)) -> Rc<RoaringBitmap> {
+        if let Some(known) = self.needs.get(&need) {
+            return Rc::clone(known);
+        }
+        if self.needs.len() >= KEPT {
+            self.needs.clear();
+        }
+        let holders = Rc::new(self.snapshot.holders(need.0, need.1).plain);
+        self.needs.insert(need, Rc::clone(&holders));
+        holders
+    }
+}
+
+impl Snapshot {
     /// Whether filters or masks stand on an object.
     pub fn has_rules(&self, object: ObjectId) -> bool {
         self.policies.contains_key(&object)
     }
 
     pub(super) fn who_acts(&self, object: ObjectId, permission: PermissionId) -> Acting {
+        self.acting_of(self.holders(object, permission), |all| self.with_needs(object, permission, all))
+    }
+
+    /// Of these holders; `usable` gives those of them who hold as well what the permission needs above.
+    fn acting_of(&self, holders: Holders, usable: impl FnOnce(&RoaringBitmap) -> RoaringBitmap) -> Acting {
         let users = self.principals.users();
-        let holders = self.holders(object, permission);
         let all = &holders.plain | &holders.conditional;
-        let usable = self.with_needs(object, permission, &all);
+        let usable = usable(&all);
         let reached = self.principals.reach(&all, false);
         // Most often all of them can use it, and nobody holds it under a condition.
         let reach = |some: &RoaringBitmap| (*some != all).then(|| self.principals.reach(some, false));
