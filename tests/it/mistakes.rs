@@ -1,5 +1,7 @@
 //! Mistakes that people make: one clear message each, with the place and what to write instead.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use crate::api::Served;
@@ -47,6 +49,39 @@ fn a_certificate_for_somebody_else_or_of_an_unknown_authority_is_refused() {
     says(&text.replace(&ca, ""), 1, &["E-target-setting", "certificate", "ca: FILE"]);
     let plain = Postgres::start_with("ssl = off", "host all all 127.0.0.1/32 scram-sha-256\n");
     says(&postgresql_target(&plain, "postgres", ""), 1, &["E-target-setting", "TLS"]);
+}
+
+/// An authority of clients, and somebody whom it has signed: certificate and key in PEM.
+fn client() -> (String, String, String) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut parameters = rcgen::CertificateParams::new(Vec::<String>::new()).expect("no names");
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = parameters.self_signed(&key).expect("signed").pem();
+    let own = rcgen::KeyPair::generate().expect("a key");
+    let certificate = rcgen::CertificateParams::new(vec!["raito".to_owned()]).expect("a name");
+    let signed = certificate.signed_by(&own, &rcgen::Issuer::new(parameters, key)).expect("signed");
+    (authority, signed.pem(), own.serialize_pem())
+}
+
+#[test]
+fn a_database_that_wants_a_certificate_is_shown_the_one_that_is_granted() {
+    let (authority, certificate, key) = client();
+    let folder = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir().expect("a folder");
+    let clients = folder.path().join("clients.pem");
+    std::fs::write(&clients, authority).expect("writable");
+    let access = "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n";
+    let server = Postgres::start_with(&format!("ssl_ca_file = '{}'", clients.display()), access);
+    let granted = "client-certificate: { certificate: client.pem, key: { file: client.key } }";
+    let place = Place::new(&postgresql_target(&server, "postgres", granted));
+    place.write("client.pem", certificate);
+    place.write("client.key", key);
+    std::fs::set_permissions(place.path().join("client.key"), Permissions::from_mode(0o600)).expect("ours");
+    place.run(&[]);
+    let told = place.list("/sources/shop/users");
+    assert!(told.iter().any(|user| user["user-name"] == "raito_read"), "{told:?}");
+
+    place.configure(&postgresql_target(&server, "postgres", ""));
+    place.raito(&["run"]).exits(1).says(&["E-target-setting", "wants a certificate", "client-certificate:"]);
 }
 
 #[test]

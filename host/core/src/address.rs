@@ -181,8 +181,8 @@ fn translated(address: Ipv6Addr) -> Vec<Carried> {
 }
 
 /// Where clouds hand out credentials: AWS, Azure, Google, Oracle and others (the first), containers of AWS (ECS, EKS), AWS,
-/// EKS and Google over IPv6, Alibaba, Azure's wire server, Oracle's classic one.
-const METADATA: [IpAddr; 9] = [
+/// EKS and Google over IPv6, Alibaba, Azure's wire server, Oracle's classic one, OpenStack over IPv6, Tencent, Scaleway over both.
+const METADATA: [IpAddr; 13] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
@@ -192,6 +192,10 @@ const METADATA: [IpAddr; 9] = [
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
+    IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 0, 23)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 42, 42)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x0042)),
 ];
 
 const SPECIAL_V4: [([u8; 4], u8, &str); 17] = [
@@ -262,6 +266,34 @@ mod tests {
 
     fn range(text: &str) -> AddressRange {
         text.parse().unwrap_or_else(|_| panic!("{text}"))
+    }
+
+    #[test]
+    fn each_special_range_needs_a_grant_from_its_first_address_to_its_last() {
+        let refused = |address: IpAddr| assert!(check_address(address, &[]).is_err(), "{address}");
+        for (base, prefix, _) in SPECIAL_V4 {
+            let first = u32::from_be_bytes(base);
+            let last = first | u32::MAX.checked_shr(prefix.into()).unwrap_or_default();
+            [first, last].iter().for_each(|bits| refused(Ipv4Addr::from_bits(*bits).into()));
+        }
+        for (base, prefix, _) in SPECIAL_V6 {
+            let first = Ipv6Addr::from(base).to_bits();
+            let last = first | u128::MAX.checked_shr(prefix.into()).unwrap_or_default();
+            [first, last].iter().for_each(|bits| refused(Ipv6Addr::from_bits(*bits).into()));
+        }
+        // Just beside some of them there are addresses for everybody.
+        for text in [
+            "11.0.0.0",
+            "9.255.255.255",
+            "100.128.0.0",
+            "172.15.255.255",
+            "192.169.0.0",
+            "198.20.0.0",
+            "2001:200::",
+            "2620:4f:8001::",
+        ] {
+            assert_eq!(check_address(text.parse().expect("an address"), &[]), Ok(()), "{text}");
+        }
     }
 
     #[test]
