@@ -56,6 +56,8 @@ fn client() -> (String, String, String) {
     let key = rcgen::KeyPair::generate().expect("a key");
     let mut parameters = rcgen::CertificateParams::new(Vec::<String>::new()).expect("no names");
     parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    // Who signs is found by name.
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, "authority of clients");
     let authority = parameters.self_signed(&key).expect("signed").pem();
     let own = rcgen::KeyPair::generate().expect("a key");
     let certificate = rcgen::CertificateParams::new(vec!["raito".to_owned()]).expect("a name");
@@ -81,7 +83,7 @@ fn a_database_that_wants_a_certificate_is_shown_the_one_that_is_granted() {
     assert!(told.iter().any(|user| user["user-name"] == "raito_read"), "{told:?}");
 
     place.configure(&postgresql_target(&server, "postgres", ""));
-    place.raito(&["run"]).exits(1).says(&["E-target-setting", "wants a certificate", "client-certificate:"]);
+    place.raito(&["run"]).exits(1).says(&["E-target-unauthorized", "requires a valid client certificate"]);
 }
 
 #[test]
