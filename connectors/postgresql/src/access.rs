@@ -73,9 +73,9 @@ impl Controls {
         Ok(Self { walk: Walk::new(cluster, &OF_CLUSTER, &OF_DATABASE), roles, maintain, begun: false, owned: None })
     }
 
-    fn records(&mut self, batch: Batch<List>) -> (Vec<AccessControl>, Vec<Part>, Vec<Gap>) {
+    fn records(&mut self, batch: Batch<List>) -> Result<(Vec<AccessControl>, Vec<Part>, Vec<Gap>), Fault> {
         let Batch { part, database, rows } = batch;
-        match part {
+        Ok(match part {
             List::Roles => {
                 let (controls, parts) = self.take_roles(rows);
                 (controls, parts, vec![])
@@ -93,12 +93,12 @@ impl Controls {
                 let mut held = Held::default();
                 let mut controls = Vec::new();
                 for row in rows {
-                    controls.extend(self.privileges(list, &database, row, &mut held));
+                    controls.extend(self.privileges(list, &database, row, &mut held)?);
                 }
                 let (parts, gaps) = held.into_parts(&self.roles);
                 (controls, parts, gaps)
             }
-        }
+        })
     }
 
     fn take_roles(&mut self, rows: Vec<SqlRow>) -> (Vec<AccessControl>, Vec<Part>) {
@@ -123,14 +123,14 @@ impl Controls {
         database: &Database,
         mut row: SqlRow,
         held: &mut Held,
-    ) -> Option<AccessControl> {
+    ) -> Result<Option<AccessControl>, Fault> {
         let oid = row.integer(0).unwrap_or_default();
         let about = if list == List::OnDatabases { oid } else { database.oid };
         let this = (database.oid, list, oid);
         let begins = self.owned.replace(this) != Some(this);
-        let Some((object, owner, first)) = object(list, database, &mut row) else {
-            defaults(database, row, begins, held);
-            return None;
+        let Some((object, owner, list_at)) = object(list, database, &mut row) else {
+            defaults(database, row, begins, held)?;
+            return Ok(None);
         };
         let mut owning = None;
         if let Some(owner) = owner.filter(|_| begins) {
@@ -140,10 +140,10 @@ impl Controls {
             }
             held.fact(about, owner, object.clone(), ownership());
         }
-        if let Some(Grant { grantee, permissions }) = Grant::read(&mut row, first) {
-            held.fact(about, grantee, object, permissions);
+        for Grant { grantee, permissions } in Grant::read(&mut row, list_at)? {
+            held.fact(about, grantee, object.clone(), permissions);
         }
-        owning
+        Ok(owning)
     }
 }
 
@@ -157,13 +157,13 @@ impl Pages for Controls {
             let last = Page { access_controls: vec![], parts: vec![], gaps, resume: None };
             return Ok((!last.gaps.is_empty()).then_some(last));
         };
-        let (access_controls, parts, more) = self.records(batch);
+        let (access_controls, parts, more) = self.records(batch)?;
         gaps.extend(more);
         Ok(Some(Page { access_controls, parts, gaps, resume: None }))
     }
 }
 
-/// The object of a row, its owner, and the column where the grantee stands; none for default privileges.
+/// The object of a row, its owner, and the column where its access list stands; none for default privileges.
 fn object(list: List, database: &Database, row: &mut SqlRow) -> Option<(ObjectRef, Option<i64>, usize)> {
     Some(match list {
         List::OnDatabases => (object_ref("database", &[&row.text(1)]), row.integer(2), 3),
@@ -200,28 +200,29 @@ fn kinds_of(class: &str) -> &'static [&'static str] {
 
 /// Takes a row of default privileges. Where a creator has some for a whole database, they stand in place of what is built in;
 /// that he owns what he creates is told with them, so that there is always something of his own.
-fn defaults(database: &Database, mut row: SqlRow, begins: bool, held: &mut Held) {
+fn defaults(database: &Database, mut row: SqlRow, begins: bool, held: &mut Held) -> Result<(), Fault> {
     let (class, schema, creator) = (row.text(1), row.optional(2), row.integer(3));
     let under = match &schema {
         Some(schema) => object_ref("schema", &[&database.name, schema]),
         None => object_ref("database", &[&database.name]),
     };
-    let Some(by) = creator else { return };
+    let Some(by) = creator else { return Ok(()) };
     let standing = |kind: &&str, permissions| Standing {
         under: under.clone(),
         kind: (*kind).to_owned(),
         creator: Some(role_id(by)),
         permissions,
     };
-    let grant = Grant::read(&mut row, 4);
+    let grants = Grant::read(&mut row, 4)?;
     for kind in kinds_of(&class) {
         if schema.is_none() && begins {
             held.standing(database.oid, by, standing(kind, ownership()));
         }
-        if let Some(Grant { grantee, permissions }) = &grant {
+        for Grant { grantee, permissions } in &grants {
             held.standing(database.oid, *grantee, standing(kind, permissions.clone()));
         }
     }
+    Ok(())
 }
 
 /// What is built in: who creates an object has everything on it, and everybody may call a routine (manual, table 5.2).
@@ -354,9 +355,13 @@ mod tests {
     #[test]
     fn default_privileges_stand_below_their_schema_for_each_kind() {
         let mut held = Held::default();
-        defaults(&shop(), row(&["1", "r", "sales", "10", "7", "10", "SELECT"]), true, &mut held);
-        defaults(&shop(), row(&["2", "f", "NULL", "10", "0", "10", "EXECUTE"]), true, &mut held);
-        defaults(&shop(), row(&["3", "T", "NULL", "10", "0", "10", "USAGE"]), true, &mut held);
+        for told in [
+            ["1", "r", "sales", "10", "7 10 SELECT"],
+            ["2", "f", "NULL", "10", "0 10 EXECUTE"],
+            ["3", "T", "NULL", "10", "0 10 USAGE"],
+        ] {
+            defaults(&shop(), row(&told), true, &mut held).expect("a row");
+        }
         let (parts, gaps) = held.into_parts(&Roles::of(&[0, 7, 10]));
         assert!(gaps.is_empty());
         let [public, alice, creator] = parts.as_slice() else { panic!("three parts") };

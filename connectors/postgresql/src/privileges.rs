@@ -1,11 +1,11 @@
-//! Privileges as the catalogue's access lists have them: one text for each grantee and grantor, such as `INSERT,SELECT*`,
-//! where a star says that the privilege may be granted on.
+//! Privileges as the catalogue's access lists have them: one text for each object, such as `16384 10 INSERT,16384 10 SELECT*`: grantee,
+//! grantor and privilege, where a star says that it may be granted on.
 
 use std::collections::BTreeMap;
 
 use raito_sdk::access::{PermissionUse, Standing, What};
 use raito_sdk::access_from_target::Part;
-use raito_sdk::{Gap, ObjectRef, SqlRow};
+use raito_sdk::{Fault, FaultKind, Gap, ObjectRef, SqlRow, fault};
 
 use crate::names::role_id;
 use crate::roles::Roles;
@@ -13,28 +13,39 @@ use crate::roles::Roles;
 /// The permission that an owner has: to change and drop the object, and to grant every privilege on it.
 pub(crate) const OWNERSHIP: &str = "OWNERSHIP";
 
-/// The last columns of a row of an access list: grantee, grantor and privileges.
+/// What a grantee has from a grantor.
 pub(crate) struct Grant {
     pub(crate) grantee: i64,
     pub(crate) permissions: Vec<PermissionUse>,
 }
 
 impl Grant {
-    /// Reads the columns from `first` on; none where the list of the object is empty.
-    pub(crate) fn read(row: &mut SqlRow, first: usize) -> Option<Self> {
-        let (grantee, grantor) = (row.integer(first)?, row.integer(first + 1)?);
-        let privileges = row.text(first + 2);
-        // In an order of their own: sorted here, and not by the server, for which that is most of the work.
-        let mut words: Vec<&str> = privileges.split(',').collect();
-        words.sort_unstable();
-        let permissions = words.into_iter().map(|word| permission(word, grantor)).collect();
-        Some(Self { grantee, permissions })
+    /// Reads the last column of a row of an access list; none where the list of the object is empty. They are sorted here, and not
+    /// by the server, for which that was most of the work.
+    pub(crate) fn read(row: &mut SqlRow, column: usize) -> Result<Vec<Self>, Fault> {
+        let text = row.text(column);
+        let mut grants: BTreeMap<(i64, i64), Vec<&str>> = BTreeMap::new();
+        for entry in text.split(',').filter(|entry| !entry.is_empty()) {
+            let mut words = entry.splitn(3, ' ');
+            let mut oid = || words.next()?.parse().ok();
+            let (Some(grantee), Some(grantor), Some(privilege)) = (oid(), oid(), words.next()) else {
+                let message = format!("an entry of an access list is not understood: {entry}");
+                return Err(fault(FaultKind::Internal, message));
+            };
+            grants.entry((grantee, grantor)).or_default().push(privilege);
+        }
+        let grant = |((grantee, grantor), mut words): (_, Vec<&str>)| {
+            words.sort_unstable();
+            let by = role_id(grantor);
+            Self { grantee, permissions: words.into_iter().map(|word| permission(word, &by)).collect() }
+        };
+        Ok(grants.into_iter().map(grant).collect())
     }
 }
 
-fn permission(word: &str, grantor: i64) -> PermissionUse {
+fn permission(word: &str, grantor: &str) -> PermissionUse {
     let name = word.trim_end_matches('*');
-    PermissionUse { name: name.to_owned(), may_pass_on: name.len() < word.len(), granted_by: Some(role_id(grantor)) }
+    PermissionUse { name: name.to_owned(), may_pass_on: name.len() < word.len(), granted_by: Some(grantor.to_owned()) }
 }
 
 /// What the owner of an object holds on it.
@@ -86,16 +97,28 @@ mod tests {
 
     #[test]
     fn a_star_is_the_right_to_grant_on() {
-        let grant = Grant::read(&mut row(&[Some("16384"), Some("10"), Some("INSERT,SELECT*")]), 0).expect("a grant");
-        assert_eq!(grant.grantee, 16384);
-        let shown: Vec<_> = grant.permissions.iter().map(|used| (used.name.as_str(), used.may_pass_on)).collect();
-        assert_eq!(shown, [("INSERT", false), ("SELECT", true)]);
-        assert!(grant.permissions.iter().all(|used| used.granted_by.as_deref() == Some("10")));
+        let text = "16385 10 SELECT,16384 10 SELECT*,16384 10 INSERT,16384 11 ALTER SYSTEM";
+        let grants = Grant::read(&mut row(&[Some(text)]), 0).expect("a list");
+        let used = |grant: &Grant| {
+            let of = |used: &PermissionUse| (used.name.clone(), used.may_pass_on, used.granted_by.clone());
+            (grant.grantee, grant.permissions.iter().map(of).collect::<Vec<_>>())
+        };
+        let by = |name: &str, may_pass_on, grantor: &str| (name.to_owned(), may_pass_on, Some(grantor.to_owned()));
+        let expected = [
+            (16384, vec![by("INSERT", false, "10"), by("SELECT", true, "10")]),
+            (16384, vec![by("ALTER SYSTEM", false, "11")]),
+            (16385, vec![by("SELECT", false, "10")]),
+        ];
+        assert_eq!(grants.iter().map(used).collect::<Vec<_>>(), expected);
     }
 
     #[test]
-    fn an_empty_list_grants_nothing() {
-        assert!(Grant::read(&mut row(&[None, None, None]), 0).is_none());
+    fn an_empty_list_grants_nothing_and_an_entry_that_is_none_is_a_fault() {
+        assert!(Grant::read(&mut row(&[None]), 0).is_ok_and(|grants| grants.is_empty()));
+        for text in ["7 SELECT", "7 8", "a 8 SELECT", "7 8 SELECT,"] {
+            let read = Grant::read(&mut row(&[Some(text)]), 0);
+            assert_eq!(read.is_ok(), text.ends_with(','), "{text}");
+        }
     }
 
     #[test]

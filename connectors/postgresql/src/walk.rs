@@ -11,6 +11,8 @@ use crate::keyset::{Keyset, Listing};
 
 /// Rows in one batch, and so about the records of one page.
 const BATCH: usize = 1024;
+/// Bytes of the rows of one batch: access lists come as one row, and this is a few thousand entries.
+const BATCH_BYTES: usize = 64 * 1024;
 
 /// One list of a walk, with what its rows are.
 pub(crate) type Step<P> = (P, Listing);
@@ -85,12 +87,12 @@ impl<P: Copy> Walk<P> {
 }
 
 fn rows(list: &mut Keyset) -> Result<Vec<SqlRow>, Fault> {
-    let mut rows = Vec::with_capacity(BATCH);
-    while rows.len() < BATCH {
-        match list.next_row()? {
-            Some(row) => rows.push(row),
-            None => break,
-        }
+    let mut rows = Vec::new();
+    let mut bytes = 0;
+    while rows.len() < BATCH && bytes < BATCH_BYTES {
+        let Some(row) = list.next_row()? else { break };
+        bytes += row.bytes();
+        rows.push(row);
     }
     Ok(rows)
 }

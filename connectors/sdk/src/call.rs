@@ -170,6 +170,11 @@ impl SqlRow {
         Self(cells)
     }
 
+    /// How many bytes the texts have that were not taken yet.
+    pub fn bytes(&self) -> usize {
+        self.0.iter().flatten().map(String::len).sum()
+    }
+
     /// Takes the text of a column; empty for NULL. Each cell can be taken once.
     pub fn text(&mut self, column: usize) -> String {
         self.optional(column).unwrap_or_default()
