@@ -39,8 +39,8 @@ pub(crate) struct Keyset {
     scope: Scope,
     after: Vec<i64>,
     page: Option<Rows>,
-    /// Whether the page has given a row.
-    any: bool,
+    /// Keys that the page has given.
+    keys: i64,
     ended: bool,
 }
 
@@ -53,7 +53,7 @@ impl Keyset {
             scope: scope.clone(),
             after: vec![0; listing.keys.len()],
             page: None,
-            any: false,
+            keys: 0,
             ended: false,
         }
     }
@@ -72,25 +72,27 @@ impl Keyset {
         }
     }
 
-    /// The next row; none at the end, which is where a page has no row.
+    /// The next row; none at the end, which is where a page has fewer keys than it may have.
     pub(crate) fn next_row(&mut self) -> Result<Option<SqlRow>, Fault> {
         while !self.ended {
             let page = match &mut self.page {
                 Some(page) => page,
                 None => {
-                    self.any = false;
+                    self.keys = 0;
                     let page = self.call().query()?;
                     self.page.insert(page)
                 }
             };
             if let Some(row) = page.next_row()? {
-                self.any = true;
+                let mut is_new = self.keys == 0;
                 for (at, key) in self.after.iter_mut().enumerate() {
-                    *key = row.integer(at).unwrap_or(*key);
+                    let value = row.integer(at).unwrap_or(*key);
+                    is_new |= std::mem::replace(key, value) != value;
                 }
+                self.keys += i64::from(is_new);
                 return Ok(Some(row));
             }
-            self.ended = !self.any;
+            self.ended = self.keys < self.scope.limit;
             self.page = None;
         }
         Ok(None)

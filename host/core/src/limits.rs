@@ -218,12 +218,12 @@ pub const HTTP_RATE: u32 = 100;
 pub const SQL_STATEMENT: Duration = Duration::from_secs(300);
 /// Rows that the host takes from the server, and gives to the guest, at once.
 pub const SQL_ROWS: usize = 1_024;
-/// Bytes of those rows.
-pub const SQL_ROWS_BYTES: usize = 8 * 1_024 * 1_024;
+/// Bytes of those rows, but for the last of them: the guest works on these while the server makes the next.
+pub const SQL_ROWS_BYTES: usize = 256 * 1_024;
 /// Bytes of one cell.
 pub const SQL_CELL_BYTES: usize = 1_024 * 1_024;
-/// Bytes of one message of a database server, such as a row: as many as of all rows that are given at once.
-pub const SQL_MESSAGE_BYTES: u64 = SQL_ROWS_BYTES as u64;
+/// Bytes of one message of a database server, such as a row.
+pub const SQL_MESSAGE_BYTES: u64 = 8 * 1_024 * 1_024;
 /// Bytes that a server says about one statement besides its rows: columns, notices, and what it answers to the host's own
 /// questions. A result of a thousand columns is described in 80 KiB.
 pub const SQL_SAID_BYTES: u64 = 16 * 1_024 * 1_024;
