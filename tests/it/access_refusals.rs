@@ -40,6 +40,27 @@ fn what_was_not_read_whole_takes_nothing() {
 }
 
 #[test]
+fn a_command_that_sends_nothing_needs_no_secret_of_who_writes() {
+    let managed = managed("createrole");
+    managed.code("sales.yml", CODE);
+    let path = managed.place.path().join("raito.yml");
+    let text = fs::read_to_string(&path).expect("a configuration");
+    let elsewhere = text
+        .replace("user: raito_write, password: { env: PG_PASSWORD }", "user: raito_write, password: { env: NOT_HERE }");
+    assert_ne!(elsewhere, text);
+    managed.place.configure(&elsewhere);
+    let plan = managed.plan(3);
+    managed.access(&["drift"]).exits(3);
+    managed.place.raito(&["run", "--quiet", "--dry-run"]).exits(0);
+    for command in [&["access", "apply", "plan.json", "--yes"][..], &["run", "--quiet"]] {
+        managed.place.raito(command).says(&["E-secret", "NOT_HERE"]);
+    }
+    assert!(managed.written().is_empty());
+    managed.place.configure(&text);
+    assert_eq!(managed.plan(3)["targets"], plan["targets"], "it is the same plan");
+}
+
+#[test]
 fn people_that_are_not_read_are_not_taken_for_people_that_are_gone() {
     let warehouse = Warehouse::serve(&["--seed", "12", "--tables", "5"]);
     let place = warehouse.place("steps: { identity-store: false }");

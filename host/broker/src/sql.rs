@@ -14,7 +14,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use raito_core::grant::{SqlGrant, Tls};
+use raito_core::grant::{SqlGrant, Tls, WRITE_PASSWORD};
 use raito_core::leak::Watch;
 use raito_core::text::Ident;
 use raito_core::vocabulary::{BindValue, SqlRequest, Statement};
@@ -64,7 +64,7 @@ impl SqlSlot {
             statements,
             budget: SlotBudget::default(),
             read_password: material.secrets.get("password").cloned(),
-            write_password: material.secrets.get("write.password").cloned(),
+            write_password: material.secrets.get(WRITE_PASSWORD).cloned(),
             tls: client.map(MakeRustlsConnect::new),
             watch,
         })

@@ -194,7 +194,7 @@ impl Context {
                 exit: Exit::Interrupted,
             };
         }
-        match prepare(target, &self.base, &self.ceiling, &self.workplace).await {
+        match prepare(target, &self.base, &self.ceiling, &self.workplace, !self.dry_run).await {
             Ok(prepared) => match self.run_prepared(target, prepared).await {
                 Ok(ended) => ended,
                 Err(error) => self.refuse(name, &error),

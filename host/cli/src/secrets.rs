@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use raito_broker::Material;
-use raito_core::grant::{Grant, SecretSource, Target};
+use raito_core::grant::{Grant, SecretSource, Target, WRITE_PASSWORD};
 use raito_core::limits;
 use raito_core::secret::Secret;
 use raito_core::text::escape;
@@ -28,11 +28,12 @@ use crate::leaks;
 use crate::memory;
 
 /// Fetches everything that the grants of a target name: secrets, and files with certificates. Paths are seen from `base`.
-/// From then on nothing that leaves the process holds one of the secrets.
-pub(crate) async fn material(target: &Target, base: &Path) -> Result<Material, CliError> {
+/// From then on nothing that leaves the process holds one of the secrets. What only changes need is left where it is, unless this
+/// command `sends` any: a job that plans then needs no secret that could change something.
+pub(crate) async fn material(target: &Target, base: &Path, sends: bool) -> Result<Material, CliError> {
     let mut material = Material { watch: Arc::clone(leaks::watch()), ..Material::default() };
     for (slot, grant) in &target.grants {
-        for (name, source) in grant.sources() {
+        for (name, source) in grant.sources().into_iter().filter(|(name, _)| sends || name != WRITE_PASSWORD) {
             let place = format!("grants.{slot}.{name}");
             let secret = fetch(source, base).await.map_err(|error| error.at(&place))?;
             let weakness = weakness(grant, &secret);

@@ -305,7 +305,7 @@ impl Grant {
                 let mut sources: Vec<_> =
                     grant.read.password.iter().map(|source| ("password".to_owned(), source)).collect();
                 let write = grant.write.iter().filter_map(|login| login.password.as_ref());
-                sources.extend(write.map(|source| ("write.password".to_owned(), source)));
+                sources.extend(write.map(|source| (WRITE_PASSWORD.to_owned(), source)));
                 sources.extend(grant.client_certificate.iter().map(|held| (CLIENT_KEY.to_owned(), &held.key)));
                 sources
             }
@@ -330,6 +330,8 @@ impl Grant {
     }
 }
 
+/// The name of the writing login's password below its grant.
+pub const WRITE_PASSWORD: &str = "write.password";
 /// The name of a client certificate's file below its grant.
 pub const CLIENT_CERTIFICATE: &str = "client-certificate.certificate";
 /// The name of a client certificate's key below its grant.

@@ -95,15 +95,16 @@ pub(crate) fn check(
     Ok((inspected, effective, settings))
 }
 
-/// Prepares a target.
+/// Prepares a target, for a command that `sends` changes to it or does not.
 pub(crate) async fn prepare(
     target: &Target,
     base: &Path,
     ceiling: &Ceiling,
     workplace: &Workplace,
+    sends: bool,
 ) -> Result<Prepared, CliError> {
     let (inspected, effective, settings) = check(target, base, ceiling, |digest| workplace.knows(digest))?;
-    let material = secrets::material(target, base).await?;
+    let material = secrets::material(target, base, sends).await?;
     let (connector, isolation) = workplace.ready(&inspected).await?;
     let identity = ConnectorIdentity {
         name: inspected.manifest.name.to_string(),

@@ -41,6 +41,8 @@ pub(super) struct Session {
     /// The record, in which no text holds a secret.
     pub(super) log: Arc<Screened<Log>>,
     pub(super) stop: Stop,
+    /// Whether nothing will be sent.
+    plans: bool,
     ceiling: Ceiling,
     workplace: Workplace,
     clock: Arc<dyn Clock>,
@@ -106,6 +108,7 @@ impl Session {
             state,
             log: Arc::new(log),
             stop,
+            plans,
             ceiling,
             workplace,
             clock,
@@ -142,7 +145,8 @@ impl Session {
                 Err(error) => audit(error),
             }
         };
-        let prepared = prepare(target, &self.loaded.base, &self.ceiling, &self.workplace).await.map_err(refused)?;
+        let prepared = prepare(target, &self.loaded.base, &self.ceiling, &self.workplace, !self.plans).await;
+        let prepared = prepared.map_err(refused)?;
         let Prepared { inspected, connector, isolation, effective, settings, identity, material } = prepared;
         self.log.append(&isolation.event(name.to_string())).map_err(audit)?;
         let path = self.state.connector_state(&target.name)?;
