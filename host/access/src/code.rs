@@ -1,6 +1,9 @@
 //! All files together: merged, and checked for what only several of them can have wrong.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::thread::ScopedJoinHandle;
 
 use raito_config::Mistake;
 use raito_core::digest::Digest;
@@ -9,6 +12,9 @@ use raito_core::text::{Kind, Name, TargetName};
 
 use crate::circle::{self, Members};
 use crate::document::{Document, Entry, Extent, Guardrail, Scope, Spot, Test, Who, WhoName};
+
+/// So many files are worth a thread: reading them takes some milliseconds, and a thread a small part of one.
+const FILES_OF_A_THREAD: usize = 64;
 
 /// A file of access code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,10 +87,27 @@ pub fn of_saved(saved: &crate::Saved) -> Code {
 /// Reads all files, each with `read`.
 fn read_code_with(
     sources: &[Source],
-    read: impl Fn(&str, usize) -> Result<Document, Vec<Mistake>>,
+    read: impl Fn(&str, usize) -> Result<Document, Vec<Mistake>> + Sync,
 ) -> Result<Code, Vec<FileMistakes>> {
-    let documents = sources.iter().enumerate().map(|(file, source)| read(&source.text, file)).collect();
-    together(documents, &|file| sources.get(file).map_or("", |source| source.path.as_str()))
+    together(each(sources, &read), &|file| sources.get(file).map_or("", |source| source.path.as_str()))
+}
+
+/// Reads each file for itself, in threads of their own where there are many: reading YAML is most of what a repository costs.
+fn each<T: Send>(sources: &[Source], read: &(impl Fn(&str, usize) -> T + Sync)) -> Vec<T> {
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let share = sources.len().div_ceil(processors).max(FILES_OF_A_THREAD);
+    let read_part = |(part, files): (usize, &[Source])| -> Vec<T> {
+        files.iter().enumerate().map(|(at, source)| read(&source.text, part * share + at)).collect()
+    };
+    if sources.len() <= share {
+        return read_part((0, sources));
+    }
+    std::thread::scope(|scope| {
+        let parts = sources.chunks(share).enumerate();
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || read_part(part))).collect();
+        let join = |thread: ScopedJoinHandle<'_, Vec<T>>| thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+        threads.into_iter().flat_map(join).collect()
+    })
 }
 
 /// Puts together what was read of files one by one, in their order; `path` gives their paths.
@@ -253,6 +276,25 @@ mod tests {
     fn conflict(texts: &[&str], said: &str) {
         let wrong = code(texts).expect_err("a conflict");
         assert!(wrong.len() == 1 && wrong[0].contains(said), "{wrong:?}");
+    }
+
+    #[test]
+    fn many_files_are_read_in_their_order() {
+        let text = |number: usize| match number {
+            70 | 250 => "version: 1\ngrant: []\n".to_owned(),
+            number => format!("version: 1\nrepository: a/b\non: shop\ngrants: [{{ name: R_{number} }}]\n"),
+        };
+        let sources = |numbers: &[usize]| -> Vec<Source> {
+            numbers.iter().map(|number| Source { path: format!("{number}.yml"), text: text(*number) }).collect()
+        };
+        let all: Vec<usize> = (0..300).collect();
+        let wrong = read_code(&sources(&all)).expect_err("two mistakes");
+        assert_eq!(wrong.iter().map(|wrong| wrong.file).collect::<Vec<_>>(), [70, 250]);
+        let right: Vec<usize> = all.into_iter().filter(|number| ![70, 250].contains(number)).collect();
+        let code = read_code(&sources(&right)).expect("no mistakes");
+        let said: Vec<(usize, String)> =
+            code.entries.iter().map(|entry| (entry.spot.file, entry.name.to_string())).collect();
+        assert_eq!(said, right.iter().enumerate().map(|(at, number)| (at, format!("R_{number}"))).collect::<Vec<_>>());
     }
 
     #[test]
