@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use support::raito::postgresql_target;
-use support::{Place, Postgres, connector};
+use support::{Place, Postgres, Warehouse, connector};
 
 /// What a run took: raito, and the workers in which its connectors are compiled and run.
 struct Cost {
@@ -184,15 +184,39 @@ fn usage() {
     }
 }
 
+/// Calls a second of a connector that asks a warehouse on the same machine for two records at once, in raito's own process and in a
+/// worker, in turns. Each call is on record before it is sent.
+fn calls() {
+    let warehouse = Warehouse::serve(&["--seed", "5", "--tables", "3000"]);
+    let place = warehouse.place("settings: { page-size: 2 }");
+    place.configure(&format!("{}        rate: 10000\n", warehouse.target("settings: { page-size: 2 }")));
+    place.run(&[]);
+    let mut rates = [Vec::new(), Vec::new()];
+    for turn in 0..10 {
+        let isolation = ["in-process", "process"][turn % 2];
+        let report = place.run(&["--isolation", isolation]);
+        let steps = report["targets"][0]["steps"].as_array().expect("steps").iter();
+        let sum = |key: &str| steps.clone().filter_map(|step| step[key].as_f64()).sum::<f64>();
+        rates[turn % 2].push(sum("calls") / sum("duration-ms") * 1_000.0);
+    }
+    let [inside, apart] = rates.map(|mut rates| {
+        rates.sort_by(f64::total_cmp);
+        rates[rates.len() / 2]
+    });
+    let share = apart / inside * 100.0;
+    println!("calls to a warehouse: in-process {inside:.0} /s, process {apart:.0} /s: {share:.0} % (medians of 5)");
+}
+
 /// Runs all of them, or those that are named behind `--`.
 fn main() {
-    let parts: [(&str, fn()); 6] = [
+    let parts: [(&str, fn()); 7] = [
         ("start", start),
         ("postgresql", postgresql),
         ("plan", ldap2pg::plan),
         ("memory", memory),
         ("changes", changes::changes),
         ("usage", usage),
+        ("calls", calls),
     ];
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     for (_, part) in parts.iter().filter(|(name, _)| named.is_empty() || named.iter().any(|named| named == name)) {
