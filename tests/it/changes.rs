@@ -551,6 +551,17 @@ fn a_role_is_taken_over_as_it_is_and_handed_back_as_it_was() {
     managed.place.run(&[]);
     assert_eq!(managed.written().len(), 1);
     managed.place.raito(&["cloud", "post", &path]).exits(6).says(&["is managed here already"]);
+    // What is another master's, and what nobody manages from outside, is not taken over.
+    managed.server.sql("postgres", "create role theirs; comment on role theirs is '[raito git:corp/access theirs]'");
+    managed.place.run(&[]);
+    for (role, says) in [
+        ("theirs", "belongs to git:corp/access, which has to hand it over first"),
+        ("pg_monitor", "cannot be managed from outside"),
+    ] {
+        let path = format!("/sources/shop/access-controls/{}/take-over?confirm=true", managed.oid(role));
+        managed.place.raito(&["cloud", "post", &path]).exits(6).says(&[role, says]);
+    }
+    assert_eq!(managed.place.list("/sources/shop/internal-access-controls").len(), 1);
 
     let version = managed.internal(&id)["version"].to_string();
     post(&format!("/sources/shop/internal-access-controls/{id}/hand-back"), &["--version", &version]);

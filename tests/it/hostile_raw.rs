@@ -52,9 +52,10 @@ fn wat(text: &str) -> Vec<u8> {
     ::wat::parse_str(text).expect("a module")
 }
 
-/// What is tried: a name, the component, and what its target fails with. A loop costs all the processor time that a call may have,
-/// so there is one here; those at other places stand in `host/sandbox/src/hostile.rs`, with less of it.
+/// What is tried: a name, the component, and what its target fails with. Each loop costs all the processor time that a call may have.
 fn cases() -> Vec<(&'static str, Vec<u8>, &'static str, &'static str)> {
+    let spin = "(call $spin) (i32.const 0)";
+    let drops = "(call $drop (call $new (i32.const 8))) (i32.const 2048)";
     let grows = "(loop $again (br_if $again (i32.gt_s (table.grow $t (ref.null func) (i32.const 100000)) (i32.const -1)))) unreachable";
     let hoards = "(loop $again (drop (call $new (i32.const 9))) (br $again)) (i32.const 2048)";
     // A page of 10^9 users, and a fault whose message has 1 GiB.
@@ -68,6 +69,8 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str, &'static str)> {
     let limit = "E-connector-limit";
     vec![
         ("start", Module { fields: "(start $spin)", ..SOUND }.component(), limit, "processor time"),
+        ("realloc", Module { realloc: spin, ..SOUND }.component(), limit, "processor time"),
+        ("dropping", Module { next: drops, drop: "(call $spin)", ..SOUND }.component(), limit, "processor time"),
         ("table", Module { fields: "(table $t 1 funcref)", next: grows, ..SOUND }.component(), limit, "table elements"),
         (
             "recursion",

@@ -111,4 +111,24 @@ mod tests {
         assert_eq!(lines.iter().filter(|line| line.contains("it said ") && line.contains(" and more")).count(), 3);
         assert!(lines.iter().all(|line| !line.contains(text)), "{lines:#?}");
     }
+
+    const OF_A_PANIC: &str = "a secret of a panic, and of nothing else";
+
+    #[test]
+    #[ignore = "it ends with a panic, and is started by the test that looks at what it says"]
+    fn panics_with_a_secret() {
+        watch().add("test", &Secret::new(OF_A_PANIC.to_owned()).expect("a secret"));
+        screen_panics();
+        panic!("it was {OF_A_PANIC} and more");
+    }
+
+    #[test]
+    fn a_panic_says_nothing_of_a_secret() {
+        let mut command = std::process::Command::new(std::env::current_exe().expect("this one"));
+        let run = command.args(["--exact", "leaks::tests::panics_with_a_secret", "--ignored", "--nocapture"]).output();
+        let run = run.expect("starts");
+        let said = String::from_utf8_lossy(&run.stdout) + String::from_utf8_lossy(&run.stderr);
+        assert!(!run.status.success() && said.contains("it was ") && said.contains(" and more"), "{said}");
+        assert!(!said.contains(OF_A_PANIC), "{said}");
+    }
 }
