@@ -49,6 +49,9 @@ const OF_DATABASE: [Step<List>; 6] = [
     (List::Policies, POLICIES),
 ];
 
+/// What a batch of rows comes to.
+type Records = (Vec<AccessControl>, Vec<Part>, Vec<Gap>);
+
 pub(crate) struct Controls {
     walk: Walk<List>,
     roles: Roles,
@@ -73,7 +76,7 @@ impl Controls {
         Ok(Self { walk: Walk::new(cluster, &OF_CLUSTER, &OF_DATABASE), roles, maintain, begun: false, owned: None })
     }
 
-    fn records(&mut self, batch: Batch<List>) -> Result<(Vec<AccessControl>, Vec<Part>, Vec<Gap>), Fault> {
+    fn records(&mut self, batch: Batch<List>) -> Result<Records, Fault> {
         let Batch { part, database, rows } = batch;
         Ok(match part {
             List::Roles => {

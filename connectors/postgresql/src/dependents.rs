@@ -150,9 +150,11 @@ pub(crate) struct Dependents<'p> {
     unread: Vec<i64>,
     /// The granted databases; none where there is only one, which needs no name.
     places: &'p [String],
-    /// By role: what names it, and why it cannot go whatever is taken from it.
-    read: BTreeMap<i64, (Vec<Dependent>, Vec<String>)>,
+    read: ByRole,
 }
+
+/// By role: what names it, and why it cannot go whatever is taken from it.
+type ByRole = BTreeMap<i64, (Vec<Dependent>, Vec<String>)>;
 
 impl<'p> Dependents<'p> {
     /// Of roles in the order in which they will be asked about.
@@ -178,9 +180,8 @@ impl<'p> Dependents<'p> {
         if left.is_empty() { Ok(()) } else { Err(fault(FaultKind::Conflict, refusal(&left))) }
     }
 
-    fn ask(&self, roles: &[i64]) -> Result<BTreeMap<i64, (Vec<Dependent>, Vec<String>)>, Fault> {
-        let mut read: BTreeMap<i64, (Vec<Dependent>, Vec<String>)> =
-            roles.iter().map(|role| (*role, Default::default())).collect();
+    fn ask(&self, roles: &[i64]) -> Result<ByRole, Fault> {
+        let mut read: ByRole = roles.iter().map(|role| (*role, Default::default())).collect();
         let named = roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         let ats: Vec<Option<&String>> =
             if self.places.is_empty() { vec![None] } else { self.places.iter().map(Some).collect() };
