@@ -53,27 +53,33 @@ pub fn parse(text: &str) -> Result<Node, Mistake> {
     parse_yaml_with_options(0, text, options).map_err(|error| load_mistake(&error))
 }
 
-/// Whether a text may be parsed: it is not too long, and nothing in it is nested so deep that a parser which calls itself would
-/// run out of stack. Every list and mapping outside of brackets begins in another column than what it stands in, or is the list
-/// of a key in the same one; within brackets the parser has a bound of its own.
+/// Whether a text may be parsed: it is not too long, its lines are what everybody takes for lines, so that what is said of them is
+/// found, and nothing in it is nested so deep that a parser which calls itself would run out of stack. Every list and mapping outside
+/// of brackets begins in another column than what it stands in, or is the list of a key in the same one; within brackets the parser
+/// has a bound of its own.
 ///
 /// # Errors
-/// The place where it is too long or too deep.
+/// The place where it is too long or too deep, or where a line ends for YAML alone.
 pub fn fits(text: &str) -> Result<(), Mistake> {
     if text.len() > limits::CONFIG_BYTES {
         let message = format!("the file has {} bytes, and at most {} are read", text.len(), limits::CONFIG_BYTES);
         return Err(Mistake { place: Place { line: 1, column: 1, length: 1 }, message, help: None });
     }
-    let indented = |line: &str| line.len() - line.trim_start_matches([' ', '\t', '-', '?', ':']).len();
-    let is_deep = |line: &str| line.split('\r').any(|part| indented(part) > limits::YAML_COLUMNS);
-    match text.lines().position(is_deep) {
-        None => Ok(()),
-        Some(before) => {
+    let wrong = |before: usize, column: usize, message: &str, help: &str| {
+        let place = Place { line: before + 1, column, length: 1 };
+        Err(Mistake { place, message: message.to_owned(), help: Some(help.to_owned()) })
+    };
+    for (before, line) in text.lines().enumerate() {
+        if let Some(at) = line.find('\r') {
+            let message = "a carriage return without a line feed ends a line for some programs, and for others not";
+            return wrong(before, line[..at].chars().count() + 1, message, "save the file with line feeds");
+        }
+        if line.len() - line.trim_start_matches([' ', '\t', '-', '?', ':']).len() > limits::YAML_COLUMNS {
             let message = format!("nothing begins behind column {}", limits::YAML_COLUMNS);
-            let help = Some("nest less, or indent by two blanks".to_owned());
-            Err(Mistake { place: Place { line: before + 1, column: 1, length: 1 }, message, help })
+            return wrong(before, 1, &message, "nest less, or indent by two blanks");
         }
     }
+    Ok(())
 }
 
 fn at(marker: &Marker) -> Place {
@@ -339,13 +345,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_line_ends_where_everybody_takes_it_to_end() {
+        assert!(parse("a: 1\r\nb: 2\r\n").is_ok());
+        for (text, line, column) in [("a: 1\rb: 2\n", 1, 5), ("a: 1\nb: 2\r", 2, 5), ("ä: 1\n\r\r\nb: 2\n", 2, 1)] {
+            let place = parse(text).expect_err(text).place;
+            assert_eq!((place.line, place.column), (line, column), "{text:?}");
+        }
+    }
+
+    #[test]
     fn what_is_nested_too_deep_is_a_mistake_and_not_the_end() {
         let lists = |count: usize| format!("a:\n{}x\n", "- ".repeat(count));
         assert!(parse(&lists(limits::YAML_COLUMNS / 2)).is_ok());
-        for text in [lists(100_000), format!("a:\r{}x\n", "- ".repeat(100_000)), "? ".repeat(100_000)] {
+        for text in [lists(100_000), "? ".repeat(100_000)] {
             let mistake = parse(&text).expect_err("it is too deep");
             assert!(mistake.message.contains("column 256"), "{mistake}");
         }
+        // A line that only YAML would end is none to nest in.
+        let hidden = parse(&format!("a:\r{}x\n", "- ".repeat(100_000))).expect_err("it is too deep");
+        assert!(hidden.message.contains("carriage return"), "{hidden}");
         let mappings: String = (0..1_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
         assert_eq!(parse(&mappings).expect_err("it is too deep").place.line, limits::YAML_COLUMNS + 2);
         let brackets = format!("a: {}", "[".repeat(100_000));
