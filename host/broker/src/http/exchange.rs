@@ -170,8 +170,9 @@ impl HttpSlot {
                 attempt.count += 1;
                 continue;
             }
-            // 101 ends HTTP on the connection, and nobody asked for that (RFC 9110, section 15.2.2).
-            if response.status().is_informational() {
+            // 101 ends HTTP on the connection, and nobody asked for that; from 600 on there are none, and such an answer counts as one of
+            // a server that fails (RFC 9110, sections 15.2.2 and 15).
+            if !(200..600).contains(&response.status().as_u16()) {
                 let message = format!("{} answers with status {}", self.grant.origin, response.status().as_u16());
                 return Err(Failed::Final(Fault::new(FaultKind::Unavailable, message).into()));
             }
