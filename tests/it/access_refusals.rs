@@ -6,7 +6,8 @@ use std::fs;
 use crate::changes::managed;
 use crate::support::Warehouse;
 
-const CODE: &str = "
+/// A role that reads something in both databases.
+pub(crate) const CODE: &str = "
 version: 1
 repository: corp/access
 on: shop

@@ -141,11 +141,15 @@ impl Exported {
 
     /// Facts about relations of one database, in the words of [`RELATION_FACTS`]: without those of ownership.
     fn relation_facts(&self, database: &str) -> BTreeSet<String> {
-        const RELATIONS: [&str; 5] = ["table", "view", "materialized-view", "foreign-table", "sequence"];
+        self.facts(database, &["table", "view", "materialized-view", "foreign-table", "sequence"])
+    }
+
+    /// The same about objects of these kinds.
+    fn facts(&self, database: &str, kinds: &[&str]) -> BTreeSet<String> {
         let facts = self.lines.iter().filter(|line| line[0] == "facts" && line[4] != "OWNERSHIP");
         let told = facts.filter_map(|line| {
             let (kind, path) = self.objects.get(line[3].as_str()?)?;
-            let here = RELATIONS.contains(&kind.as_str()) && path.first().map(String::as_str) == Some(database);
+            let here = kinds.contains(&kind.as_str()) && path.first().map(String::as_str) == Some(database);
             let control = &self.controls[line[1].as_str()?];
             let grantor = &self.names[line[6].as_str()?];
             let grantable = if line[5] == 1 { "t" } else { "f" };
@@ -278,4 +282,33 @@ fn follows_changes(server: &Postgres, place: &Place) {
     server.close("\"back office\"", false);
     let fifth = place.run(&[]);
     assert_eq!(counts(&fifth, "data-source")[3..], [0, 0]);
+}
+
+/// An access list is told in several rows where it has more than 5,000 entries: here it ends between two permissions of one role.
+#[test]
+fn an_access_list_that_takes_several_rows_is_told_whole() {
+    const ROLES: usize = 2_600;
+    let server = Postgres::start();
+    server.sql(
+        "postgres",
+        &format!(
+            "create schema much; create role first; grant usage on schema much to first;
+             do $$ begin
+               for n in 1..{ROLES} loop execute format('create role %I', 'r' || n); end loop;
+               execute 'grant usage, create on schema much to ' || (select string_agg('r' || n, ',') from generate_series(1, {ROLES}) n);
+             end $$"
+        ),
+    );
+    let place = Place::new(&postgresql_target(&server, "postgres", ""));
+    place.run(&[]);
+    let told = Exported::of(&place).facts("postgres", &["schema"]);
+    let mut expected: BTreeSet<String> = (1..=ROLES)
+        .flat_map(|number| ["USAGE", "CREATE"].map(|name| format!("r{number}|postgres|much|{name}|f|postgres")))
+        .collect();
+    expected.insert("first|postgres|much|USAGE|f|postgres".to_owned());
+    let of_owner = |line: &&String| line.starts_with("postgres|");
+    let others: BTreeSet<String> =
+        told.iter().filter(|line| line.contains("|much|")).filter(|line| !of_owner(line)).cloned().collect();
+    let wrong: Vec<&String> = others.symmetric_difference(&expected).take(10).collect();
+    assert!(wrong.is_empty(), "{} told: {wrong:?}", others.len());
 }
