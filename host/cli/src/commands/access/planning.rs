@@ -18,8 +18,8 @@ use raito_core::decide::{Decision, Protected};
 use raito_core::exchange::Outcome;
 use raito_core::expansion::BuildError;
 use raito_core::marker::Master;
-use raito_core::record::{Applied, Change, ChangeSet};
-use raito_core::text::{ExternalId, Name, Remark, TargetName};
+use raito_core::record::{Applied, Change, ChangeSet, Gap};
+use raito_core::text::{ExternalId, Name, Remark, TargetName, excerpt};
 use raito_core::warrant::Names;
 use raito_run::access::{Planned, end, plan_changes, protected, read_catalogue};
 
@@ -52,26 +52,33 @@ pub(super) struct Seen {
 
 /// How many gaps of a read an error names.
 const GAPS_SHOWN: usize = 5;
+/// Characters of each that it shows.
+const GAP_SHOWN: usize = 300;
 
 /// Reads a target, whole: of half a target nobody can say what differs from the files, nor what nobody has.
 pub(super) async fn see(opened: &Opened<'_>) -> Result<Seen, CliError> {
     let run = opened.run();
     let catalogue = Arc::new(read_catalogue(&run).await.map_err(|failure| opened.failed(&failure))?);
-    let mut gaps: Vec<&str> = catalogue.gaps().map(|gap| gap.reason.as_str()).collect();
-    gaps.dedup();
-    if !gaps.is_empty() {
+    if let Some(error) = incomplete(&opened.target().name, catalogue.gaps()) {
         end(&run, Outcome::Failed).map_err(|failure| opened.failed(&failure))?;
-        let more = gaps.len().saturating_sub(GAPS_SHOWN);
-        let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
-        gaps.truncate(GAPS_SHOWN);
-        let name = &opened.target().name;
-        let message = format!("target {name}: not everything could be read:\n  {}{more}", gaps.join("\n  "));
-        return Err(CliError::new(codes::TARGET_INCOMPLETE, message)
-            .help("try again, or take what nobody is to read out of the target's grants"));
+        return Err(error);
     }
     let protected = protected(&run, &catalogue);
     opened.keep(&catalogue);
     Ok(Seen { catalogue, protected })
+}
+
+/// Why a read is not whole; none where it has no gaps. Their reasons are a connector's words.
+fn incomplete<'g>(target: &TargetName, gaps: impl Iterator<Item = &'g Gap>) -> Option<CliError> {
+    let mut reasons: Vec<String> = gaps.map(|gap| excerpt(gap.reason.as_str(), GAP_SHOWN)).collect();
+    reasons.dedup();
+    let more = reasons.len().saturating_sub(GAPS_SHOWN);
+    let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+    reasons.truncate(GAPS_SHOWN);
+    let message = format!("target {target}: not everything could be read:\n  {}{more}", reasons.join("\n  "));
+    let error = CliError::new(codes::TARGET_INCOMPLETE, message)
+        .help("try again, or take what nobody is to read out of the target's grants");
+    (!reasons.is_empty()).then_some(error)
 }
 
 /// What the files mean at a target that was read, and what follows from it.
@@ -259,4 +266,21 @@ pub(super) fn master(code: &Code) -> Result<Master, CliError> {
         let help = "write repository: corp/access, or another name that stays, into one of the files";
         CliError::new(codes::ACCESS_FILE, "no file says what this repository is called at the targets").help(help)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_read_is_told_in_words_that_stay_in_their_line() {
+        let gap = |reason: String| Gap { scope: None, reason: Remark::new(reason).expect("a reason") };
+        let target = TargetName::new("shop").expect("a name");
+        assert!(incomplete(&target, [].iter()).is_none());
+        let mut gaps = vec![gap("database crm:\u{1b}[2J gone\nerror[E-forged]: x".into()), gap("x".repeat(1_000))];
+        gaps.extend((0..5).map(|number| gap(format!("schema {number}"))));
+        let said = incomplete(&target, gaps.iter()).expect("gaps").message;
+        assert!(said.contains("crm:\\u{1b}[2J gone\\nerror[E-forged]: x\n") && said.ends_with("and 2 more"), "{said}");
+        assert!(!said.contains('\u{1b}') && said.len() < 600, "{said}");
+    }
 }
