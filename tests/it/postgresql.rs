@@ -284,6 +284,28 @@ fn follows_changes(server: &Postgres, place: &Place) {
     assert_eq!(counts(&fifth, "data-source")[3..], [0, 0]);
 }
 
+#[test]
+fn what_is_told_depends_on_no_page() {
+    let server = Postgres::start();
+    server.sql(
+        "postgres",
+        "create schema s; create role a; create role b; grant a to b; create table s.one (id bigint, name text);
+         create table s.two (id bigint); create view s.three as select id from s.two; grant select on s.one to a, b;
+         grant update (name) on s.one to b; create function s.f(x integer) returns integer language sql as 'select 1';
+         grant execute on function s.f(integer) to a; alter default privileges in schema s grant select on tables to b;
+         alter table s.one enable row level security; create policy p on s.one to a using (true); create policy q on s.one to b using (id > 1)",
+    );
+    let told = |settings: &str| {
+        let place = Place::new(&format!("{}{settings}", postgresql_target(&server, "postgres", "")));
+        place.run(&[]);
+        place.digest()
+    };
+    let whole = told("");
+    for size in [1, 2, 3] {
+        assert_eq!(told(&format!("    settings: {{ page-size: {size} }}\n")), whole, "pages of {size}");
+    }
+}
+
 /// An access list is told in several rows where it has more than 5,000 entries: here it ends between two permissions of one role.
 #[test]
 fn an_access_list_that_takes_several_rows_is_told_whole() {
