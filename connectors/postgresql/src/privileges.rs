@@ -24,15 +24,17 @@ impl Grant {
     /// by the server, for which that was most of the work.
     pub(crate) fn read(row: &mut SqlRow, column: usize) -> Result<Vec<Self>, Fault> {
         let text = row.text(column);
+        let misread =
+            |entry| fault(FaultKind::Internal, format!("an entry of an access list is not understood: {entry}"));
         let mut grants: BTreeMap<(i64, i64), Vec<&str>> = BTreeMap::new();
+        // What somebody has from somebody stands together, so their numbers are read once.
+        let mut last = ("", (0, 0));
         for entry in text.split(',').filter(|entry| !entry.is_empty()) {
-            let mut words = entry.splitn(3, ' ');
-            let mut oid = || words.next()?.parse().ok();
-            let (Some(grantee), Some(grantor), Some(privilege)) = (oid(), oid(), words.next()) else {
-                let message = format!("an entry of an access list is not understood: {entry}");
-                return Err(fault(FaultKind::Internal, message));
-            };
-            grants.entry((grantee, grantor)).or_default().push(privilege);
+            let (roles, privilege) = roles_and_privilege(entry).ok_or_else(|| misread(entry))?;
+            if roles != last.0 {
+                last = (roles, oids(roles).ok_or_else(|| misread(entry))?);
+            }
+            grants.entry(last.1).or_default().push(privilege);
         }
         let grant = |((grantee, grantor), mut words): (_, Vec<&str>)| {
             words.sort_unstable();
@@ -41,6 +43,18 @@ impl Grant {
         };
         Ok(grants.into_iter().map(grant).collect())
     }
+}
+
+/// Grantee and grantor, and what the one has from the other: a privilege may have a blank in its name.
+fn roles_and_privilege(entry: &str) -> Option<(&str, &str)> {
+    let (grantee, rest) = entry.split_once(' ')?;
+    let (grantor, privilege) = rest.split_once(' ')?;
+    Some((&entry[..grantee.len() + 1 + grantor.len()], privilege))
+}
+
+fn oids(roles: &str) -> Option<(i64, i64)> {
+    let (grantee, grantor) = roles.split_once(' ')?;
+    Some((grantee.parse().ok()?, grantor.parse().ok()?))
 }
 
 fn permission(word: &str, grantor: &str) -> PermissionUse {
