@@ -49,7 +49,28 @@ pub(crate) struct Resolver<'c> {
     /// What everybody holds.
     public: BTreeSet<(&'c ObjectRef, &'c PermissionName)>,
     by_path: HashMap<&'c [PathPart], Vec<&'c DataObject>>,
-    by_kind: HashMap<&'c Kind, Vec<&'c DataObject>>,
+    by_kind: HashMap<&'c Kind, OfKind<'c>>,
+}
+
+/// The objects of one kind.
+#[derive(Default)]
+struct OfKind<'c> {
+    objects: Vec<&'c DataObject>,
+    /// Whether they are in the order of their paths.
+    in_order: bool,
+}
+
+impl<'c> OfKind<'c> {
+    /// Those below a path, or all, in the order of their paths. They are put in order when they are first asked for.
+    fn below(&mut self, under: Option<&[PathPart]>) -> &[&'c DataObject] {
+        if !std::mem::replace(&mut self.in_order, true) {
+            self.objects.sort_by(|one, next| one.object.cmp(&next.object));
+        }
+        let Some(under) = under else { return &self.objects };
+        // What begins with a path stands behind it, in one piece.
+        let rest = &self.objects[self.objects.partition_point(|object| object.object.path.as_slice() <= under)..];
+        &rest[..rest.partition_point(|object| object.object.path.starts_with(under))]
+    }
 }
 
 impl<'c> Resolver<'c> {
@@ -91,7 +112,7 @@ impl<'c> Resolver<'c> {
         }
         for object in &catalogue.objects {
             resolver.by_path.entry(object.object.path.as_slice()).or_default().push(object);
-            resolver.by_kind.entry(&object.object.kind).or_default().push(object);
+            resolver.by_kind.entry(&object.object.kind).or_default().objects.push(object);
         }
         resolver
     }
@@ -153,12 +174,6 @@ impl<'c> Resolver<'c> {
     /// The access control of this kind with this name.
     pub(crate) fn find(&self, kind: &Kind, name: &Name) -> Option<&'c AccessControl> {
         self.controls.get(name)?.iter().copied().find(|control| control.kind == *kind)
-    }
-
-    /// Named access controls of a kind that were read.
-    pub(crate) fn named(&self, kind: &Kind) -> impl Iterator<Item = &'c AccessControl> {
-        let kind = kind.clone();
-        self.catalogue.controls.kept().filter(move |control| control.kind == kind)
     }
 }
 

@@ -135,7 +135,9 @@ impl CatalogueBuilder {
     fn access(&mut self, page: AccessPage) -> Result<(), CatalogueError> {
         self.part = Part::Access;
         let description = self.description.as_ref().ok_or(CatalogueError::NotDescribed)?;
-        Ok(self.controls.take(&mut self.access, &page, description, |_| true)?)
+        self.controls.take(&mut self.access, &page, description, |_| true)?;
+        self.controls.keep(page);
+        Ok(())
     }
 
     /// The catalogue.

@@ -113,8 +113,8 @@ pub fn unmarked(description: &Remark) -> Remark {
 
 /// The marker at the end of a description, where there is one.
 pub fn marker(description: &Remark) -> Option<Marker> {
-    let (_, rest) = description.as_str().trim_end().rsplit_once(OPEN)?;
-    let (master, entry) = rest.strip_suffix(']')?.split_once(' ')?;
+    let (_, rest) = description.as_str().trim_end().strip_suffix(']')?.rsplit_once(OPEN)?;
+    let (master, entry) = rest.split_once(' ')?;
     is_word(entry).then_some(())?;
     Some(Marker { master: master.parse().ok()?, entry: entry.to_owned() })
 }

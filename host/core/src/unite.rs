@@ -4,12 +4,12 @@
 //! target: it fails, and nothing is removed on the strength of it. Records that do not fit the description are refused
 //! here as well, so that everything behind this point can rely on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fault::BadRecord;
 use crate::limits;
 use crate::record::{
-    AccessControl, AccessPage, Description, Gap, IdentityPage, Member, MemberKind, ObjectPage, ObjectRef,
+    AccessControl, AccessPage, Description, Gap, IdentityPage, Member, MemberKind, ObjectPage, ObjectRef, Part,
     PermissionUse, Standing, What,
 };
 use crate::seen::Seen;
@@ -143,7 +143,9 @@ type Called = (Kind, Name, Option<ObjectRef>);
 pub struct AccessReading {
     /// Every control, by what makes its name its own.
     names: BTreeMap<Called, ExternalId>,
-    /// The controls that are kept whole.
+    /// The controls that are asked for whole.
+    asked: BTreeSet<ExternalId>,
+    /// What was kept of them.
     kept: BTreeMap<ExternalId, AccessControl>,
     /// About how many bytes these have.
     kept_bytes: u64,
@@ -152,7 +154,8 @@ pub struct AccessReading {
 }
 
 impl AccessReading {
-    /// Takes a page of step 3, and keeps the controls for which `keep` says so.
+    /// Takes a page of step 3. Controls are asked for whole for which `keep` says so: they are handed over once whoever else needs
+    /// the page is done with it, so that no record is copied.
     ///
     /// # Errors
     /// `BadRecord` where an id comes twice, or something does not fit the description.
@@ -181,7 +184,7 @@ impl AccessReading {
             self.names.insert(called, control.external_id.clone());
             if keep(control) {
                 self.count(&control.who, &control.what, &control.standing).map_err(within)?;
-                self.kept.insert(control.external_id.clone(), control.clone());
+                self.asked.insert(control.external_id.clone());
             }
         }
         for (index, part) in page.parts.iter().enumerate() {
@@ -196,16 +199,33 @@ impl AccessReading {
                 let reason = format!("access control {} has not come before its part", part.control);
                 return Err(within(BadRecord::new("control", reason)));
             }
-            if self.kept.contains_key(&part.control) {
+            if self.asked.contains(&part.control) {
                 self.count(&part.who, &part.what, &part.standing).map_err(within)?;
-            }
-            if let Some(control) = self.kept.get_mut(&part.control) {
-                control.who.extend(part.who.iter().cloned());
-                control.what.extend(part.what.iter().cloned());
-                control.standing.extend(part.standing.iter().cloned());
             }
         }
         Ok(())
+    }
+
+    /// Keeps what was taken of a page, where it was asked for.
+    pub fn keep(&mut self, page: AccessPage) {
+        page.access_controls.into_iter().for_each(|control| self.keep_control(control));
+        page.parts.into_iter().for_each(|part| self.keep_part(part));
+    }
+
+    /// Keeps an access control that was taken, where it was asked for.
+    pub fn keep_control(&mut self, control: AccessControl) {
+        if self.asked.contains(&control.external_id) {
+            self.kept.insert(control.external_id.clone(), control);
+        }
+    }
+
+    /// Keeps more of an access control that is kept.
+    pub fn keep_part(&mut self, part: Part) {
+        if let Some(control) = self.kept.get_mut(&part.control) {
+            control.who.extend(part.who);
+            control.what.extend(part.what);
+            control.standing.extend(part.standing);
+        }
     }
 
     /// Counts what is kept whole: each member, object and permission with its texts and what holds them.

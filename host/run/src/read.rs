@@ -29,6 +29,8 @@ pub(crate) struct Read {
     pub(crate) records: u64,
     pub(crate) gaps: Vec<Gap>,
     pub(crate) receipt: Option<Receipt>,
+    /// Of all lines of the step, as they are on record.
+    pub(crate) sha256: Option<Digest>,
     pub(crate) controls: AccessControls,
     pub(crate) description: Option<Description>,
     pub(crate) memory_bytes: u64,
@@ -148,11 +150,12 @@ async fn read_with(run: &TargetRun<'_>, task: Task<'_>, broker: &Arc<dyn StepBro
     if let Some(coverage) = pumped.coverage {
         reader.send(vec![Line::Coverage(coverage)]).await?;
     }
-    let receipt = reader.finish(&upload_id).await?;
+    let (receipt, sha256) = reader.finish(&upload_id).await?;
     Ok(Read {
         records: reader.reading.records(),
         gaps: reader.reading.gaps().to_vec(),
         receipt,
+        sha256: Some(sha256),
         users: std::mem::take(&mut reader.users),
         groups: std::mem::take(&mut reader.groups),
         kept: std::mem::take(&mut reader.kept),
@@ -241,9 +244,6 @@ impl Reader<'_> {
             AnyPage::Objects(page) => {
                 self.reading.page(page.records.objects.len(), page.gaps)?;
                 self.reading.objects(&page.records, self.description.ok_or_else(missing)?)?;
-                if self.keep.records {
-                    self.kept.extend(page.records.objects.iter().cloned().map(Line::Object));
-                }
                 lines.extend(page.records.objects.into_iter().map(Line::Object));
             }
             AnyPage::Access(page) => {
@@ -268,8 +268,11 @@ impl Reader<'_> {
     async fn send(&mut self, lines: Vec<Line>) -> Result<(), Failure> {
         let count = lines.len() as u64;
         let mut bytes = Vec::with_capacity(lines.len() * 128);
-        // Each record goes as soon as it is written: a page and its text are not in memory both.
-        lines.into_iter().for_each(|line| line.write(&mut bytes));
+        // Each record is kept or goes as soon as it is written: a page and its text are not in memory both.
+        for line in lines {
+            line.write(&mut bytes);
+            self.keep_line(line);
+        }
         self.lines += count;
         self.bytes += bytes.len() as u64;
         if self.keep.records && self.bytes > limits::CATALOGUE_BYTES {
@@ -290,28 +293,39 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Keeps a record that was written, where it was asked for. People are kept before anything of them is left out.
+    fn keep_line(&mut self, line: Line) {
+        match line {
+            Line::AccessControl(control) => self.access.keep_control(*control),
+            Line::Part(part) => self.access.keep_part(part),
+            Line::Object(_) if self.keep.records => self.kept.push(line),
+            _ => {}
+        }
+    }
+
     fn place(&self) -> Place {
         Place { target: self.run.target.name.to_string(), step: self.step }
     }
 
-    /// Sends what was missing and the end, and waits for the receipt, which must be about the bytes that were sent.
-    async fn finish(&mut self, upload_id: &UploadId) -> Result<Option<Receipt>, Failure> {
+    /// Sends what was missing and the end, and waits for the receipt, which must be about the bytes that were sent. Gives their
+    /// digest as well.
+    async fn finish(&mut self, upload_id: &UploadId) -> Result<(Option<Receipt>, Digest), Failure> {
         let gaps: Vec<Line> = self.reading.gaps().iter().cloned().map(Line::Gap).collect();
         if !gaps.is_empty() {
             self.send(gaps).await?;
         }
         self.send(vec![Line::End(End { lines: self.lines, complete: true })]).await?;
-        let Some(upload) = self.upload.take() else { return Ok(None) };
+        let sent = std::mem::take(&mut self.hasher).finish();
+        let Some(upload) = self.upload.take() else { return Ok((None, sent)) };
         self.run.broker.stage_state(upload_id).map_err(StepFault::Host)?;
         let receipt = upload.finish().await?;
-        let sent = std::mem::take(&mut self.hasher).finish();
         if receipt.digest != sent {
             let reason = format!("it confirms {} where {sent} was sent", receipt.digest);
             return Err(Failure::Cloud(CloudError::Failed(reason)));
         }
         self.run.broker.settle_state(true).map_err(StepFault::Host)?;
         self.run.ledger.append(&Event::Receipt { place: self.place(), receipt })?;
-        Ok(Some(receipt))
+        Ok((Some(receipt), sent))
     }
 }
 

@@ -23,12 +23,16 @@ enum Proof<'s> {
     None(String),
 }
 
+/// Access controls with the marker of this repository, by their kind and the entry that it names.
+type Marked<'q> = BTreeMap<(&'q Kind, String), &'q AccessControl>;
+
 impl<'q> Work<'_, 'q> {
     pub(super) fn named(&mut self, entries: &[(&Entry, &'q ControlKind)]) {
         self.check_retirement();
+        let marked = self.marked();
         let mut found: Vec<Option<&'q AccessControl>> = Vec::new();
         for (entry, kind) in entries {
-            let held = self.held(entry, kind);
+            let held = self.held(entry, kind, &marked);
             if let Some(held) = held {
                 self.taken.insert(held.external_id.clone());
             }
@@ -65,12 +69,20 @@ impl<'q> Work<'_, 'q> {
     }
 
     /// The access control of the target that an entry is about: the one whose marker says so, or the one with its name.
-    fn held(&self, entry: &Entry, kind: &ControlKind) -> Option<&'q AccessControl> {
-        let ours = |control: &&AccessControl| {
-            marker(&control.description)
-                .is_some_and(|marker| marker.master == *self.question.master && marker.entry == entry.id.as_str())
-        };
-        self.resolver.named(&kind.name).find(ours).or_else(|| self.resolver.find(&kind.name, &entry.name))
+    fn held(&self, entry: &Entry, kind: &ControlKind, marked: &Marked<'q>) -> Option<&'q AccessControl> {
+        let ours = marked.get(&(&kind.name, entry.id.as_str().to_owned())).copied();
+        ours.or_else(|| self.resolver.find(&kind.name, &entry.name))
+    }
+
+    /// What carries the marker of this repository.
+    fn marked(&self) -> Marked<'q> {
+        let mut all = Marked::new();
+        for control in self.question.catalogue.controls.kept() {
+            if let Some(marker) = marker(&control.description).filter(|marker| marker.master == *self.question.master) {
+                all.entry((&control.kind, marker.entry)).or_insert(control);
+            }
+        }
+        all
     }
 
     /// Refuses to take over what nothing proves to be ours.

@@ -1,7 +1,5 @@
 //! Objects and permissions.
 
-use std::collections::BTreeMap;
-
 use raito_core::record::{DataObject, ObjectKind, ObjectRef, Permission, PermissionUse, Standing, What};
 use raito_core::suggest::closest;
 use raito_core::text::{ExternalId, Kind, Name, PermissionName};
@@ -9,17 +7,37 @@ use raito_core::text::{ExternalId, Kind, Name, PermissionName};
 use super::{Resolver, shown};
 use crate::document::{self, Asked, Future, ObjectName, Objects, Selector, Severity, Spot};
 
-/// What an access control gives, put together: permissions by object, and those on later objects by place.
+/// What an access control gives: permissions by object, and those on later objects by place. They are put in order at the end:
+/// what is selected comes in order, so that little is left to sort.
 #[derive(Default)]
 pub(crate) struct Given<'c> {
-    now: BTreeMap<&'c ObjectRef, Permissions<'c>>,
-    later: BTreeMap<(&'c ObjectRef, Kind, Option<ExternalId>), Permissions<'c>>,
+    now: Vec<(&'c ObjectRef, Permissions<'c>)>,
+    later: Vec<((&'c ObjectRef, Kind, Option<ExternalId>), Permissions<'c>)>,
 }
 
 /// Permissions, each with whether it may be passed on.
-type Permissions<'c> = BTreeMap<&'c PermissionName, bool>;
+type Permissions<'c> = Vec<(&'c PermissionName, bool)>;
 
-fn uses(permissions: Permissions<'_>) -> Vec<PermissionUse> {
+/// Permissions on each thing once: what is given twice may be passed on where one of the two says so.
+fn put_together<'c, K: Ord>(mut given: Vec<(K, Permissions<'c>)>) -> impl Iterator<Item = (K, Vec<PermissionUse>)> {
+    given.sort_by(|(one, _), (next, _)| one.cmp(next));
+    given.dedup_by(|(next, more), (one, permissions)| {
+        let is_same = next == one;
+        if is_same {
+            permissions.append(more);
+        }
+        is_same
+    });
+    given.into_iter().map(|(key, permissions)| (key, uses(permissions)))
+}
+
+fn uses(mut permissions: Permissions<'_>) -> Vec<PermissionUse> {
+    permissions.sort_unstable();
+    permissions.dedup_by(|(next, more), (one, may_pass_on)| {
+        let is_same = next == one;
+        *may_pass_on |= is_same && *more;
+        is_same
+    });
     let one =
         |(name, may_pass_on): (&PermissionName, _)| PermissionUse { name: name.clone(), may_pass_on, granted_by: None };
     permissions.into_iter().map(one).collect()
@@ -27,31 +45,21 @@ fn uses(permissions: Permissions<'_>) -> Vec<PermissionUse> {
 
 impl<'c> Given<'c> {
     pub(crate) fn into_parts(self) -> (Vec<What>, Vec<Standing>) {
-        let what = |(object, permissions): (&ObjectRef, _)| What {
-            object: object.clone(),
-            permissions: uses(permissions),
-            condition: None,
-        };
+        let what =
+            |(object, permissions): (&ObjectRef, _)| What { object: object.clone(), permissions, condition: None };
         let standing = |((under, kind, creator), permissions): ((&ObjectRef, _, _), _)| Standing {
             under: under.clone(),
             kind,
             creator,
-            permissions: uses(permissions),
+            permissions,
         };
-        (self.now.into_iter().map(what).collect(), self.later.into_iter().map(standing).collect())
+        (put_together(self.now).map(what).collect(), put_together(self.later).map(standing).collect())
     }
 
-    fn give(&mut self, object: &'c ObjectRef, permission: &'c Permission, may_pass_on: bool) {
-        self.give_all(object, &[permission], may_pass_on);
-    }
-
-    fn give_all(&mut self, object: &'c ObjectRef, permissions: &[&'c Permission], may_pass_on: bool) {
-        if permissions.is_empty() {
-            return;
-        }
-        let held = self.now.entry(object).or_default();
-        for permission in permissions {
-            *held.entry(&permission.name).or_default() |= may_pass_on;
+    fn give(&mut self, object: &'c ObjectRef, permissions: &[&'c Permission], may_pass_on: bool) {
+        if !permissions.is_empty() {
+            let each = permissions.iter().map(|permission| (&permission.name, may_pass_on));
+            self.now.push((object, each.collect()));
         }
     }
 }
@@ -102,7 +110,7 @@ impl<'c> Resolver<'c> {
             }
         }
         for object in on {
-            given.give_all(&object.object, &permissions, item.may_pass_on);
+            given.give(&object.object, &permissions, item.may_pass_on);
             with_needs.iter().for_each(|permission| self.needs(&object.object, permission, given));
         }
     }
@@ -118,8 +126,7 @@ impl<'c> Resolver<'c> {
             for permission in self.permissions(*spot, asked, kind, item.may_pass_on) {
                 for creator in &creators {
                     let key = (&under.object, future.kind.clone(), creator.clone());
-                    let held = given.later.entry(key).or_default().entry(&permission.name).or_default();
-                    *held |= item.may_pass_on;
+                    given.later.push((key, vec![(&permission.name, item.may_pass_on)]));
                 }
                 if matches!(asked, Asked::Global(_)) {
                     self.needs_from(&under.object, permission, given);
@@ -146,7 +153,7 @@ impl<'c> Resolver<'c> {
                 });
                 let Some(ancestor) = ancestor.filter(|_| wanted.can_be_granted) else { continue };
                 if !self.public.contains(&(&ancestor.object, &wanted.name)) {
-                    given.give(&ancestor.object, wanted, false);
+                    given.give(&ancestor.object, &[wanted], false);
                 }
                 break;
             }
@@ -213,13 +220,10 @@ impl<'c> Resolver<'c> {
         }
         let under = match &selector.under {
             Some(under) => match self.object(spot, under) {
-                Some(under) => Some(&under.object.path),
+                Some(under) => Some(under.object.path.as_slice()),
                 None => return Vec::new(),
             },
             None => None,
-        };
-        let is_below = |object: &DataObject| {
-            under.is_none_or(|under| object.object.path.starts_with(under) && object.object.path.len() > under.len())
         };
         let is_called = |object: &DataObject| {
             selector.names.is_empty() || selector.names.iter().any(|name| name.takes(object.name.as_str()))
@@ -230,10 +234,9 @@ impl<'c> Resolver<'c> {
             };
             selector.tags.iter().all(has)
         };
-        let all = self.by_kind.get(&selector.kind).map_or(&[][..], Vec::as_slice);
-        let mut found: Vec<&'c DataObject> =
-            all.iter().copied().filter(|object| is_below(object) && is_called(object) && has_tags(object)).collect();
-        found.sort_by(|one, two| one.object.cmp(&two.object));
+        let all = self.by_kind.get_mut(&selector.kind).map_or(&[][..], |all| all.below(under));
+        let found: Vec<&'c DataObject> =
+            all.iter().copied().filter(|object| is_called(object) && has_tags(object)).collect();
         if found.is_empty() && !selector.future {
             self.problem(spot, Severity::Warning, "selects-nothing", "there is no such object now", None);
         }

@@ -139,24 +139,18 @@ impl One<'_> {
     pub(super) fn is_manageable(&self, fact: &Fact) -> bool {
         self.is_line_manageable(&match fact {
             Fact::Member { kind, id, .. } => Line::Member(*kind, id),
-            Fact::Permission { object, permission, condition, .. } => {
-                Line::Permission(object, condition.as_ref(), permission)
-            }
-            Fact::Standing { under, kind, creator, permission, .. } => {
-                Line::Standing(under, kind, creator.as_ref(), permission)
-            }
+            Fact::Permission { object, permission, .. } => Line::Permission(&object.kind, permission),
+            Fact::Standing { kind, permission, .. } => Line::Permission(kind, permission),
         })
     }
 
     fn is_line_manageable(&self, line: &Line<'_>) -> bool {
-        let can_be_granted = |kind, permission| {
-            let known = self.situation.description.object_kind(kind).and_then(|kind| kind.permission(permission));
-            known.is_none_or(|known| known.can_be_granted)
-        };
         match line {
             Line::Member(kind, id) => self.kind.admits.contains(kind) && !self.situation.protected.has(*kind, id),
-            Line::Permission(object, _, permission) => can_be_granted(&object.kind, permission),
-            Line::Standing(_, kind, _, permission) => can_be_granted(kind, permission),
+            Line::Permission(kind, permission) => {
+                let known = self.situation.description.object_kind(kind).and_then(|kind| kind.permission(permission));
+                known.is_none_or(|known| known.can_be_granted)
+            }
         }
     }
 
@@ -373,13 +367,19 @@ impl One<'_> {
         if set.changes.is_empty() && self.is_unread(held) {
             decision.unknown.push(id);
         } else if set.changes.is_empty() {
-            let now = held.within(&self.wanted.control);
-            let is_known = self.wanted.applied.as_deref() == Some(&now) && self.wanted.begun.is_empty();
-            let applied = (!drifted && !is_known).then(|| Box::new(now));
+            // A repository is told of no state: what it says is all that there is.
+            let applied = if drifted || self.situation.master.is_repository() { None } else { self.untold(held) };
             decision.in_sync.push(InSync { id, external_id, applied });
         } else {
             decision.push(set, vec![id]);
         }
+    }
+
+    /// What the target has of what is wanted, where nobody was told that yet.
+    fn untold(&self, held: &AccessControl) -> Option<Box<AccessControl>> {
+        let now = held.within(&self.wanted.control);
+        let is_known = self.wanted.applied.as_deref() == Some(&now) && self.wanted.begun.is_empty();
+        (!is_known).then(|| Box::new(now))
     }
 
     /// Whether all that is to be done is to write a repository's marker, which waits for the first change.

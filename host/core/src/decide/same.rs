@@ -2,48 +2,95 @@
 //! into what was read are sorted and compared.
 
 use crate::fact::{Options, held_options, member_options};
-use crate::record::{AccessControl, MemberKind, ObjectRef};
+use crate::record::{AccessControl, Member, MemberKind, ObjectRef, PermissionUse};
 use crate::text::{ExternalId, Kind, PermissionName, PolicyText};
 
-/// A fact of an access control, without who holds it: that is the access control itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What of a fact says whether it can be given and taken from outside: a member, or a permission on objects of a kind.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Line<'c> {
     Member(MemberKind, &'c ExternalId),
-    Permission(&'c ObjectRef, Option<&'c PolicyText>, &'c PermissionName),
-    Standing(&'c ObjectRef, &'c Kind, Option<&'c ExternalId>, &'c PermissionName),
+    Permission(&'c Kind, &'c PermissionName),
+}
+
+/// Permissions with how they are held, by what they are held on.
+type Held<'c, K> = Vec<(K, Vec<(&'c PermissionName, Options)>)>;
+
+/// The facts of an access control that count, in order, each once. Objects are sorted once and not with each permission on them:
+/// to compare their paths is most of the work.
+#[derive(Debug, PartialEq, Eq)]
+struct Lines<'c> {
+    members: Vec<((MemberKind, &'c ExternalId), Options)>,
+    now: Held<'c, (&'c ObjectRef, Option<&'c PolicyText>)>,
+    later: Held<'c, (&'c ObjectRef, &'c Kind, Option<&'c ExternalId>)>,
 }
 
 /// How many facts are wanted, where what is held are the same ones, held in the same way. Who granted them does not count, nor
-/// does what is held and cannot be managed, or what somebody granted himself, which comes with what he is. None also where there is the same fact twice in different ways.
+/// does what is held and cannot be managed, or what somebody granted himself, which comes with what he is. None also where there is
+/// the same fact twice in different ways.
 pub(super) fn same(wanted: &AccessControl, held: &AccessControl, manages: impl Fn(&Line<'_>) -> bool) -> Option<usize> {
     let counts = |line: &Line<'_>, by: Option<&ExternalId>| by != Some(&held.external_id) && manages(line);
-    let (wanted, held) = (lines(wanted, |_, _| true)?, lines(held, counts)?);
-    (wanted == held).then_some(wanted.len())
+    let (wanted, held) = (Lines::of(wanted, |_, _| true)?, Lines::of(held, counts)?);
+    (wanted == held).then(|| wanted.count())
 }
 
-/// The facts of an access control that count, in order, each once.
-fn lines(
-    control: &AccessControl,
-    counts: impl Fn(&Line<'_>, Option<&ExternalId>) -> bool,
-) -> Option<Vec<(Line<'_>, Options)>> {
-    let members = control
-        .who
-        .iter()
-        .map(|member| (Line::Member(member.kind, &member.id), member_options(member), member.granted_by.as_ref()));
-    let held = control.what.iter().flat_map(|what| {
-        let line = |name| Line::Permission(&what.object, what.condition.as_ref(), name);
-        what.permissions.iter().map(move |used| (line(&used.name), held_options(used), used.granted_by.as_ref()))
+impl<'c> Lines<'c> {
+    /// The facts of an access control that `counts` lets through; none where there is one twice in different ways.
+    fn of(control: &'c AccessControl, counts: impl Fn(&Line<'_>, Option<&ExternalId>) -> bool) -> Option<Self> {
+        let is_member = |member: &&Member| counts(&Line::Member(member.kind, &member.id), member.granted_by.as_ref());
+        let mut members: Vec<_> = control
+            .who
+            .iter()
+            .filter(is_member)
+            .map(|member| ((member.kind, &member.id), member_options(member)))
+            .collect();
+        let now = control.what.iter().map(|what| {
+            let (object, condition) = (&what.object, what.condition.as_ref());
+            let of = |name: &_, by: Option<&_>| counts(&Line::Permission(&object.kind, name), by);
+            ((object, condition), held(&what.permissions, of))
+        });
+        let later = control.standing.iter().map(|standing| {
+            let (under, kind, creator) = (&standing.under, &standing.kind, standing.creator.as_ref());
+            let of = |name: &_, by: Option<&_>| counts(&Line::Permission(kind, name), by);
+            ((under, kind, creator), held(&standing.permissions, of))
+        });
+        in_order(&mut members).then_some(())?;
+        Some(Self { members, now: grouped(now)?, later: grouped(later)? })
+    }
+
+    fn count(&self) -> usize {
+        let (now, later) = (self.now.iter().map(|(_, held)| held.len()), self.later.iter().map(|(_, held)| held.len()));
+        self.members.len() + now.chain(later).sum::<usize>()
+    }
+}
+
+/// Those of some permissions that count.
+fn held(
+    uses: &[PermissionUse],
+    counts: impl Fn(&PermissionName, Option<&ExternalId>) -> bool,
+) -> Vec<(&PermissionName, Options)> {
+    let all = uses.iter().filter(|used| counts(&used.name, used.granted_by.as_ref()));
+    all.map(|used| (&used.name, held_options(used))).collect()
+}
+
+/// Sorts facts and takes each once. Says whether none is left twice, held in different ways.
+fn in_order<F: Ord>(facts: &mut Vec<(F, Options)>) -> bool {
+    facts.sort_unstable();
+    facts.dedup();
+    facts.is_sorted_by(|(one, _), (next, _)| one < next)
+}
+
+/// Puts together what is held on the same thing. None where something is held twice in different ways.
+fn grouped<'c, K: Ord>(all: impl Iterator<Item = (K, Vec<(&'c PermissionName, Options)>)>) -> Option<Held<'c, K>> {
+    let mut all: Held<'c, K> = all.filter(|(_, held)| !held.is_empty()).collect();
+    all.sort_by(|(one, _), (next, _)| one.cmp(next));
+    all.dedup_by(|(next, more), (one, held)| {
+        let is_same = next == one;
+        if is_same {
+            held.append(more);
+        }
+        is_same
     });
-    let later = control.standing.iter().flat_map(|standing| {
-        let line = |name| Line::Standing(&standing.under, &standing.kind, standing.creator.as_ref(), name);
-        standing.permissions.iter().map(move |used| (line(&used.name), held_options(used), used.granted_by.as_ref()))
-    });
-    let all = members.chain(held).chain(later).filter(|(line, _, by)| counts(line, *by));
-    let mut lines: Vec<(Line<'_>, Options)> = all.map(|(line, options, _)| (line, options)).collect();
-    lines.sort();
-    lines.dedup();
-    let is_twice = lines.windows(2).any(|pair| matches!(pair, [(one, _), (next, _)] if one == next));
-    (!is_twice).then_some(lines)
+    all.iter_mut().all(|(_, held)| in_order(held)).then_some(all)
 }
 
 #[cfg(test)]
@@ -53,7 +100,7 @@ mod tests {
 
     use super::*;
     use crate::fact::{FactSet, insert_control};
-    use crate::record::{Identity, Member};
+    use crate::record::Identity;
     use crate::text::Name;
 
     /// An access control with members, permissions and later permissions out of few, some of them twice.
@@ -109,7 +156,7 @@ mod tests {
             };
             let other = if turned { turn(one.clone()) } else { other };
             let (facts_of_one, facts_of_other) = (facts(&one), facts(&other));
-            let once = |control| lines(control, |_, _| true).is_some();
+            let once = |control| Lines::of(control, |_, _| true).is_some();
             match same(&one, &other, |_| true) {
                 Some(count) => {
                     prop_assert_eq!(&facts_of_one, &facts_of_other);

@@ -72,6 +72,7 @@ pub(crate) fn read(controls: &[Value], description: &Description) -> AccessContr
     let page = AccessPage { access_controls: controls, parts: Vec::new() };
     let (mut reading, mut access) = (Reading::default(), AccessReading::default());
     access.take(&mut reading, &page, description, |_| true).expect("fits the description");
+    access.keep(page);
     access.finish()
 }
 
