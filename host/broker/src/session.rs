@@ -371,7 +371,7 @@ impl StepBroker for Session {
                 // The record of an end that nobody waited for: a log that cannot be written ends the run elsewhere.
                 let _ = self.close_handle(handle).await;
             }
-            self.readers.lock().await.clear();
+            self.end_readers().await;
             self.writers.lock().await.clear();
         })
     }

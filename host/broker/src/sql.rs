@@ -1,8 +1,8 @@
 //! SQL for PostgreSQL: connections that the host opens, reads that cannot write, writes in one transaction.
 //!
 //! What the host sends by itself, besides the statements of the vocabulary: the settings of the connection, the question
-//! what the login may do, BEGIN, COMMIT and ROLLBACK, and after each read the question whether its transaction is still
-//! the one that cannot write.
+//! what the login may do, BEGIN, COMMIT and ROLLBACK, after each read the question whether its transaction is still the one
+//! that cannot write, and DISCARD ALL before another step reads with the same connection.
 
 mod cell;
 mod connect;
@@ -11,8 +11,8 @@ mod frame;
 mod read;
 mod write;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
 
 use raito_core::grant::{SqlGrant, Tls, WRITE_PASSWORD};
 use raito_core::leak::Watch;
@@ -39,6 +39,8 @@ pub(crate) struct SqlSlot {
     write_password: Option<Secret>,
     tls: Option<MakeRustlsConnect>,
     watch: Arc<Watch>,
+    /// Connections of the reader that no step needs at the moment, by database.
+    resting: Mutex<HashMap<String, Connected>>,
 }
 
 impl SqlSlot {
@@ -67,6 +69,7 @@ impl SqlSlot {
             write_password: material.secrets.get(WRITE_PASSWORD).cloned(),
             tls: client.map(MakeRustlsConnect::new),
             watch,
+            resting: Mutex::default(),
         })
     }
 

@@ -7,6 +7,8 @@ mod backend;
 mod support;
 
 use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use backend::{BOOL, Backend, INT4, Moment, TEXT, columns, message, row, said};
 use raito_core::call::{Call, Reply, Request};
@@ -220,4 +222,58 @@ async fn types_that_stand_for_others_without_end_are_not_followed() {
         }
     });
     is_denied(&people(&reading(&backend)).await, "questions about one statement");
+}
+
+#[tokio::test]
+async fn a_connection_serves_the_next_step_as_a_new_one_or_not_at_all() {
+    let refused = || said(b'E', "XX000", "no");
+    let of = |moment, text: &'static str| move |now: Moment, said: &str| now == moment && said == text;
+    // What the server refuses, and how often the host logs in for two steps.
+    type Refuses = Box<dyn Fn(Moment, &str) -> bool + Send + Sync>;
+    let cases: [(&str, Refuses, usize); 4] = [
+        ("nothing", Box::new(|_, _| false), 1),
+        ("to end the transaction", Box::new(of(Moment::Command, "ROLLBACK")), 2),
+        ("to forget what was set", Box::new(of(Moment::Command, "DISCARD ALL")), 2),
+        ("the statement", Box::new(of(Moment::Execute, PEOPLE)), 2),
+    ];
+    for (what, refuses, logins) in cases {
+        let log: Arc<Mutex<Vec<String>>> = Arc::default();
+        let kept = Arc::clone(&log);
+        let backend = Backend::start(move |moment, text, out| {
+            match moment {
+                Moment::Login => kept.lock().expect("whole").push("login".to_owned()),
+                Moment::Command => kept.lock().expect("whole").push(text.to_owned()),
+                Moment::Describe | Moment::Execute => {}
+            }
+            if refuses(moment, text) { out.write_all(&refused()).map(|()| true) } else { Ok(false) }
+        });
+        let mut broker = reading(&backend);
+        let first = people(&broker).await;
+        broker.next_step(Step::DataSource).await;
+        assert_eq!(people(&broker).await, first.clone(), "{what}");
+        assert_eq!(first.is_err(), what == "the statement");
+        let log = log.lock().expect("whole").clone();
+        assert_eq!(log.iter().filter(|said| *said == "login").count(), logins, "{what}: {log:?}");
+        assert_eq!(broker.record.of("connect").len(), logins, "{what}");
+        if logins == 1 {
+            const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+            assert_eq!(log, ["login", BEGIN, "ROLLBACK", "DISCARD ALL", BEGIN]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_whose_rows_were_left_is_not_used_again() {
+    let logins = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&logins);
+    let backend = Backend::start(move |moment, _, _| {
+        counted.fetch_add(usize::from(moment == Moment::Login), Ordering::SeqCst);
+        Ok(false)
+    });
+    let mut broker = reading(&backend);
+    let call = Call { slot: "sql.main".into(), entry: "people".into(), at: None, arguments: vec![] };
+    assert!(matches!(broker.step.call(Request::SqlQuery(call)).await, Reply::Opened(..)));
+    broker.next_step(Step::DataSource).await;
+    assert_eq!(people(&broker).await, Ok(vec![vec![Some("ann".to_owned())]]));
+    assert_eq!(logins.load(Ordering::SeqCst), 2);
 }

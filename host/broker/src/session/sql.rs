@@ -81,9 +81,23 @@ impl Session {
         }
         let session = ReadSession::begin(ready.slot, &ready.database).await;
         let session = Arc::new(session.map_err(|error| self.told(&ready.name, error))?);
-        self.record_connect(ready, &ready.slot.grant.read.user, session.address())?;
+        if session.is_new_login() {
+            self.record_connect(ready, &ready.slot.grant.read.user, session.address())?;
+        }
         readers.insert(key, Arc::clone(&session));
         Ok(session)
+    }
+
+    /// Ends the read sessions of the step.
+    pub(super) async fn end_readers(&self) {
+        for ((name, database), session) in self.readers.lock().await.drain() {
+            // One whose rows are being read still ends with these.
+            if let (Some(SlotRuntime::Sql(slot)), Some(session)) =
+                (self.shared.slots.get(&name), Arc::into_inner(session))
+            {
+                session.end(slot, database).await;
+            }
+        }
     }
 
     async fn writer(&self, ready: &Ready<'_>) -> Result<Arc<WriteSession>, Fault> {

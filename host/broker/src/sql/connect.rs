@@ -26,6 +26,8 @@ use raito_core::secret::Secret;
 pub(crate) struct Connected {
     pub(crate) client: Client,
     pub(crate) address: SocketAddr,
+    /// Whether an earlier step logged in with it.
+    pub(crate) has_rested: bool,
     /// The first warning of the server that a statement did nothing.
     warning: Warning,
     meter: Arc<Meter>,
@@ -60,6 +62,18 @@ impl Connected {
     /// What an error on this connection means.
     pub(super) fn failed(&self, what: &str, error: &tokio_postgres::Error) -> CallError {
         measured(&self.meter, &self.watch, what, error)
+    }
+
+    /// Whether the server does one of the host's own commands, in time.
+    async fn does(&self, command: &str) -> bool {
+        self.begin();
+        matches!(timeout(limits::CONNECT, self.client.batch_execute(command)).await, Ok(Ok(())))
+    }
+
+    /// Whether it is as a new one: nothing of what an earlier step set, prepared, locked or created for itself is left (PostgreSQL
+    /// manual, DISCARD).
+    async fn is_as_new(&self) -> bool {
+        !self.client.is_closed() && self.does("DISCARD ALL").await
     }
 
     /// The secrets that nothing of what the server says may hold.
@@ -97,11 +111,25 @@ fn options(read_only: bool) -> String {
 }
 
 impl SqlSlot {
-    /// Connects as the reader, and refuses a login that could do more than read unless that is granted.
+    /// A connection as the reader: the one that rests, or a new one. Refuses a login that could do more than read unless that
+    /// is granted.
     pub(crate) async fn connect_read(&self, database: &str) -> Result<Connected, CallError> {
-        let connected = self.connect(database, &self.grant.read, self.read_password.as_ref(), true).await?;
+        let rested = self.resting.lock().unwrap_or_else(PoisonError::into_inner).remove(database);
+        let connected = match rested {
+            Some(connected) if connected.is_as_new().await => connected,
+            _ => self.connect(database, &self.grant.read, self.read_password.as_ref(), true).await?,
+        };
         self.check_powers(&connected).await?;
         Ok(connected)
+    }
+
+    /// Keeps a connection of the reader for the next step, outside of any transaction. One that cannot leave its transaction is
+    /// closed.
+    pub(crate) async fn rest(&self, database: String, mut connected: Connected) {
+        if connected.does("ROLLBACK").await {
+            connected.has_rested = true;
+            self.resting.lock().unwrap_or_else(PoisonError::into_inner).insert(database, connected);
+        }
     }
 
     /// Connects as the writer.
@@ -167,7 +195,7 @@ impl SqlSlot {
         let login = &self.grant.read.user;
         let what = format!("what {login} may do");
         connected.begin();
-        let answer = connected.client.query_one(POWERS, &[]).await;
+        let answer = connected.client.query_typed_one(POWERS, &[]).await;
         let row = answer.map_err(|error| connected.failed(&what, &error))?;
         let flag = |index| flag(&self.watch, &row, index, &what);
         let [superuser, files, programs] = [flag(0)?, flag(1)?, flag(2)?];
@@ -245,5 +273,5 @@ where
             }
         }
     });
-    Connected { client, address, warning, meter, watch, driver }
+    Connected { client, address, has_rested: false, warning, meter, watch, driver }
 }

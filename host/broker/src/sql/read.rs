@@ -78,6 +78,18 @@ impl ReadSession {
         self.connected.address
     }
 
+    /// Whether the host logged in for it, and has not read with the same connection before.
+    pub(crate) fn is_new_login(&self) -> bool {
+        !self.connected.has_rested
+    }
+
+    /// Ends it. Its connection is kept for the next step, unless the transaction was left by an error or rows were abandoned.
+    pub(crate) async fn end(self, slot: &SqlSlot, database: String) {
+        if self.is_usable() && !self.busy.load(Ordering::Acquire) {
+            slot.rest(database, self.connected).await;
+        }
+    }
+
     /// Whether another statement can be run in it.
     pub(crate) fn is_usable(&self) -> bool {
         !self.over.load(Ordering::Acquire) && !self.connected.client.is_closed()
@@ -131,7 +143,7 @@ impl ReadSession {
     /// Checks that the statement left the transaction as it was.
     async fn check(&self, entry: &str) -> Result<(), CallError> {
         self.connected.begin();
-        let answer = self.connected.client.query_one(STILL_READING, &[]).await;
+        let answer = self.connected.client.query_typed_one(STILL_READING, &[]).await;
         let row = answer.map_err(|error| self.connected.failed(entry, &error))?;
         if flag(self.connected.watch(), &row, 0, entry)? {
             self.busy.store(false, Ordering::Release);

@@ -16,6 +16,8 @@ pub enum Moment {
     Describe,
     /// Where its rows are.
     Execute,
+    /// Where it does a command of the host, such as BEGIN.
+    Command,
 }
 
 /// What a server does in a moment of the statement with this text: it writes, and says whether that was all.
@@ -138,10 +140,17 @@ fn serve(stream: TcpStream, act: &Act, sent: &AtomicU64) -> std::io::Result<()> 
                 out.write_all(&message(b'1', b""))?;
             }
             b'D' => {
-                let text = statements.get(&word()[1..]).cloned().unwrap_or_default();
-                let parameters = u16::from(text.contains("$1"));
-                let kinds = &26_u32.to_be_bytes()[..usize::from(parameters) * 4];
-                out.write_all(&message(b't', &[&parameters.to_be_bytes()[..], kinds].concat()))?;
+                // A statement by its name, with its parameters, or what was bound last.
+                let text = match word().strip_prefix('S') {
+                    Some(name) => {
+                        let text = statements.get(name).cloned().unwrap_or_default();
+                        let parameters = u16::from(text.contains("$1"));
+                        let kinds = &26_u32.to_be_bytes()[..usize::from(parameters) * 4];
+                        out.write_all(&message(b't', &[&parameters.to_be_bytes()[..], kinds].concat()))?;
+                        text
+                    }
+                    None => current.clone(),
+                };
                 if !act(Moment::Describe, &text, &mut out)? {
                     out.write_all(&honest(&text).0)?;
                 }
@@ -158,7 +167,12 @@ fn serve(stream: TcpStream, act: &Act, sent: &AtomicU64) -> std::io::Result<()> 
                 }
             }
             b'C' => out.write_all(&message(b'3', b""))?,
-            b'Q' => out.write_all(&[message(b'C', b"DONE\0"), message(b'Z', b"T")].concat())?,
+            b'Q' => {
+                if !act(Moment::Command, &word(), &mut out)? {
+                    out.write_all(&message(b'C', b"DONE\0"))?;
+                }
+                out.write_all(&message(b'Z', b"T"))?;
+            }
             b'S' => out.write_all(&message(b'Z', b"T"))?,
             _ => return Ok(()),
         }

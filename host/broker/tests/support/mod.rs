@@ -72,9 +72,18 @@ impl Ledger for Record {
 /// A broker with what it stands on.
 pub struct Broker {
     pub step: Arc<dyn StepBroker>,
+    brokerage: Brokerage,
     pub clock: Arc<TestClock>,
     pub record: Arc<Record>,
     _folder: tempfile::TempDir,
+}
+
+impl Broker {
+    /// Ends the step, and begins another one that only reads.
+    pub async fn next_step(&mut self, step: Step) {
+        self.step.close().await;
+        self.step = self.brokerage.open(step, Writes::Refused);
+    }
 }
 
 /// The manifest of a slot `http.api` with one secret slot `token` of a scheme, and a few routes.
@@ -137,7 +146,7 @@ impl Probe<'_> {
             Arc::clone(&record) as _,
             Arc::clone(&clock) as _,
         )?;
-        Ok(Broker { step: brokerage.open(self.step, self.writes), clock, record, _folder: folder })
+        Ok(Broker { step: brokerage.open(self.step, self.writes), brokerage, clock, record, _folder: folder })
     }
 }
 
