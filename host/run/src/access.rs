@@ -6,6 +6,7 @@ use std::time::Instant;
 use raito_core::capability::StepState;
 use raito_core::catalogue::Catalogue;
 use raito_core::decide::Protected;
+use raito_core::digest::Digest;
 use raito_core::event::{Event, Place};
 use raito_core::exchange::{
     CloudError, DesiredState, Feedback, Outcome, RunClosed, RunClosing, RunOpened, RunOpening, UploadId, UploadRules,
@@ -64,11 +65,20 @@ pub fn end(run: &TargetRun<'_>, outcome: Outcome) -> Result<(), Failure> {
     Ok(run.ledger.append(&event)?)
 }
 
+/// A target that was read whole.
+pub struct WholeRead {
+    /// What was read.
+    pub catalogue: Catalogue,
+    /// Digests of the lines of objects and of access controls, as they are on record. Where both are what they were, so are objects
+    /// and access controls.
+    pub digests: [Option<Digest>; 2],
+}
+
 /// Reads users, groups, objects and access controls whole.
 ///
 /// # Errors
 /// `Failure` where a step does not reach its end; what it could not read within it stands in the gaps.
-pub async fn read_catalogue(run: &TargetRun<'_>) -> Result<Catalogue, Failure> {
+pub async fn read_catalogue(run: &TargetRun<'_>) -> Result<WholeRead, Failure> {
     let keep = Keeping { controls: &|_| true, records: true, ..Keeping::NONE };
     let of = |opening, description| Task { opening, description, keep: &keep, sends: false };
     let identities = match run.effective.steps.get(&Step::IdentityStore) {
@@ -79,6 +89,7 @@ pub async fn read_catalogue(run: &TargetRun<'_>) -> Result<Catalogue, Failure> {
     let undescribed = || StepFault::Host("the connector does not describe the target".into());
     let description: Description = objects.description.ok_or_else(undescribed)?;
     let access = reading(run, of(Opening::AccessFromTarget, Some(&description))).await?;
+    let digests = [objects.sha256, access.sha256];
     let mut catalogue = Catalogue {
         description,
         users: Vec::new(),
@@ -99,7 +110,7 @@ pub async fn read_catalogue(run: &TargetRun<'_>) -> Result<Catalogue, Failure> {
             _ => {}
         }
     }
-    Ok(catalogue)
+    Ok(WholeRead { catalogue, digests })
 }
 
 /// One reading step between its two events on record.

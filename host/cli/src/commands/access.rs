@@ -11,6 +11,7 @@ mod fmt;
 mod git;
 mod import;
 mod journal;
+mod last_read;
 mod lsp;
 mod plan;
 mod planning;

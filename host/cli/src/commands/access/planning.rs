@@ -58,13 +58,14 @@ const GAP_SHOWN: usize = 300;
 /// Reads a target, whole: of half a target nobody can say what differs from the files, nor what nobody has.
 pub(super) async fn see(opened: &Opened<'_>) -> Result<Seen, CliError> {
     let run = opened.run();
-    let catalogue = Arc::new(read_catalogue(&run).await.map_err(|failure| opened.failed(&failure))?);
+    let read = read_catalogue(&run).await.map_err(|failure| opened.failed(&failure))?;
+    let catalogue = Arc::new(read.catalogue);
     if let Some(error) = incomplete(&opened.target().name, catalogue.gaps()) {
         end(&run, Outcome::Failed).map_err(|failure| opened.failed(&failure))?;
         return Err(error);
     }
     let protected = protected(&run, &catalogue);
-    opened.keep(&catalogue);
+    opened.keep(&catalogue, read.digests);
     Ok(Seen { catalogue, protected })
 }
 

@@ -1,15 +1,14 @@
 //! What commands of access code that reach a target share: configuration, lock, audit log, and each target's connector.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use raito_access::export::snapshot;
 use raito_audit::Log;
 use raito_broker::{Brokerage, StateFile};
 use raito_core::capability::Effective;
 use raito_core::catalogue::Catalogue;
+use raito_core::digest::Digest;
 use raito_core::event::{ConnectorIdentity, Event};
 use raito_core::exchange::Outcome;
 use raito_core::grant::{Ceiling, Target};
@@ -18,6 +17,7 @@ use raito_core::text::{Ident, RunId, TargetName};
 use raito_run::access::NoCloud;
 use raito_run::{Failure, Observer, RunEvent, Stop, TargetRun};
 
+use super::last_read;
 use crate::args::access::Isolated;
 use crate::args::{Global, Output};
 use crate::clock::SystemClock;
@@ -28,8 +28,7 @@ use crate::engine::prepare::{Prepared, prepare};
 use crate::engine::{hinted, interrupt, new_run_id, run_start};
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::files;
-use crate::leaks::{Screened, redact};
+use crate::leaks::Screened;
 use crate::memory;
 use crate::render::say;
 use crate::state_dir::{Lock, StateDir};
@@ -211,16 +210,11 @@ impl Opened<'_> {
     }
 
     /// Keeps what was read for editors, while the caller goes on. Nothing of a run depends on it, so that a full disk ends none.
-    pub(super) fn keep(&self, catalogue: &Arc<Catalogue>) {
+    pub(super) fn keep(&self, catalogue: &Arc<Catalogue>, digests: [Option<Digest>; 2]) {
         let (path, name, catalogue) =
             (self.session.state.last_read(&self.target.name), self.target.name.clone(), Arc::clone(catalogue));
         let write = move || {
-            let kept = path.and_then(|path| {
-                files::replace_private_with(&path, |file| {
-                    snapshot(&catalogue, |line| writeln!(file, "{}", redact(line)))
-                })
-            });
-            if let Err(error) = kept {
+            if let Err(error) = path.and_then(|path| last_read::keep(&path, &catalogue, digests)) {
                 tracing::warn!("{name}: what was read is not kept for editors: {}", error.message);
             }
         };
