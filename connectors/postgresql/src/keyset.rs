@@ -38,7 +38,8 @@ pub(crate) struct Keyset {
     at: Option<String>,
     scope: Scope,
     after: Vec<i64>,
-    page: Option<Rows>,
+    /// The page that was asked for, and what came of it.
+    page: Option<Result<Rows, Fault>>,
     /// Keys that the page has given.
     keys: i64,
     ended: bool,
@@ -72,18 +73,33 @@ impl Keyset {
         }
     }
 
+    /// Asks for the next page where none is being read, so that the server is at it while the caller is at something else. What
+    /// comes of it is told with the next row.
+    pub(crate) fn ask(&mut self) {
+        if self.page.is_none() && !self.ended {
+            self.keys = 0;
+            self.page = Some(self.call().query());
+        }
+    }
+
+    /// Whether all rows were given.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// The next row; none at the end, which is where a page has fewer keys than it may have.
     pub(crate) fn next_row(&mut self) -> Result<Option<SqlRow>, Fault> {
         while !self.ended {
-            let page = match &mut self.page {
-                Some(page) => page,
-                None => {
-                    self.keys = 0;
-                    let page = self.call().query()?;
-                    self.page.insert(page)
-                }
+            self.ask();
+            let row = match self.page.as_mut() {
+                Some(Ok(page)) => page.next_row(),
+                Some(Err(fault)) => Err(fault.clone()),
+                None => Ok(None),
             };
-            if let Some(row) = page.next_row()? {
+            if row.is_err() {
+                self.page = None;
+            }
+            if let Some(row) = row? {
                 let mut is_new = self.keys == 0;
                 for (at, key) in self.after.iter_mut().enumerate() {
                     let value = row.integer(at).unwrap_or(*key);

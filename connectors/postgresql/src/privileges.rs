@@ -1,5 +1,5 @@
-//! Privileges as the catalogue's access lists have them: one text for each object, such as `16384 10 INSERT,16384 10 SELECT*`: grantee,
-//! grantor and privilege, where a star says that it may be granted on.
+//! Privileges as the catalogue's access lists have them: one text for each object, such as `16384 10 INSERT,SELECT*;16385 10 SELECT`:
+//! grantee, grantor and privileges, where a star says that one may be granted on.
 
 use std::collections::BTreeMap;
 
@@ -24,37 +24,29 @@ impl Grant {
     /// by the server, for which that was most of the work.
     pub(crate) fn read(row: &mut SqlRow, column: usize) -> Result<Vec<Self>, Fault> {
         let text = row.text(column);
-        let misread =
-            |entry| fault(FaultKind::Internal, format!("an entry of an access list is not understood: {entry}"));
-        let mut grants: BTreeMap<(i64, i64), Vec<&str>> = BTreeMap::new();
-        // What somebody has from somebody stands together, so their numbers are read once.
-        let mut last = ("", (0, 0));
-        for entry in text.split(',').filter(|entry| !entry.is_empty()) {
-            let (roles, privilege) = roles_and_privilege(entry).ok_or_else(|| misread(entry))?;
-            if roles != last.0 {
-                last = (roles, oids(roles).ok_or_else(|| misread(entry))?);
-            }
-            grants.entry(last.1).or_default().push(privilege);
+        let mut grants = Vec::new();
+        for entry in text.split(';').filter(|entry| !entry.is_empty()) {
+            grants.push(held(entry).ok_or_else(|| {
+                fault(FaultKind::Internal, format!("an entry of an access list is not understood: {entry}"))
+            })?);
         }
-        let grant = |((grantee, grantor), mut words): (_, Vec<&str>)| {
-            words.sort_unstable();
+        grants.sort_unstable();
+        let grant = |(grantee, grantor, privileges): (i64, i64, Vec<&str>)| {
             let by = role_id(grantor);
-            Self { grantee, permissions: words.into_iter().map(|word| permission(word, &by)).collect() }
+            Self { grantee, permissions: privileges.into_iter().map(|word| permission(word, &by)).collect() }
         };
         Ok(grants.into_iter().map(grant).collect())
     }
 }
 
-/// Grantee and grantor, and what the one has from the other: a privilege may have a blank in its name.
-fn roles_and_privilege(entry: &str) -> Option<(&str, &str)> {
-    let (grantee, rest) = entry.split_once(' ')?;
-    let (grantor, privilege) = rest.split_once(' ')?;
-    Some((&entry[..grantee.len() + 1 + grantor.len()], privilege))
-}
-
-fn oids(roles: &str) -> Option<(i64, i64)> {
-    let (grantee, grantor) = roles.split_once(' ')?;
-    Some((grantee.parse().ok()?, grantor.parse().ok()?))
+/// Grantee and grantor of an entry, and the privileges that the one has from the other, in order.
+fn held(entry: &str) -> Option<(i64, i64, Vec<&str>)> {
+    let mut words = entry.splitn(3, ' ');
+    let (grantee, grantor) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    // A privilege may have a blank in its name.
+    let mut privileges: Vec<&str> = words.next()?.split(',').collect();
+    privileges.sort_unstable();
+    Some((grantee, grantor, privileges))
 }
 
 fn permission(word: &str, grantor: &str) -> PermissionUse {
@@ -111,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_star_is_the_right_to_grant_on() {
-        let text = "16385 10 SELECT,16384 10 SELECT*,16384 10 INSERT,16384 11 ALTER SYSTEM";
+        let text = "16385 10 SELECT;16384 10 SELECT*,INSERT;16384 11 ALTER SYSTEM";
         let grants = Grant::read(&mut row(&[Some(text)]), 0).expect("a list");
         let used = |grant: &Grant| {
             let of = |used: &PermissionUse| (used.name.clone(), used.may_pass_on, used.granted_by.clone());
@@ -129,9 +121,9 @@ mod tests {
     #[test]
     fn an_empty_list_grants_nothing_and_an_entry_that_is_none_is_a_fault() {
         assert!(Grant::read(&mut row(&[None]), 0).is_ok_and(|grants| grants.is_empty()));
-        for text in ["7 SELECT", "7 8", "a 8 SELECT", "7 8 SELECT,"] {
+        for text in ["7 SELECT", "7 8", "a 8 SELECT", "7 8 SELECT;"] {
             let read = Grant::read(&mut row(&[Some(text)]), 0);
-            assert_eq!(read.is_ok(), text.ends_with(','), "{text}");
+            assert_eq!(read.is_ok(), text.ends_with(';'), "{text}");
         }
     }
 

@@ -66,12 +66,16 @@ impl<P: Copy> Walk<P> {
         while let Some(task) = self.tasks.front_mut() {
             let (part, of) = (task.part, task.of.clone());
             match rows(&mut task.list) {
-                Ok(rows) if rows.is_empty() => {
-                    self.tasks.pop_front();
-                }
                 Ok(rows) => {
-                    let database = of.unwrap_or_else(|| Rc::clone(&self.teller));
-                    return Ok(Some(Batch { part, database, rows }));
+                    if task.list.has_ended() {
+                        self.tasks.pop_front();
+                    }
+                    if !rows.is_empty() {
+                        // What comes next is asked for before these rows are told.
+                        self.tasks.front_mut().into_iter().for_each(|next| next.list.ask());
+                        let database = of.unwrap_or_else(|| Rc::clone(&self.teller));
+                        return Ok(Some(Batch { part, database, rows }));
+                    }
                 }
                 Err(fault) => match of {
                     Some(database) if passes(&fault) => {

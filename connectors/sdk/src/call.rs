@@ -71,7 +71,8 @@ impl Call {
         Page::new(&entry, reply)
     }
 
-    /// Runs a read statement.
+    /// Sends a read statement. The server begins at once, while the connector goes on; what it has against the statement is told
+    /// with the first row.
     ///
     /// # Errors
     /// The host's fault.

@@ -11,7 +11,8 @@ use raito_core::fault::{Fault, FaultKind};
 use raito_core::limits;
 use raito_core::vocabulary::SqlRequest;
 use tokio::sync::Mutex;
-use tokio_postgres::{RowStream, Statement};
+use tokio::task::JoinHandle;
+use tokio_postgres::{Row, RowStream, Statement};
 
 use super::cell::{Cell, check_columns};
 use super::error::flag;
@@ -130,10 +131,12 @@ impl ReadSession {
         };
         let columns = check_columns(statement.columns(), self.connected.watch())?;
         self.connected.expect_rows();
-        let stream = client.query_raw(&statement, parameters(request)).await.map_err(fault)?;
+        // The server begins now, and what it says to that is told with the first rows: meanwhile the guest goes on.
+        let (session, values) = (Arc::clone(self), parameters(request));
+        let asked = async move { session.connected.client.query_raw(&statement, values).await };
         Ok(OpenRows {
             session: Arc::clone(self),
-            stream: Some(Box::pin(stream)),
+            stream: Some(Stream::Asked(tokio::spawn(asked))),
             columns,
             entry: entry.to_owned(),
             bytes: 0,
@@ -154,10 +157,43 @@ impl ReadSession {
     }
 }
 
+/// What a server answers to a statement.
+enum Stream {
+    /// It was sent.
+    Asked(JoinHandle<Result<RowStream, tokio_postgres::Error>>),
+    /// Its rows come.
+    Rows(Pin<Box<RowStream>>),
+}
+
+impl Stream {
+    /// The next row; none at the end.
+    async fn next(&mut self) -> Option<Result<Row, Unanswered>> {
+        if let Self::Asked(asked) = self {
+            match asked.await {
+                Ok(Ok(rows)) => *self = Self::Rows(Box::pin(rows)),
+                Ok(Err(error)) => return Some(Err(Unanswered::Error(error))),
+                Err(error) => return Some(Err(Unanswered::Ended(error.to_string()))),
+            }
+        }
+        match self {
+            Self::Rows(rows) => rows.next().await.map(|row| row.map_err(Unanswered::Error)),
+            Self::Asked(_) => None,
+        }
+    }
+}
+
+/// Why there is no row.
+enum Unanswered {
+    /// The server or the connection says so.
+    Error(tokio_postgres::Error),
+    /// The task that asked ended.
+    Ended(String),
+}
+
 /// The rows of a statement, not read to their end.
 pub(crate) struct OpenRows {
     session: Arc<ReadSession>,
-    stream: Option<Pin<Box<RowStream>>>,
+    stream: Option<Stream>,
     pub(crate) columns: Vec<String>,
     entry: String,
     pub(crate) bytes: u64,
@@ -174,15 +210,13 @@ impl OpenRows {
         let mut size = 0;
         while rows.len() < limits::SQL_ROWS && size < limits::SQL_ROWS_BYTES {
             let row = match stream.next().await {
+                Some(Ok(row)) => row,
+                Some(Err(error)) => return Err(self.failed(error)),
                 None => {
                     self.stream = None;
                     self.session.check(&self.entry).await?;
                     break;
                 }
-                Some(row) => row.map_err(|error| {
-                    self.session.over.store(true, Ordering::Release);
-                    self.session.connected.failed(&self.entry, &error)
-                })?,
             };
             let cells = cells(&row, &self.entry)?;
             // A cell takes memory also where it is empty.
@@ -193,18 +227,31 @@ impl OpenRows {
         budget.download(size as u64)?;
         Ok(if rows.is_empty() { None } else { Some(rows) })
     }
+
+    /// Ends the rows with what went wrong.
+    fn failed(&mut self, error: Unanswered) -> CallError {
+        self.stream = None;
+        self.session.over.store(true, Ordering::Release);
+        match error {
+            Unanswered::Error(error) => self.session.connected.failed(&self.entry, &error),
+            Unanswered::Ended(reason) => Fault::new(FaultKind::Internal, format!("{}: {reason}", self.entry)).into(),
+        }
+    }
 }
 
 impl Drop for OpenRows {
     fn drop(&mut self) {
-        if self.stream.is_some() {
+        if let Some(stream) = &self.stream {
+            if let Stream::Asked(asked) = stream {
+                asked.abort();
+            }
             // What was not read would stand before the answer to the next statement.
             self.session.over.store(true, Ordering::Release);
         }
     }
 }
 
-fn cells(row: &tokio_postgres::Row, entry: &str) -> Result<Vec<Option<String>>, Fault> {
+fn cells(row: &Row, entry: &str) -> Result<Vec<Option<String>>, Fault> {
     let cell = |index| match row.try_get::<_, Option<Cell>>(index) {
         Ok(cell) => Ok(cell.map(|cell| cell.0)),
         Err(error) => {
