@@ -28,5 +28,7 @@ fn main() -> ExitCode {
         return raito_worker::serve(&arguments.next().unwrap_or_default().to_string_lossy());
     }
     leaks::screen_panics();
-    commands::main()
+    let exit = commands::main();
+    memory::keep_to_the_end();
+    exit
 }

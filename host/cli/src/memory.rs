@@ -29,3 +29,11 @@ pub(crate) fn give_back_early() {
 pub(crate) fn keep_to_itself() -> Result<(), CliError> {
     raito_worker::protect_memory().map_err(|error| CliError::new(codes::HOST, error.to_string()))
 }
+
+/// Leaves all memory to the system, which takes it back as a whole once the process has ended: nothing is given back piece by piece
+/// before that.
+#[expect(unsafe_code, reason = "the allocator takes its options through C")]
+pub(crate) fn keep_to_the_end() {
+    // SAFETY: it stores one number, and may be called at any time.
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) }
+}
