@@ -1,13 +1,11 @@
 //! All files together: merged, and checked for what only several of them can have wrong.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
-use std::panic::resume_unwind;
-use std::thread::ScopedJoinHandle;
 
 use raito_config::Mistake;
 use raito_core::digest::Digest;
 use raito_core::marker::Master;
+use raito_core::parts::in_parts;
 use raito_core::text::{Kind, Name, TargetName};
 
 use crate::circle::{self, Members};
@@ -92,22 +90,12 @@ fn read_code_with(
     together(each(sources, &read), &|file| sources.get(file).map_or("", |source| source.path.as_str()))
 }
 
-/// Reads each file for itself, in threads of their own where there are many: reading YAML is most of what a repository costs.
+/// Reads each file for itself: reading YAML is most of what a repository costs.
 fn each<T: Send>(sources: &[Source], read: &(impl Fn(&str, usize) -> T + Sync)) -> Vec<T> {
-    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let share = sources.len().div_ceil(processors).max(FILES_OF_A_THREAD);
-    let read_part = |(part, files): (usize, &[Source])| -> Vec<T> {
-        files.iter().enumerate().map(|(at, source)| read(&source.text, part * share + at)).collect()
-    };
-    if sources.len() <= share {
-        return read_part((0, sources));
-    }
-    std::thread::scope(|scope| {
-        let parts = sources.chunks(share).enumerate();
-        let threads: Vec<_> = parts.map(|part| scope.spawn(move || read_part(part))).collect();
-        let join = |thread: ScopedJoinHandle<'_, Vec<T>>| thread.join().unwrap_or_else(|panic| resume_unwind(panic));
-        threads.into_iter().flat_map(join).collect()
-    })
+    let parts = in_parts(sources, FILES_OF_A_THREAD, |first, files| -> Vec<T> {
+        files.iter().enumerate().map(|(at, source)| read(&source.text, first + at)).collect()
+    });
+    parts.into_iter().flatten().collect()
 }
 
 /// Puts together what was read of files one by one, in their order; `path` gives their paths.

@@ -14,6 +14,7 @@ use raito_core::exchange::Desired;
 use raito_core::grant::Drift;
 use raito_core::marker::Master;
 use raito_core::members::{resolve_groups, resolve_users};
+use raito_core::parts::in_parts;
 use raito_core::record::{AccessControl, Action, ControlKind, MemberKind, Policy};
 use raito_core::text::{ExternalId, Kind, Name, TargetName};
 use raito_core::warrant::Names;
@@ -165,50 +166,24 @@ struct Work<'w, 'q> {
     taken: BTreeSet<ExternalId>,
 }
 
+/// Entries that a thread of its own is worth: each may speak of all objects.
+const ENTRIES_OF_A_THREAD: usize = 16;
+
 impl Work<'_, '_> {
-    /// An access control as an entry says it.
-    fn control(&mut self, entry: &Entry, kind: &ControlKind) -> AccessControl {
-        let who = entry.who.iter().filter_map(|who| self.resolver.member(who, kind)).collect();
-        let mut given = crate::resolve::Given::default();
-        let (what, standing) = match &entry.purpose {
-            Purpose::Grant => {
-                entry.what.iter().for_each(|item| self.resolver.give(item, &mut given));
-                given.into_parts()
-            }
-            Purpose::Mask(_) | Purpose::Filter(..) => {
-                let mut objects: Vec<_> = entry
-                    .what
-                    .iter()
-                    .flat_map(|item| self.resolver.objects(item))
-                    .map(|object| object.object.clone())
-                    .collect();
-                objects.sort();
-                objects.dedup();
-                let on = |object| raito_core::record::What { object, permissions: Vec::new(), condition: None };
-                (objects.into_iter().map(on).collect(), Vec::new())
-            }
-        };
-        AccessControl {
-            external_id: ExternalId::new(entry.id.as_str()).unwrap_or_else(|_| nobody()),
-            name: entry.name.clone(),
-            actual_name: entry.name.clone(),
-            kind: kind.name.clone(),
-            description: entry.description.clone(),
-            action: match entry.purpose {
-                Purpose::Grant => Action::Grant,
-                Purpose::Mask(_) => Action::Mask,
-                Purpose::Filter(..) => Action::Filter,
-            },
-            version: None,
-            who,
-            what,
-            standing,
-            policy: policy(&entry.purpose),
-            locks: Vec::new(),
-            internalizable: true,
-            incomplete: false,
-            tags: Vec::new(),
+    /// Access controls as entries say them.
+    fn controls(&mut self, entries: &[(&Entry, &ControlKind)]) -> Vec<AccessControl> {
+        let resolver = &self.resolver;
+        let parts = in_parts(entries, ENTRIES_OF_A_THREAD, |_, entries| {
+            let mut resolver = resolver.another();
+            let said: Vec<_> = entries.iter().map(|(entry, kind)| control(&mut resolver, entry, kind)).collect();
+            (said, resolver.problems)
+        });
+        let mut all = Vec::with_capacity(entries.len());
+        for (controls, problems) in parts {
+            all.extend(controls);
+            self.resolver.problems.extend(problems);
         }
+        all
     }
 
     /// Takes in what is to be.
@@ -226,6 +201,47 @@ impl Work<'_, '_> {
             name: control.actual_name.clone(),
             reason: reason.into(),
         });
+    }
+}
+
+/// An access control as an entry says it.
+fn control(resolver: &mut Resolver<'_>, entry: &Entry, kind: &ControlKind) -> AccessControl {
+    let who = entry.who.iter().filter_map(|who| resolver.member(who, kind)).collect();
+    let mut given = crate::resolve::Given::default();
+    let (what, standing) = match &entry.purpose {
+        Purpose::Grant => {
+            entry.what.iter().for_each(|item| resolver.give(item, &mut given));
+            given.into_parts()
+        }
+        Purpose::Mask(_) | Purpose::Filter(..) => {
+            let mut objects: Vec<_> =
+                entry.what.iter().flat_map(|item| resolver.objects(item)).map(|object| object.object.clone()).collect();
+            objects.sort();
+            objects.dedup();
+            let on = |object| raito_core::record::What { object, permissions: Vec::new(), condition: None };
+            (objects.into_iter().map(on).collect(), Vec::new())
+        }
+    };
+    AccessControl {
+        external_id: ExternalId::new(entry.id.as_str()).unwrap_or_else(|_| nobody()),
+        name: entry.name.clone(),
+        actual_name: entry.name.clone(),
+        kind: kind.name.clone(),
+        description: entry.description.clone(),
+        action: match entry.purpose {
+            Purpose::Grant => Action::Grant,
+            Purpose::Mask(_) => Action::Mask,
+            Purpose::Filter(..) => Action::Filter,
+        },
+        version: None,
+        who,
+        what,
+        standing,
+        policy: policy(&entry.purpose),
+        locks: Vec::new(),
+        internalizable: true,
+        incomplete: false,
+        tags: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ mod objects;
 mod who;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock};
 
 use raito_core::catalogue::Catalogue;
 use raito_core::record::{
@@ -33,88 +34,109 @@ pub struct Problem {
     pub help: Option<String>,
 }
 
-/// The names of a target, and what is wrong with those that files use.
-pub(crate) struct Resolver<'c> {
-    pub(crate) catalogue: &'c Catalogue,
-    pub(crate) now_ms: u64,
-    pub(crate) problems: Vec<Problem>,
+/// What of a target has which name.
+#[derive(Default)]
+struct Known<'c> {
     users: HashMap<String, Vec<&'c User>>,
     groups: HashMap<&'c str, Vec<&'c ExternalId>>,
     /// Named access controls that were read, by name.
     controls: BTreeMap<&'c Name, Vec<&'c AccessControl>>,
-    /// Access controls of this code: by name, the id that members are named with.
-    coming: BTreeMap<Name, ExternalId>,
-    /// Access controls of the target that no entry keeps, by id.
-    pub(crate) leaving: BTreeSet<ExternalId>,
     /// What everybody holds.
     public: BTreeSet<(&'c ObjectRef, &'c PermissionName)>,
     by_path: HashMap<&'c [PathPart], Vec<&'c DataObject>>,
     by_kind: HashMap<&'c Kind, OfKind<'c>>,
 }
 
+/// The names of a target, and what is wrong with those that files use.
+pub(crate) struct Resolver<'c> {
+    pub(crate) catalogue: &'c Catalogue,
+    pub(crate) now_ms: u64,
+    pub(crate) problems: Vec<Problem>,
+    known: Arc<Known<'c>>,
+    /// Access controls of this code: by name, the id that members are named with.
+    coming: BTreeMap<Name, ExternalId>,
+    /// Access controls of the target that no entry keeps, by id.
+    pub(crate) leaving: BTreeSet<ExternalId>,
+}
+
 /// The objects of one kind.
 #[derive(Default)]
 struct OfKind<'c> {
     objects: Vec<&'c DataObject>,
-    /// Whether they are in the order of their paths.
-    in_order: bool,
+    /// The same in the order of their paths, once somebody asked for that.
+    in_order: OnceLock<Vec<&'c DataObject>>,
 }
 
 impl<'c> OfKind<'c> {
-    /// Those below a path, or all, in the order of their paths. They are put in order when they are first asked for.
-    fn below(&mut self, under: Option<&[PathPart]>) -> &[&'c DataObject] {
-        if !std::mem::replace(&mut self.in_order, true) {
-            self.objects.sort_by(|one, next| one.object.cmp(&next.object));
-        }
-        let Some(under) = under else { return &self.objects };
+    /// Those below a path, or all, in the order of their paths.
+    fn below(&self, under: Option<&[PathPart]>) -> &[&'c DataObject] {
+        let all = self.in_order.get_or_init(|| {
+            let mut all = self.objects.clone();
+            all.sort_by(|one, next| one.object.cmp(&next.object));
+            all
+        });
+        let Some(under) = under else { return all };
         // What begins with a path stands behind it, in one piece.
-        let rest = &self.objects[self.objects.partition_point(|object| object.object.path.as_slice() <= under)..];
+        let rest = &all[all.partition_point(|object| object.object.path.as_slice() <= under)..];
         &rest[..rest.partition_point(|object| object.object.path.starts_with(under))]
     }
 }
 
-impl<'c> Resolver<'c> {
-    pub(crate) fn new(catalogue: &'c Catalogue, now_ms: u64) -> Self {
-        let mut resolver = Self {
-            catalogue,
-            now_ms,
-            problems: Vec::new(),
-            users: HashMap::new(),
-            groups: HashMap::new(),
-            controls: BTreeMap::new(),
-            coming: BTreeMap::new(),
-            leaving: BTreeSet::new(),
-            public: BTreeSet::new(),
-            by_path: HashMap::new(),
-            by_kind: HashMap::new(),
-        };
+impl<'c> Known<'c> {
+    fn of(catalogue: &'c Catalogue) -> Self {
+        let mut known = Self::default();
         for user in &catalogue.users {
             let address = user.email.as_ref().map(|email| email.as_str().to_lowercase());
             let name = user.user_name.as_str().to_owned();
             let address = address.filter(|address| *address != name);
             for called in std::iter::once(name).chain(address) {
-                resolver.users.entry(called).or_default().push(user);
+                known.users.entry(called).or_default().push(user);
             }
         }
         for group in &catalogue.groups {
-            resolver.groups.entry(group.name.as_str()).or_default().push(&group.external_id);
+            known.groups.entry(group.name.as_str()).or_default().push(&group.external_id);
         }
         let is_named = |control: &&AccessControl| {
             catalogue.description.control_kind(&control.kind).is_some_and(|kind| kind.identity == Identity::Named)
         };
         for control in catalogue.controls.kept().filter(is_named) {
-            resolver.controls.entry(&control.actual_name).or_default().push(control);
+            known.controls.entry(&control.actual_name).or_default().push(control);
         }
         for control in catalogue.controls.kept().filter(|control| is_for_everyone(control)) {
             let of = |what: &'c What| what.permissions.iter().map(|used| (&what.object, &used.name));
             let plain = control.what.iter().filter(|what| what.condition.is_none());
-            resolver.public.extend(plain.flat_map(of));
+            known.public.extend(plain.flat_map(of));
         }
         for object in &catalogue.objects {
-            resolver.by_path.entry(object.object.path.as_slice()).or_default().push(object);
-            resolver.by_kind.entry(&object.object.kind).or_default().objects.push(object);
+            known.by_path.entry(object.object.path.as_slice()).or_default().push(object);
+            known.by_kind.entry(&object.object.kind).or_default().objects.push(object);
         }
-        resolver
+        known
+    }
+}
+
+impl<'c> Resolver<'c> {
+    pub(crate) fn new(catalogue: &'c Catalogue, now_ms: u64) -> Self {
+        Self {
+            catalogue,
+            now_ms,
+            problems: Vec::new(),
+            known: Arc::new(Known::of(catalogue)),
+            coming: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+        }
+    }
+
+    /// One for the same names, which has found no problems.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            catalogue: self.catalogue,
+            now_ms: self.now_ms,
+            problems: Vec::new(),
+            known: Arc::clone(&self.known),
+            coming: self.coming.clone(),
+            leaving: self.leaving.clone(),
+        }
     }
 
     /// Says that an access control of this code will be known by this id.
@@ -173,7 +195,7 @@ impl<'c> Resolver<'c> {
 
     /// The access control of this kind with this name.
     pub(crate) fn find(&self, kind: &Kind, name: &Name) -> Option<&'c AccessControl> {
-        self.controls.get(name)?.iter().copied().find(|control| control.kind == *kind)
+        self.known.controls.get(name)?.iter().copied().find(|control| control.kind == *kind)
     }
 }
 

@@ -20,6 +20,7 @@ use crate::exchange::Desired;
 use crate::fact::Unread;
 use crate::grant::Drift;
 use crate::marker::Master;
+use crate::parts::in_parts;
 use crate::record::{AccessControl, Change, ChangeSet, Description, MemberKind};
 use crate::text::{ExternalId, Kind, Name};
 use crate::threshold::Removal;
@@ -120,11 +121,28 @@ pub fn removals(counts: &BTreeMap<Kind, Counts>) -> Vec<Removal> {
     counts.iter().map(removal).collect()
 }
 
+/// Access controls that a thread of its own is worth: each is compared with all that it holds.
+const CONTROLS_OF_A_THREAD: usize = 16;
+
 /// Decides the changes that lead from what is to what is to be.
 pub fn decide(situation: &Situation<'_>) -> Decision {
+    let parts = in_parts(situation.desired, CONTROLS_OF_A_THREAD, |_, part| decide_named(situation, part));
     let mut decision = Decision::default();
     let mut of_objects = Vec::new();
-    for wanted in situation.desired {
+    for (part, lists) in parts {
+        decision.take(part);
+        of_objects.extend(lists);
+    }
+    lists::decide(situation, &of_objects, &mut decision);
+    decision.order();
+    decision
+}
+
+/// Decides about those that have names, and gives the others: lists of objects, which several make together.
+fn decide_named<'s>(situation: &Situation<'_>, desired: &'s [Desired]) -> (Decision, Vec<&'s Desired>) {
+    let mut decision = Decision::default();
+    let mut of_objects = Vec::new();
+    for wanted in desired {
         match situation.description.control_kind(&wanted.control.kind) {
             None => {
                 let reason = format!("the target no longer describes access controls of kind {}", wanted.control.kind);
@@ -134,15 +152,29 @@ pub fn decide(situation: &Situation<'_>) -> Decision {
             Some(_) => of_objects.push(wanted),
         }
     }
-    lists::decide(situation, &of_objects, &mut decision);
-    decision.order();
-    decision
+    (decision, of_objects)
 }
 
 impl Decision {
     /// What is counted of a kind.
     fn count(&mut self, kind: &Kind) -> &mut Counts {
         self.counts.entry(kind.clone()).or_default()
+    }
+
+    /// Takes in what was decided about others.
+    fn take(&mut self, part: Self) {
+        let Self { sets, owners, in_sync, unknown, gone, refused, drift, counts } = part;
+        self.sets.extend(sets);
+        self.owners.extend(owners);
+        self.in_sync.extend(in_sync);
+        self.unknown.extend(unknown);
+        self.gone.extend(gone);
+        self.refused.extend(refused);
+        self.drift.extend(drift);
+        for (kind, Counts { removes, held }) in counts {
+            let count = self.count(&kind);
+            (count.removes, count.held) = (count.removes + removes, count.held + held);
+        }
     }
 
     fn push(&mut self, set: ChangeSet, owners: Vec<Name>) {

@@ -26,6 +26,7 @@ pub mod manifest;
 pub mod marker;
 pub mod members;
 pub mod naming;
+pub mod parts;
 pub mod plan;
 pub mod ports;
 pub mod record;

@@ -10,8 +10,7 @@ use crate::document::{Entry, Extent, Mode, Purpose, Scope};
 
 impl<'q> Work<'_, 'q> {
     pub(super) fn lists(&mut self, entries: &[(&Entry, &'q ControlKind)]) {
-        for (entry, kind) in entries {
-            let control = self.control(entry, kind);
+        for ((entry, _), control) in entries.iter().zip(self.controls(entries)) {
             // A mask or a filter that is there already is told from a stranger's by what the scope covers.
             let desired = wanted(entry.id.clone(), None, control);
             self.want(desired, entry.mode, Some(entry.spot));

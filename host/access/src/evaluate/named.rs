@@ -44,8 +44,7 @@ impl<'q> Work<'_, 'q> {
         }
         self.find_leaving();
         let mut all = Vec::new();
-        for ((entry, kind), held) in entries.iter().zip(found) {
-            let mut control = self.control(entry, kind);
+        for (((entry, _), held), mut control) in entries.iter().zip(found).zip(self.controls(entries)) {
             if held.is_none() {
                 self.check_everybody(entry);
             }

@@ -12,9 +12,11 @@ use crate::document::{self, Asked, Future, ObjectName, Objects, Selector, Severi
 #[derive(Default)]
 pub(crate) struct Given<'c> {
     now: Vec<(&'c ObjectRef, Permissions<'c>)>,
-    later: Vec<((&'c ObjectRef, Kind, Option<ExternalId>), Permissions<'c>)>,
+    later: Vec<(Later<'c>, Permissions<'c>)>,
 }
 
+/// Objects that come later: below what, of which kind, created by whom.
+type Later<'c> = (&'c ObjectRef, Kind, Option<ExternalId>);
 /// Permissions, each with whether it may be passed on.
 type Permissions<'c> = Vec<(&'c PermissionName, bool)>;
 
@@ -47,7 +49,7 @@ impl<'c> Given<'c> {
     pub(crate) fn into_parts(self) -> (Vec<What>, Vec<Standing>) {
         let what =
             |(object, permissions): (&ObjectRef, _)| What { object: object.clone(), permissions, condition: None };
-        let standing = |((under, kind, creator), permissions): ((&ObjectRef, _, _), _)| Standing {
+        let standing = |((under, kind, creator), permissions): (Later<'c>, _)| Standing {
             under: under.clone(),
             kind,
             creator,
@@ -148,11 +150,11 @@ impl<'c> Resolver<'c> {
                 let kind = self.catalogue.description.object_kind(&need.kind);
                 let Some(wanted) = kind.and_then(|kind| kind.permission(&need.permission)) else { continue };
                 let ancestor = (1..=from.path.len()).rev().find_map(|length| {
-                    let here = self.by_path.get(&from.path[..length])?;
+                    let here = self.known.by_path.get(&from.path[..length])?;
                     here.iter().find(|object| object.object.kind == need.kind)
                 });
                 let Some(ancestor) = ancestor.filter(|_| wanted.can_be_granted) else { continue };
-                if !self.public.contains(&(&ancestor.object, &wanted.name)) {
+                if !self.known.public.contains(&(&ancestor.object, &wanted.name)) {
                     given.give(&ancestor.object, &[wanted], false);
                 }
                 break;
@@ -173,7 +175,7 @@ impl<'c> Resolver<'c> {
 
     /// The object that is called so.
     pub(crate) fn object(&mut self, spot: Spot, name: &ObjectName) -> Option<&'c DataObject> {
-        let here: &[&DataObject] = self.by_path.get(name.path.as_slice()).map_or(&[], Vec::as_slice);
+        let here: &[&DataObject] = self.known.by_path.get(name.path.as_slice()).map_or(&[], Vec::as_slice);
         let found: Vec<&'c DataObject> = here.iter().copied().filter(|object| name.means(&object.object)).collect();
         match found.as_slice() {
             [one] => Some(one),
@@ -234,7 +236,7 @@ impl<'c> Resolver<'c> {
             };
             selector.tags.iter().all(has)
         };
-        let all = self.by_kind.get_mut(&selector.kind).map_or(&[][..], |all| all.below(under));
+        let all = self.known.by_kind.get(&selector.kind).map_or(&[][..], |all| all.below(under));
         let found: Vec<&'c DataObject> =
             all.iter().copied().filter(|object| is_called(object) && has_tags(object)).collect();
         if found.is_empty() && !selector.future {

@@ -70,12 +70,13 @@ impl<'c> Resolver<'c> {
 
     /// The user with this account name or address.
     pub(crate) fn user(&mut self, spot: Spot, name: &Name) -> Option<&'c User> {
-        let by_name = self.users.get(name.as_str());
-        let found = by_name.or_else(|| self.users.get(&name.as_str().to_lowercase())).map_or(&[][..], Vec::as_slice);
+        let by_name = self.known.users.get(name.as_str());
+        let found =
+            by_name.or_else(|| self.known.users.get(&name.as_str().to_lowercase())).map_or(&[][..], Vec::as_slice);
         match found {
             [one] => Some(one),
             [] => {
-                let known = self.users.keys().map(String::as_str);
+                let known = self.known.users.keys().map(String::as_str);
                 let help = closest(name.as_str(), known).map(|close| format!("did you mean {close}?"));
                 self.missing(spot, format!("there is no user {name}"), help);
                 None
@@ -90,10 +91,10 @@ impl<'c> Resolver<'c> {
     }
 
     fn group(&mut self, spot: Spot, name: &Name) -> Option<ExternalId> {
-        match self.groups.get(name.as_str()).map_or(&[][..], Vec::as_slice) {
+        match self.known.groups.get(name.as_str()).map_or(&[][..], Vec::as_slice) {
             [one] => Some((*one).clone()),
             [] => {
-                let help = closest(name.as_str(), self.groups.keys().copied());
+                let help = closest(name.as_str(), self.known.groups.keys().copied());
                 let help = help.map(|close| format!("did you mean {close}?"));
                 self.missing(spot, format!("there is no group {name}"), help);
                 None
@@ -110,7 +111,7 @@ impl<'c> Resolver<'c> {
         if let Some(id) = self.coming.get(name) {
             return Some(id.clone());
         }
-        let found: &[&AccessControl] = self.controls.get(name).map_or(&[], Vec::as_slice);
+        let found: &[&AccessControl] = self.known.controls.get(name).map_or(&[], Vec::as_slice);
         match found {
             [one] if self.leaving.contains(&one.external_id) => {
                 let message = format!("{name} is named here, and no entry keeps it");
@@ -119,7 +120,8 @@ impl<'c> Resolver<'c> {
             }
             [one] => Some(one.external_id.clone()),
             [] => {
-                let known = self.controls.keys().map(|name| name.as_str()).chain(self.coming.keys().map(Name::as_str));
+                let known =
+                    self.known.controls.keys().map(|name| name.as_str()).chain(self.coming.keys().map(Name::as_str));
                 let help = closest(name.as_str(), known).map(|close| format!("did you mean {close}?"));
                 self.missing(spot, format!("there is no access control {name}"), help);
                 None

@@ -1,0 +1,49 @@
+//! Work on many things that do not depend on each other, shared among the processors.
+
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::thread::{ScopedJoinHandle, available_parallelism, scope};
+
+/// Does `work` on parts of the items, each in a thread of its own, and gives the results in the order of the parts. `work` gets
+/// the index of its first item with the items. There are as many parts as processors, and none but the last has fewer than
+/// `least` items: up to so many, the caller's thread does it all.
+///
+/// # Panics
+/// Where `work` does.
+pub fn in_parts<'i, I: Sync, T: Send>(
+    items: &'i [I],
+    least: usize,
+    work: impl Fn(usize, &'i [I]) -> T + Sync,
+) -> Vec<T> {
+    let least = least.max(1);
+    if items.len() <= least {
+        return vec![work(0, items)];
+    }
+    let processors = available_parallelism().map_or(1, NonZeroUsize::get);
+    let share = items.len().div_ceil(processors).max(least);
+    let work = &work;
+    scope(|scope| {
+        let parts = items.chunks(share).enumerate();
+        let threads: Vec<_> = parts.map(|(part, items)| scope.spawn(move || work(part * share, items))).collect();
+        let join = |thread: ScopedJoinHandle<'_, T>| thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+        threads.into_iter().map(join).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_all_items_in_their_order() {
+        for (items, least) in [(0, 1), (1, 0), (7, 3), (100, 1), (100, 99), (100, 1_000)] {
+            let all: Vec<usize> = (0..items).collect();
+            let parts = in_parts(&all, least, |first, part| {
+                assert!(part.first().is_none_or(|item| *item == first), "where a part begins");
+                part.to_vec()
+            });
+            assert_eq!(parts.concat(), all);
+            assert!(parts.iter().rev().skip(1).all(|part| part.len() >= least));
+        }
+    }
+}
