@@ -134,6 +134,7 @@ pub fn decide(situation: &Situation<'_>) -> Decision {
         of_objects.extend(lists);
     }
     lists::decide(situation, &of_objects, &mut decision);
+    decision.refuse_members_that_never_are(situation.desired);
     decision.order();
     decision
 }
@@ -180,6 +181,39 @@ impl Decision {
     fn push(&mut self, set: ChangeSet, owners: Vec<Name>) {
         self.sets.push(set);
         self.owners.push(owners);
+    }
+
+    /// Refuses what would have a member that is not there and, since it is refused, is not created either: the target would refuse
+    /// it, behind changes that were made by then.
+    fn refuse_members_that_never_are(&mut self, desired: &[Desired]) {
+        loop {
+            let refused: BTreeSet<&Name> = self.refused.iter().map(|(id, _)| id).collect();
+            let never = desired.iter().filter(|wanted| wanted.external_id.is_none() && refused.contains(&wanted.id));
+            let never: BTreeMap<&str, &Name> = never
+                .flat_map(|wanted| {
+                    let name = &wanted.control.actual_name;
+                    [(wanted.id.as_str(), name), (wanted.control.external_id.as_str(), name)]
+                })
+                .collect();
+            let missed = |set: &ChangeSet| {
+                let members = set.changes.iter().filter_map(|change| match change {
+                    Change::AddMembers(members) => Some(members),
+                    _ => None,
+                });
+                let mut controls = members.flatten().filter(|member| member.kind == MemberKind::AccessControl);
+                controls.find_map(|member| never.get(member.id.as_str()).copied().cloned())
+            };
+            let found: Vec<(usize, Name)> =
+                self.sets.iter().enumerate().filter_map(|(at, set)| Some((at, missed(set)?))).collect();
+            if found.is_empty() {
+                return;
+            }
+            for (at, name) in found.into_iter().rev() {
+                self.sets.remove(at);
+                let reason = format!("{name} is to be a member, is not there and cannot be created");
+                self.refused.extend(self.owners.remove(at).into_iter().map(|id| (id, reason.clone())));
+            }
+        }
     }
 
     /// What is created comes first, since others may refer to it; what is deleted comes last, since others may still be on

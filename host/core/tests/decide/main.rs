@@ -85,6 +85,29 @@ fn locked_sides_are_as_the_target_has_them() {
 }
 
 #[test]
+fn what_is_not_created_is_no_member_of_anything() {
+    let role = |id: &str, name: &str, who: Value| -> Desired {
+        let control = held(id, name, json!({ "description": "", "who": who }));
+        record(json!({ "id": id, "control": control }))
+    };
+    let of = |id: &str| json!([{ "kind": "access-control", "id": id, "inherits": true, "assumable": true }]);
+    // The name of the first is the target's own; the others are made of it, one by way of the other.
+    let (first, second) = (role("r1", "pg_own", json!([])), role("r2", "second", of("r1")));
+    let (third, other) = (role("r3", "third", of("r2")), role("r4", "other", json!([])));
+    let there = held("7", "there", json!({}));
+    let kept = wanted(&there, Some(&there), json!({ "who": of("r1") }));
+    let decision = Case::new(vec![third, second, first, other, kept], &[&there]).decide();
+    assert_eq!(decision.sets.iter().map(|set| set.id.as_str()).collect::<Vec<_>>(), ["r4"], "{decision:?}");
+    assert_eq!(decision.owners.len(), 1);
+    let refused =
+        |id: &str| decision.refused.iter().find(|(refused, _)| refused.as_str() == id).map(|(_, why)| why.as_str());
+    assert!(refused("r1").is_some_and(|why| why.contains("pg_")), "{decision:?}");
+    assert_eq!(refused("r2"), Some("pg_own is to be a member, is not there and cannot be created"));
+    assert_eq!(refused("r3"), Some("second is to be a member, is not there and cannot be created"));
+    assert_eq!(decision.refused.len(), 4, "the one that is there as well: {decision:?}");
+}
+
+#[test]
 fn a_mask_of_somebody_else_stays_whoever_once_wanted_one_there() {
     let mask = |id: &str, column: &str| {
         held(
