@@ -69,8 +69,8 @@ pub fn end(run: &TargetRun<'_>, outcome: Outcome) -> Result<(), Failure> {
 pub struct WholeRead {
     /// What was read.
     pub catalogue: Catalogue,
-    /// Digests of the lines of objects and of access controls, as they are on record. Where both are what they were, so are objects
-    /// and access controls.
+    /// Digests of objects and of access controls. Where both are what they were, so are objects and access controls, and the way
+    /// in which they were cut into pages.
     pub digests: [Option<Digest>; 2],
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Read {
     pub(crate) records: u64,
     pub(crate) gaps: Vec<Gap>,
     pub(crate) receipt: Option<Receipt>,
-    /// Of all lines of the step, as they are on record.
+    /// Of the digests of all lines, as they are on record, batch by batch.
     pub(crate) sha256: Option<Digest>,
     pub(crate) controls: AccessControls,
     pub(crate) description: Option<Description>,
@@ -86,7 +86,10 @@ struct Reader<'r> {
     groups: Groups,
     kept: Vec<Line>,
     upload: Option<Box<dyn Upload>>,
+    /// Of all that is sent.
     hasher: Hasher,
+    /// Of the digests that are on record.
+    batches: Hasher,
     lines: u64,
     bytes: u64,
 }
@@ -137,6 +140,7 @@ async fn read_with(run: &TargetRun<'_>, task: Task<'_>, broker: &Arc<dyn StepBro
         kept: Vec::new(),
         upload,
         hasher: Hasher::default(),
+        batches: Hasher::default(),
         lines: 0,
         bytes: 0,
     };
@@ -150,12 +154,12 @@ async fn read_with(run: &TargetRun<'_>, task: Task<'_>, broker: &Arc<dyn StepBro
     if let Some(coverage) = pumped.coverage {
         reader.send(vec![Line::Coverage(coverage)]).await?;
     }
-    let (receipt, sha256) = reader.finish(&upload_id).await?;
+    let receipt = reader.finish(&upload_id).await?;
     Ok(Read {
         records: reader.reading.records(),
         gaps: reader.reading.gaps().to_vec(),
         receipt,
-        sha256: Some(sha256),
+        sha256: Some(std::mem::take(&mut reader.batches).finish()),
         users: std::mem::take(&mut reader.users),
         groups: std::mem::take(&mut reader.groups),
         kept: std::mem::take(&mut reader.kept),
@@ -279,15 +283,17 @@ impl Reader<'_> {
             let allowed = format!("{} bytes", limits::CATALOGUE_BYTES);
             return Err(Failure::Step(StepFault::Limit(LimitHit { what: "a read that is kept whole", allowed })));
         }
-        self.hasher.update(&bytes);
+        let sha256 = Digest::of(&bytes);
+        self.batches.field(sha256.as_bytes());
         self.run.ledger.append(&Event::Batch {
             place: self.place(),
             page: self.reading.pages(),
             lines: count,
             bytes: bytes.len() as u64,
-            sha256: Digest::of(&bytes),
+            sha256,
         })?;
         if let Some(upload) = &mut self.upload {
+            self.hasher.update(&bytes);
             upload.send(bytes).await?;
         }
         Ok(())
@@ -307,25 +313,24 @@ impl Reader<'_> {
         Place { target: self.run.target.name.to_string(), step: self.step }
     }
 
-    /// Sends what was missing and the end, and waits for the receipt, which must be about the bytes that were sent. Gives their
-    /// digest as well.
-    async fn finish(&mut self, upload_id: &UploadId) -> Result<(Option<Receipt>, Digest), Failure> {
+    /// Sends what was missing and the end, and waits for the receipt, which must be about the bytes that were sent.
+    async fn finish(&mut self, upload_id: &UploadId) -> Result<Option<Receipt>, Failure> {
         let gaps: Vec<Line> = self.reading.gaps().iter().cloned().map(Line::Gap).collect();
         if !gaps.is_empty() {
             self.send(gaps).await?;
         }
         self.send(vec![Line::End(End { lines: self.lines, complete: true })]).await?;
-        let sent = std::mem::take(&mut self.hasher).finish();
-        let Some(upload) = self.upload.take() else { return Ok((None, sent)) };
+        let Some(upload) = self.upload.take() else { return Ok(None) };
         self.run.broker.stage_state(upload_id).map_err(StepFault::Host)?;
         let receipt = upload.finish().await?;
+        let sent = std::mem::take(&mut self.hasher).finish();
         if receipt.digest != sent {
             let reason = format!("it confirms {} where {sent} was sent", receipt.digest);
             return Err(Failure::Cloud(CloudError::Failed(reason)));
         }
         self.run.broker.settle_state(true).map_err(StepFault::Host)?;
         self.run.ledger.append(&Event::Receipt { place: self.place(), receipt })?;
-        Ok((Some(receipt), sent))
+        Ok(Some(receipt))
     }
 }
 
