@@ -142,6 +142,8 @@ pub(super) fn plan() {
     let server = Postgres::start();
     let roles = roles();
     server.sql("postgres", &sql(&roles));
+    // What autovacuum does within a minute.
+    server.sql("postgres", "vacuum analyze");
     let grant = "write: { user: raito_read, password: { env: PG_PASSWORD } }";
     let place = Place::new(&postgresql_target(&server, "postgres", grant));
     place.write("access.yml", access_code(&roles));
