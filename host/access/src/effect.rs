@@ -9,7 +9,7 @@ use raito_core::catalogue::Catalogue;
 use raito_core::expansion::{
     Answer, AnswerFilter, Asked, BuildError, How, ObjectId, PathStep, PrincipalId, Rows, Snapshot,
 };
-use raito_core::record::{AccessControl, Change, ChangeSet, MemberKind, ObjectRef, Policy};
+use raito_core::record::{AccessControl, Change, ChangeSet, MemberKind, ObjectRef, Policy, What};
 use raito_core::text::{ExternalId, Kind, Name, PathPart, PermissionName, PolicyText};
 use serde::{Deserialize, Serialize};
 
@@ -115,8 +115,8 @@ pub fn compare(catalogue: &Catalogue, sets: &[ChangeSet], now_ms: u64) -> Result
         effects.effects.extend(difference([&was, &is], &mut asked, &object));
     }
     effects.effects.sort();
+    effects.without = without_effect([&before, &later], catalogue, sets, &effects.effects);
     effects.effects = outermost(effects.effects);
-    effects.without = without_effect(&before, &later, catalogue, sets, &effects.effects);
     Ok(Compared { after: later, controls, effects })
 }
 
@@ -309,8 +309,7 @@ fn below(catalogue: &Catalogue, roots: BTreeSet<ObjectRef>) -> BTreeSet<ObjectRe
 
 /// Permissions that are taken from an access control and that nobody loses.
 fn without_effect(
-    before: &Snapshot,
-    after: &Snapshot,
+    [before, after]: [&Snapshot; 2],
     catalogue: &Catalogue,
     sets: &[ChangeSet],
     effects: &[Effect],
@@ -326,46 +325,35 @@ fn without_effect(
             Change::Revoke(list) => Some(list),
             _ => None,
         });
-        for what in taken.flatten() {
-            for used in what.permissions.iter().filter(|used| !losing.contains(&(&what.object, &used.name))) {
-                found.push(WithoutEffect {
-                    control: set.actual_name.clone(),
-                    object: what.object.clone(),
-                    permission: used.name.clone(),
-                    through: still_through(before, after, catalogue, set, &what.object, &used.name),
-                });
-            }
+        let lost_by_nobody = |what: &'_ What| {
+            let uses = what.permissions.iter().filter(|used| !losing.contains(&(&what.object, &used.name)));
+            uses.map(|used| (what.object.clone(), used.name.clone())).collect::<Vec<_>>()
+        };
+        let taken: Vec<(ObjectRef, PermissionName)> = taken.flatten().flat_map(lost_by_nobody).collect();
+        let control = set.external_id.as_ref().and_then(|id| catalogue.controls.get(id));
+        let members = control.filter(|_| !taken.is_empty()).map(|control| before.users_of(&control.external_id));
+        let members: BTreeSet<PrincipalId> = members.into_iter().flatten().collect();
+        for (object, permission) in taken {
+            let through = still_through([before, after], &members, &object, &permission);
+            found.push(WithoutEffect { control: set.actual_name.clone(), object, permission, through });
         }
     }
     found
 }
 
-/// By which access control somebody who has the changed one still has a permission.
+/// By which access control one of these people, who could use a permission, still can; none where none of them could.
 fn still_through(
-    before: &Snapshot,
-    after: &Snapshot,
-    catalogue: &Catalogue,
-    set: &ChangeSet,
+    [before, after]: [&Snapshot; 2],
+    members: &BTreeSet<PrincipalId>,
     object: &ObjectRef,
     permission: &PermissionName,
 ) -> Option<Name> {
-    let control = catalogue.controls.get(set.external_id.as_ref()?)?;
     let id = before.find_object(object)?;
     let asked = AnswerFilter { permissions: vec![before.find_permission(id, permission)?], how: None };
-    let had = before.who(id, &asked);
-    // Somebody who had it by this access control: one whose way went through it.
-    let by_control = |answer: &&Answer| {
-        let way = before.shortest_path(answer.user, id, answer.permission, answer.how);
-        way.is_some_and(|path| {
-            path.steps.iter().any(|step| match step {
-                PathStep::Is(who) | PathStep::In(who) | PathStep::Switches(who) | PathStep::Admits(who) => {
-                    before.principal(*who).external_id == control.external_id
-                }
-                PathStep::Holds(..) => false,
-            })
-        })
+    let could = |answer: &Answer| {
+        answer.usable && answer.how <= How::Assumable && answer.rows != Rows::Nothing && members.contains(&answer.user)
     };
-    let one = had.iter().find(by_control).or(had.first())?;
+    let one = before.who(id, &asked).into_iter().find(could)?;
     let user = after.find_user(&before.principal(one.user).external_id)?;
     let id = after.find_object(object)?;
     let permission = after.find_permission(id, permission)?;
@@ -440,7 +428,9 @@ impl WithoutEffect {
             Some(through) => {
                 format!("no effect: {} on {} is still held through {through}", self.permission, self.object)
             }
-            None => format!("no effect: nobody has {} on {} through {}", self.permission, self.object, self.control),
+            None => {
+                format!("no effect: nobody can use {} on {} through {}", self.permission, self.object, self.control)
+            }
         }
     }
 }
