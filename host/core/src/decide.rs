@@ -76,7 +76,7 @@ pub struct InSync {
     pub id: Name,
     /// The id that the target gave it.
     pub external_id: Option<ExternalId>,
-    /// As the target has it, where nobody knew that yet: a run that broke off could not tell.
+    /// As the target has it, where nobody knew that yet: a run that broke off could not tell. A repository is not told.
     pub applied: Option<Box<AccessControl>>,
 }
 
@@ -126,7 +126,17 @@ const CONTROLS_OF_A_THREAD: usize = 16;
 
 /// Decides the changes that lead from what is to what is to be.
 pub fn decide(situation: &Situation<'_>) -> Decision {
-    let parts = in_parts(situation.desired, CONTROLS_OF_A_THREAD, |_, part| decide_named(situation, part));
+    let decision = decide_without(situation, &Refusals::new());
+    let refusals = members_that_never_are(situation, &decision);
+    if refusals.is_empty() { decision } else { decide_without(situation, &refusals) }
+}
+
+/// Access controls for which nothing is to be done, with the reasons.
+type Refusals = BTreeMap<Name, String>;
+
+/// Decides about all but some.
+fn decide_without(situation: &Situation<'_>, refusals: &Refusals) -> Decision {
+    let parts = in_parts(situation.desired, CONTROLS_OF_A_THREAD, |_, part| decide_named(situation, part, refusals));
     let mut decision = Decision::default();
     let mut of_objects = Vec::new();
     for (part, lists) in parts {
@@ -134,26 +144,77 @@ pub fn decide(situation: &Situation<'_>) -> Decision {
         of_objects.extend(lists);
     }
     lists::decide(situation, &of_objects, &mut decision);
-    decision.refuse_members_that_never_are(situation.desired);
     decision.order();
     decision
 }
 
 /// Decides about those that have names, and gives the others: lists of objects, which several make together.
-fn decide_named<'s>(situation: &Situation<'_>, desired: &'s [Desired]) -> (Decision, Vec<&'s Desired>) {
+fn decide_named<'s>(
+    situation: &Situation<'_>,
+    desired: &'s [Desired],
+    refusals: &Refusals,
+) -> (Decision, Vec<&'s Desired>) {
     let mut decision = Decision::default();
     let mut of_objects = Vec::new();
     for wanted in desired {
+        let refused = |reason: String| (wanted.id.clone(), reason);
         match situation.description.control_kind(&wanted.control.kind) {
             None => {
-                let reason = format!("the target no longer describes access controls of kind {}", wanted.control.kind);
-                decision.refused.push((wanted.id.clone(), reason));
+                let kind = &wanted.control.kind;
+                let reason = format!("the target no longer describes access controls of kind {kind}");
+                decision.refused.push(refused(reason));
             }
-            Some(kind) if !kind.identity.is_list() => named::decide(situation, wanted, kind, &mut decision),
-            Some(_) => of_objects.push(wanted),
+            Some(kind) if kind.identity.is_list() => of_objects.push(wanted),
+            Some(kind) => match refusals.get(&wanted.id) {
+                Some(reason) => decision.refused.push(refused(reason.clone())),
+                None => named::decide(situation, wanted, kind, &mut decision),
+            },
         }
     }
     (decision, of_objects)
+}
+
+/// What would have a member that is not there and, since it is refused, is not created either: the target would refuse it, behind
+/// changes that were made by then.
+fn members_that_never_are(situation: &Situation<'_>, decision: &Decision) -> Refusals {
+    let by_id: BTreeMap<&Name, &Desired> = situation.desired.iter().map(|wanted| (&wanted.id, wanted)).collect();
+    let mut of_member: BTreeMap<&ExternalId, Vec<&Name>> = BTreeMap::new();
+    for set in decision.sets.iter().filter(|set| by_id.contains_key(&set.id)) {
+        let added = set.changes.iter().filter_map(|change| match change {
+            Change::AddMembers(members) => Some(members),
+            _ => None,
+        });
+        let entries = set.entries.iter().flatten().map(|entry| &entry.member);
+        for member in added.flatten().chain(entries).filter(|member| member.kind == MemberKind::AccessControl) {
+            of_member.entry(&member.id).or_default().push(&set.id);
+        }
+    }
+    let mut refusals = Refusals::new();
+    let mut open: Vec<&Name> = decision.refused.iter().map(|(id, _)| id).collect();
+    while let Some(wanted) = open.pop().and_then(|id| by_id.get(id)) {
+        for set in
+            ids_of(wanted).iter().filter(|id| !situation.actual.has(id)).filter_map(|id| of_member.get(id)).flatten()
+        {
+            let reason = format!("{} is to be a member, is not there and is not created", wanted.control.actual_name);
+            if refusals.insert((*set).clone(), reason).is_none() {
+                open.push(set);
+            }
+        }
+    }
+    refusals
+}
+
+/// By which ids others name an access control: the target's, or where it is only created, ours. None where a run created it that
+/// could not tell of it any more.
+fn ids_of(wanted: &Desired) -> Vec<ExternalId> {
+    match (&wanted.external_id, &wanted.creating) {
+        (Some(id), _) => vec![id.clone()],
+        (None, Some(_)) => Vec::new(),
+        (None, None) => {
+            let ours = ExternalId::new(wanted.id.as_str()).ok();
+            ours.into_iter().chain([wanted.control.external_id.clone()]).collect()
+        }
+    }
 }
 
 impl Decision {
@@ -181,39 +242,6 @@ impl Decision {
     fn push(&mut self, set: ChangeSet, owners: Vec<Name>) {
         self.sets.push(set);
         self.owners.push(owners);
-    }
-
-    /// Refuses what would have a member that is not there and, since it is refused, is not created either: the target would refuse
-    /// it, behind changes that were made by then.
-    fn refuse_members_that_never_are(&mut self, desired: &[Desired]) {
-        loop {
-            let refused: BTreeSet<&Name> = self.refused.iter().map(|(id, _)| id).collect();
-            let never = desired.iter().filter(|wanted| wanted.external_id.is_none() && refused.contains(&wanted.id));
-            let never: BTreeMap<&str, &Name> = never
-                .flat_map(|wanted| {
-                    let name = &wanted.control.actual_name;
-                    [(wanted.id.as_str(), name), (wanted.control.external_id.as_str(), name)]
-                })
-                .collect();
-            let missed = |set: &ChangeSet| {
-                let members = set.changes.iter().filter_map(|change| match change {
-                    Change::AddMembers(members) => Some(members),
-                    _ => None,
-                });
-                let mut controls = members.flatten().filter(|member| member.kind == MemberKind::AccessControl);
-                controls.find_map(|member| never.get(member.id.as_str()).copied().cloned())
-            };
-            let found: Vec<(usize, Name)> =
-                self.sets.iter().enumerate().filter_map(|(at, set)| Some((at, missed(set)?))).collect();
-            if found.is_empty() {
-                return;
-            }
-            for (at, name) in found.into_iter().rev() {
-                self.sets.remove(at);
-                let reason = format!("{name} is to be a member, is not there and cannot be created");
-                self.refused.extend(self.owners.remove(at).into_iter().map(|id| (id, reason.clone())));
-            }
-        }
     }
 
     /// What is created comes first, since others may refer to it; what is deleted comes last, since others may still be on

@@ -63,7 +63,8 @@ pub(super) fn decide(situation: &Situation<'_>, all: &[&Desired], decision: &mut
         } else {
             let is_known = wanted.applied.as_deref() == Some(&wanted.control) && wanted.begun.is_empty();
             let drifted = decision.drift.iter().any(|(id, _)| *id == wanted.id);
-            let applied = (!is_known && !drifted).then(|| Box::new(wanted.control.clone()));
+            let is_told = !is_known && !drifted && !situation.master.is_repository();
+            let applied = is_told.then(|| Box::new(wanted.control.clone()));
             decision.in_sync.push(InSync { id: wanted.id.clone(), external_id: None, applied });
         }
     }

@@ -94,7 +94,8 @@ fn what_is_not_created_is_no_member_of_anything() {
     // The name of the first is the target's own; the others are made of it, one by way of the other.
     let (first, second) = (role("r1", "pg_own", json!([])), role("r2", "second", of("r1")));
     let (third, other) = (role("r3", "third", of("r2")), role("r4", "other", json!([])));
-    let there = held("7", "there", json!({}));
+    let user = json!({ "kind": "user", "id": "a", "inherits": true, "assumable": true });
+    let there = held("7", "there", json!({ "who": [user] }));
     let kept = wanted(&there, Some(&there), json!({ "who": of("r1") }));
     let decision = Case::new(vec![third, second, first, other, kept], &[&there]).decide();
     assert_eq!(decision.sets.iter().map(|set| set.id.as_str()).collect::<Vec<_>>(), ["r4"], "{decision:?}");
@@ -102,9 +103,10 @@ fn what_is_not_created_is_no_member_of_anything() {
     let refused =
         |id: &str| decision.refused.iter().find(|(refused, _)| refused.as_str() == id).map(|(_, why)| why.as_str());
     assert!(refused("r1").is_some_and(|why| why.contains("pg_")), "{decision:?}");
-    assert_eq!(refused("r2"), Some("pg_own is to be a member, is not there and cannot be created"));
-    assert_eq!(refused("r3"), Some("second is to be a member, is not there and cannot be created"));
+    assert_eq!(refused("r2"), Some("pg_own is to be a member, is not there and is not created"));
+    assert_eq!(refused("r3"), Some("second is to be a member, is not there and is not created"));
     assert_eq!(decision.refused.len(), 4, "the one that is there as well: {decision:?}");
+    assert!(decision.counts.values().all(|counts| counts.removes == 0), "what is not sent takes nothing: {decision:?}");
 }
 
 #[test]
