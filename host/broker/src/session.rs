@@ -48,6 +48,9 @@ struct Origin {
     peer: Option<Digest>,
 }
 
+/// The status of a statement whose rows were not read to their end.
+const ABANDONED: &str = "abandoned";
+
 /// Sessions of databases, by slot and database.
 type Sessions<S> = tokio::sync::Mutex<HashMap<(SlotName, String), Arc<S>>>;
 
@@ -255,10 +258,16 @@ impl Session {
     async fn close_handle(&self, handle: u32) -> Result<Reply, Fault> {
         let open = locked(&self.open).get(&handle).cloned();
         if let Some(open) = open {
-            let open = open.lock().await;
-            let (origin, bytes) = match &*open {
+            let mut open = open.lock().await;
+            let (origin, bytes) = match &mut *open {
                 Open::Body(body, origin) => (origin, body.read),
-                Open::Rows(rows, origin) => (origin, rows.bytes),
+                Open::Rows(rows, origin) => {
+                    // What the server had against the statement, nobody asked.
+                    if !rows.is_read() {
+                        ABANDONED.clone_into(&mut origin.status);
+                    }
+                    (origin, rows.bytes)
+                }
             };
             self.finished(handle, origin, bytes)?;
         }

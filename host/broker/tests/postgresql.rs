@@ -276,4 +276,6 @@ async fn a_connection_whose_rows_were_left_is_not_used_again() {
     broker.next_step(Step::DataSource).await;
     assert_eq!(people(&broker).await, Ok(vec![vec![Some("ann".to_owned())]]));
     assert_eq!(logins.load(Ordering::SeqCst), 2);
+    let said: Vec<_> = broker.record.of("reply").into_iter().map(|reply| reply["status"].clone()).collect();
+    assert_eq!(said, ["abandoned", "ok"], "nobody asked what the server had against the first");
 }

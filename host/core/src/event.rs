@@ -165,7 +165,7 @@ pub enum Event {
         place: Place,
         /// The call's number.
         call: u64,
-        /// The status: a number of HTTP, `ok`, or the class of the fault.
+        /// The status: a number of HTTP, `ok`, `abandoned` for rows that were not read to their end, or the class of the fault.
         status: String,
         /// Bytes of the answer.
         bytes: u64,

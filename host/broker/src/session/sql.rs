@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::future::join_all;
 use raito_core::call::{Call, Outcome, Reply};
 use raito_core::event::Event;
 use raito_core::fault::Fault;
+use raito_core::limits;
 use raito_core::manifest::SlotName;
 use raito_core::vocabulary::{Mode, PlaceholderType, SqlRequest};
+use tokio::time::timeout;
 
 use super::writing::Written;
 use super::{Admitted, Open, Origin, Session};
@@ -88,16 +91,18 @@ impl Session {
         Ok(session)
     }
 
-    /// Ends the read sessions of the step.
+    /// Ends the read sessions of the step, all at once. A server that takes its time loses their connections.
     pub(super) async fn end_readers(&self) {
-        for ((name, database), session) in self.readers.lock().await.drain() {
+        let readers: Vec<_> = self.readers.lock().await.drain().collect();
+        let ends = readers.into_iter().filter_map(|((name, database), session)| {
             // One whose rows are being read still ends with these.
-            if let (Some(SlotRuntime::Sql(slot)), Some(session)) =
-                (self.shared.slots.get(&name), Arc::into_inner(session))
-            {
-                session.end(slot, database).await;
+            match (self.shared.slots.get(&name), Arc::into_inner(session)) {
+                (Some(SlotRuntime::Sql(slot)), Some(session)) => Some(session.end(slot, database)),
+                _ => None,
             }
-        }
+        });
+        // Those that did not end in time are dropped, and so closed.
+        let _ = timeout(limits::CONNECT, join_all(ends)).await;
     }
 
     async fn writer(&self, ready: &Ready<'_>) -> Result<Arc<WriteSession>, Fault> {

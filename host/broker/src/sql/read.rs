@@ -203,6 +203,11 @@ pub(crate) struct OpenRows {
 pub(crate) type Rows = Vec<Vec<Option<String>>>;
 
 impl OpenRows {
+    /// Whether there is nothing more to be read.
+    pub(crate) fn is_read(&self) -> bool {
+        self.stream.is_none()
+    }
+
     /// The next rows; none at the end.
     pub(crate) async fn next(&mut self, budget: &SlotBudget) -> Result<Option<Rows>, CallError> {
         let Some(stream) = &mut self.stream else { return Ok(None) };
