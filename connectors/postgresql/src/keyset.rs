@@ -87,30 +87,35 @@ impl Keyset {
         self.ended
     }
 
-    /// The next row; none at the end, which is where a page has fewer keys than it may have.
+    /// The next row; none at the end.
     pub(crate) fn next_row(&mut self) -> Result<Option<SqlRow>, Fault> {
         while !self.ended {
-            self.ask();
-            let row = match self.page.as_mut() {
-                Some(Ok(page)) => page.next_row(),
-                Some(Err(fault)) => Err(fault.clone()),
-                None => Ok(None),
-            };
-            if row.is_err() {
-                self.page = None;
-            }
-            if let Some(row) = row? {
-                let mut is_new = self.keys == 0;
-                for (at, key) in self.after.iter_mut().enumerate() {
-                    let value = row.integer(at).unwrap_or(*key);
-                    is_new |= std::mem::replace(key, value) != value;
-                }
-                self.keys += i64::from(is_new);
+            if let Some(row) = self.next_of_page()? {
                 return Ok(Some(row));
             }
-            self.ended = self.keys < self.scope.limit;
-            self.page = None;
         }
         Ok(None)
+    }
+
+    /// The next row of a page; none at its end. A page that has fewer keys than it may have is the last one.
+    pub(crate) fn next_of_page(&mut self) -> Result<Option<SqlRow>, Fault> {
+        self.ask();
+        let row = match self.page.as_mut() {
+            Some(Ok(page)) => page.next_row(),
+            Some(Err(fault)) => Err(fault.clone()),
+            None => return Ok(None),
+        };
+        let Ok(Some(row)) = row else {
+            self.page = None;
+            self.ended = row.is_ok() && self.keys < self.scope.limit;
+            return row;
+        };
+        let mut is_new = self.keys == 0;
+        for (at, key) in self.after.iter_mut().enumerate() {
+            let value = row.integer(at).unwrap_or(*key);
+            is_new |= std::mem::replace(key, value) != value;
+        }
+        self.keys += i64::from(is_new);
+        Ok(Some(row))
     }
 }

@@ -46,7 +46,7 @@ fn held(entry: &str) -> Option<(i64, i64, Vec<&str>)> {
     // A privilege may have a blank in its name.
     let mut privileges: Vec<&str> = words.next()?.split(',').collect();
     privileges.sort_unstable();
-    Some((grantee, grantor, privileges))
+    privileges.iter().all(|privilege| !privilege.is_empty()).then_some((grantee, grantor, privileges))
 }
 
 fn permission(word: &str, grantor: &str) -> PermissionUse {
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn an_empty_list_grants_nothing_and_an_entry_that_is_none_is_a_fault() {
         assert!(Grant::read(&mut row(&[None]), 0).is_ok_and(|grants| grants.is_empty()));
-        for text in ["7 SELECT", "7 8", "a 8 SELECT", "7 8 SELECT;"] {
+        for text in ["7 SELECT", "7 8", "a 8 SELECT", "7 8 SELECT,", "7 8 ", "7 8 SELECT;"] {
             let read = Grant::read(&mut row(&[Some(text)]), 0);
             assert_eq!(read.is_ok(), text.ends_with(';'), "{text}");
         }

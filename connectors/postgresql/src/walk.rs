@@ -94,7 +94,7 @@ fn rows(list: &mut Keyset) -> Result<Vec<SqlRow>, Fault> {
     let mut rows = Vec::new();
     let mut bytes = 0;
     while rows.len() < BATCH && bytes < BATCH_BYTES {
-        let Some(row) = list.next_row()? else { break };
+        let Some(row) = list.next_of_page()? else { break };
         bytes += row.bytes();
         rows.push(row);
     }
