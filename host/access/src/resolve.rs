@@ -54,9 +54,9 @@ pub(crate) struct Resolver<'c> {
     pub(crate) problems: Vec<Problem>,
     known: Arc<Known<'c>>,
     /// Access controls of this code: by name, the id that members are named with.
-    coming: BTreeMap<Name, ExternalId>,
+    coming: Arc<BTreeMap<Name, ExternalId>>,
     /// Access controls of the target that no entry keeps, by id.
-    pub(crate) leaving: BTreeSet<ExternalId>,
+    pub(crate) leaving: Arc<BTreeSet<ExternalId>>,
 }
 
 /// The objects of one kind.
@@ -122,8 +122,8 @@ impl<'c> Resolver<'c> {
             now_ms,
             problems: Vec::new(),
             known: Arc::new(Known::of(catalogue)),
-            coming: BTreeMap::new(),
-            leaving: BTreeSet::new(),
+            coming: Arc::default(),
+            leaving: Arc::default(),
         }
     }
 
@@ -134,14 +134,14 @@ impl<'c> Resolver<'c> {
             now_ms: self.now_ms,
             problems: Vec::new(),
             known: Arc::clone(&self.known),
-            coming: self.coming.clone(),
-            leaving: self.leaving.clone(),
+            coming: Arc::clone(&self.coming),
+            leaving: Arc::clone(&self.leaving),
         }
     }
 
     /// Says that an access control of this code will be known by this id.
     pub(crate) fn will_be(&mut self, name: &Name, id: ExternalId) {
-        self.coming.insert(name.clone(), id);
+        Arc::make_mut(&mut self.coming).insert(name.clone(), id);
     }
 
     pub(crate) fn error(&mut self, spot: Spot, message: impl Into<String>, help: Option<String>) {

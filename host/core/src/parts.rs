@@ -5,8 +5,8 @@ use std::panic::resume_unwind;
 use std::thread::{ScopedJoinHandle, available_parallelism, scope};
 
 /// Does `work` on parts of the items, each in a thread of its own, and gives the results in the order of the parts. `work` gets
-/// the index of its first item with the items. There are as many parts as processors, and none but the last has fewer than
-/// `least` items: up to so many, the caller's thread does it all.
+/// the index of its first item with the items. There are at most as many parts as processors, and none but the last has fewer than
+/// `least` items. Where there is one part, the caller's thread does it.
 ///
 /// # Panics
 /// Where `work` does.
@@ -21,6 +21,9 @@ pub fn in_parts<'i, I: Sync, T: Send>(
     }
     let processors = available_parallelism().map_or(1, NonZeroUsize::get);
     let share = items.len().div_ceil(processors).max(least);
+    if items.len() <= share {
+        return vec![work(0, items)];
+    }
     let work = &work;
     scope(|scope| {
         let parts = items.chunks(share).enumerate();

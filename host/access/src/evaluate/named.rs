@@ -1,6 +1,7 @@
 //! Named access controls, such as roles: which of the target's belongs to which entry, and which go.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use raito_core::exchange::Desired;
 use raito_core::marker::{marker, unmarked};
@@ -206,7 +207,8 @@ impl<'q> Work<'_, 'q> {
         let goes = |control: &&AccessControl| {
             !is_own(control) && self.fate(control).is_ok_and(|(_, mode)| mode == Mode::Enforced)
         };
-        self.resolver.leaving = self.unnamed().filter(goes).map(|control| control.external_id.clone()).collect();
+        let leaving = self.unnamed().filter(goes).map(|control| control.external_id.clone()).collect();
+        self.resolver.leaving = Arc::new(leaving);
     }
 
     /// What the target has and no entry names.

@@ -1,5 +1,7 @@
 //! Objects and permissions.
 
+use std::collections::BTreeSet;
+
 use raito_core::record::{DataObject, ObjectKind, ObjectRef, Permission, PermissionUse, Standing, What};
 use raito_core::suggest::closest;
 use raito_core::text::{ExternalId, Kind, Name, PermissionName};
@@ -12,6 +14,8 @@ use crate::document::{self, Asked, Future, ObjectName, Objects, Selector, Severi
 #[derive(Default)]
 pub(crate) struct Given<'c> {
     now: Vec<(&'c ObjectRef, Permissions<'c>)>,
+    /// What permissions need on the objects above: of many objects the same.
+    needs: BTreeSet<(&'c ObjectRef, &'c PermissionName)>,
     later: Vec<(Later<'c>, Permissions<'c>)>,
 }
 
@@ -46,7 +50,8 @@ fn uses(mut permissions: Permissions<'_>) -> Vec<PermissionUse> {
 }
 
 impl<'c> Given<'c> {
-    pub(crate) fn into_parts(self) -> (Vec<What>, Vec<Standing>) {
+    pub(crate) fn into_parts(mut self) -> (Vec<What>, Vec<Standing>) {
+        self.now.extend(self.needs.into_iter().map(|(object, name)| (object, vec![(name, false)])));
         let what =
             |(object, permissions): (&ObjectRef, _)| What { object: object.clone(), permissions, condition: None };
         let standing = |((under, kind, creator), permissions): (Later<'c>, _)| Standing {
@@ -155,7 +160,7 @@ impl<'c> Resolver<'c> {
                 });
                 let Some(ancestor) = ancestor.filter(|_| wanted.can_be_granted) else { continue };
                 if !self.known.public.contains(&(&ancestor.object, &wanted.name)) {
-                    given.give(&ancestor.object, &[wanted], false);
+                    given.needs.insert((&ancestor.object, &wanted.name));
                 }
                 break;
             }
