@@ -44,6 +44,8 @@ impl StateDir {
         };
         if !path.exists() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot)?;
+            // It often stands in a repository, whose history is no place for who may do what, and for keys.
+            fs::write(path.join(".gitignore"), "*\n").map_err(cannot)?;
         }
         let mode = fs::metadata(path).map_err(cannot)?.mode();
         if mode & 0o077 != 0 {
