@@ -300,6 +300,8 @@ impl TargetPlan {
             match self.fingerprints.get(id) {
                 Some(now) if now == digest => {}
                 Some(_) => moved.push(format!("{} was changed", name(id))),
+                // Of a member it is said with the call that makes him one.
+                None if planned.sets.iter().all(|set| set.external_id.as_ref() != Some(id)) => {}
                 None => moved.push(format!("{} is gone, or is as it is to be by now", name(id))),
             }
         }

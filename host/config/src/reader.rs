@@ -136,9 +136,11 @@ pub fn node_place(node: &Node) -> Place {
 }
 
 /// What a node is, for people.
+const NOTHING: &str = "nothing";
+
 fn what(node: &Node) -> &'static str {
     match node {
-        Node::Scalar(scalar) if scalar.as_str().is_empty() => "nothing",
+        Node::Scalar(scalar) if scalar.as_str().is_empty() => NOTHING,
         Node::Scalar(_) => "one value",
         Node::Mapping(_) => "keys and values",
         Node::Sequence(_) => "a list",
@@ -157,8 +159,11 @@ impl<'v> Reader<'v> {
     }
 
     fn expected(&mut self, node: &Node, wanted: &str) {
-        let message = format!("{wanted} is expected here, and there is {}", what(node));
-        self.wrong(node_place(node), message, None);
+        let found = what(node);
+        let message = format!("{wanted} is expected here, and there is {found}");
+        let is_empty = found == NOTHING && wanted == "a list";
+        let help = is_empty.then(|| "write [] for an empty one, or leave the key out".to_owned());
+        self.wrong(node_place(node), message, help);
     }
 
     /// A mapping with these keys; unknown and missing ones are mistakes.

@@ -64,15 +64,17 @@ impl Finder<'_, '_> {
         let held = set.external_id.as_ref().and_then(|id| self.question.catalogue.controls.get(id));
         let mut found = Vec::new();
         for step in set.changes.iter().flat_map(|change| steps(set, change)) {
-            if let Change::Describe(text) = &step.change
-                && held.is_some_and(|held| unmarked(&held.description) == unmarked(text))
-            {
-                // The marker comes with the first change, and is none itself.
-                continue;
+            let mut text = self.names.lines(&step.change).into_iter().next().map(|line| line.text).unwrap_or_default();
+            if let (Change::Describe(wanted), Some(held)) = (&step.change, held) {
+                let (here, wanted) = (unmarked(&held.description), unmarked(wanted));
+                if here == wanted {
+                    // The marker comes with the first change, and is none itself.
+                    continue;
+                }
+                text = format!("description {:?}, and the files say {:?}", here.to_string(), wanted.to_string());
             }
             let (class, sign) = self.class(&step, owners, held);
             let item = self.entries.get(id).and_then(|entry| self.item(entry, &step.subject));
-            let text = self.names.lines(&step.change).into_iter().next().map(|line| line.text).unwrap_or_default();
             found.push(Difference { spot: item.or(spot), subject: step.subject, ..whole(class, sign, &text) });
         }
         found

@@ -3,7 +3,7 @@
 use marked_yaml::Node;
 use raito_config::keys::Key;
 use raito_config::reader::{Fields, node_place};
-use raito_core::marker::Marker;
+use raito_core::marker::{Marker, marker};
 use raito_core::text::{Kind, Name, PolicyText, Remark};
 
 use super::Reading;
@@ -97,6 +97,11 @@ fn described(reading: &mut Reading<'_>, node: &Node) -> Option<Remark> {
     if crate::retire::plain(&description) != description {
         let message = "a description that ends so is written by raito, at what no entry names any more";
         reading.reader.wrong(node_place(node), message, Some("leave this end out".to_owned()));
+        return None;
+    }
+    if marker(&description).is_some() {
+        let message = "a description that ends so is written by raito, to know its own";
+        reading.reader.wrong(node_place(node), message, Some("leave the marker out".to_owned()));
         return None;
     }
     Some(description)

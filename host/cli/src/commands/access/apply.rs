@@ -6,12 +6,12 @@ use std::path::Path;
 use raito_access::applied::AppliedTarget;
 use raito_access::code::{Code, Source};
 use raito_access::evaluate::{Question, evaluate};
-use raito_access::plan::{Plan, Refused, TargetPlan};
+use raito_access::plan::{Plan, Refused, Sign, TargetPlan, entities};
 use raito_core::event::Event;
 use raito_core::exchange::Outcome;
 use raito_core::limits;
 use raito_core::marker::Master;
-use raito_core::record::{Applied, Change, ChangeSet};
+use raito_core::record::{Applied, ChangeSet};
 use raito_core::text::TargetName;
 use raito_run::access;
 use serde_json::json;
@@ -172,7 +172,7 @@ impl Job<'_> {
         if kept.configuration != self.session.loaded.digest {
             moved.push("the configuration was changed".to_owned());
         }
-        stale(moved)
+        stale(moved, PLAN_AGAIN)
     }
 
     /// Everything that the plan touches must be as it was planned with, or where an apply broke off, on its way to what was
@@ -180,27 +180,27 @@ impl Job<'_> {
     fn check_moved(&self, planned: &Planned<'_>, digest: raito_core::digest::Digest) -> Result<(), CliError> {
         let Some(kept) = &self.kept else { return Ok(()) };
         let mut moved = Vec::new();
-        let mut begun = false;
+        let (mut begun, mut goes_on) = (false, true);
         for target in &kept.targets {
             let of = |plan: &&TargetPlan| plan.target == target.target;
             let Some(now) = planned.plan.targets.iter().find(of) else { continue };
-            let journal = Journal::of(&self.session.state, &target.target)?;
-            begun |= journal.is_begun(digest);
-            let here: Vec<String> = if self.args.resume && journal.is_begun(digest) {
-                now.beyond(target).into_iter().map(|call| format!("now it would also send: {}", call.shown)).collect()
-            } else {
-                now.moved_since(target)
-            };
+            let is_begun = Journal::of(&self.session.state, &target.target)?.is_begun(digest);
+            begun |= is_begun;
+            let beyond: Vec<String> =
+                now.beyond(target).into_iter().map(|call| format!("now it would also send: {}", call.shown)).collect();
+            goes_on &= beyond.is_empty();
+            let here = if self.args.resume && is_begun { beyond } else { now.moved_since(target) };
             moved.extend(here.into_iter().map(|what| format!("{}: {what}", target.target)));
         }
         if self.args.resume && !begun {
             let message = "this plan was not begun here, so there is nothing to go on with";
             return Err(CliError::new(codes::USAGE, message).help("apply it without --resume"));
         }
-        stale(moved).map_err(|error| match begun && !self.args.resume {
-            true => error.help("it was begun before and broke off: --resume goes on with it"),
-            false => error,
-        })
+        // Where more is to be done by now than was planned, going on would be refused as well.
+        match begun && goes_on && !self.args.resume {
+            true => stale(moved, "it was begun before and broke off: --resume goes on with it"),
+            false => stale(moved, PLAN_AGAIN),
+        }
     }
 
     /// Asks, unless that was said before. Gives whether to go on.
@@ -295,9 +295,15 @@ impl Job<'_> {
         if meant.is_unclear() {
             wrong.push("the target can no longer be compared with the files".to_owned());
         }
-        for set in &meant.decision.sets {
-            let left: Vec<String> = set.changes.iter().flat_map(Change::lines).take(5).collect();
-            wrong.push(format!("{}: the target is still to {}", set.actual_name, left.join("; ")));
+        for entity in entities(&meant.decision.sets, &seen.catalogue) {
+            let whole = match entity.sign {
+                Sign::Add => Some("create it".to_owned()),
+                Sign::Remove => Some("delete it".to_owned()),
+                Sign::Change => None,
+            };
+            let lines = entity.lines.iter().map(|line| format!("{} {}", line.sign.sign(), line.text));
+            let left: Vec<String> = whole.into_iter().chain(lines).take(5).collect();
+            wrong.push(format!("{}: still to be done: {}", entity.name, left.join("; ")));
         }
         let known = |refused: &Refused| plan.refused.iter().any(|planned| planned.id == refused.id);
         wrong.extend(meant.refused().iter().filter(|refused| !known(refused)).map(Refused::line));
@@ -370,7 +376,10 @@ fn faults(sets: &[ChangeSet], applied: &[Applied]) -> Vec<String> {
         .collect()
 }
 
-fn stale(moved: Vec<String>) -> Result<(), CliError> {
+/// What to do with a plan that is out of date.
+const PLAN_AGAIN: &str = "plan again, and read the new plan";
+
+fn stale(moved: Vec<String>, help: &str) -> Result<(), CliError> {
     if moved.is_empty() {
         return Ok(());
     }
@@ -378,5 +387,5 @@ fn stale(moved: Vec<String>) -> Result<(), CliError> {
     let more = moved.len().saturating_sub(shown.len());
     let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
     let message = format!("the plan is out of date, and nothing was sent:\n  {}{more}", shown.join("\n  "));
-    Err(CliError::new(codes::STALE_PLAN, message).help("plan again, and read the new plan"))
+    Err(CliError::new(codes::STALE_PLAN, message).help(help))
 }

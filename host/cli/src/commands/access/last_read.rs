@@ -1,5 +1,6 @@
 //! What was read of a target last, kept for editors. Most reads find what the one before them found: then the file stays, and is
-//! only as new as the last read.
+//! only as new as the last read. Only who may write in the state directory could have changed it meanwhile, and its length tells
+//! where a write broke off.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};

@@ -138,6 +138,11 @@ pub(super) async fn planned<'s>(
         say("the files say nothing about any target, so there is nothing to plan");
     }
     for name in targets {
+        let place = planning::first(code, &name).map(|spot| planning::line_of(sources, spot));
+        session.target(&name).map_err(|error| match place {
+            Some(place) => error.at(place),
+            None => error,
+        })?;
         let opened = session.open_target(&name).await?;
         access::begin(&opened.run()).map_err(|failure| opened.failed(&failure))?;
         let seen = planning::see(&opened).await?;
@@ -166,7 +171,7 @@ pub(super) fn digests(sources: &[Source]) -> BTreeMap<String, raito_core::digest
 fn places(sources: &[Source], part: &Planning) -> Vec<String> {
     let place = |id| {
         let spot: Option<&raito_access::document::Spot> = part.spots.get(id);
-        spot.map_or_else(String::new, |spot| format!("{}:{}", planning::path(sources, spot.file), spot.place.line))
+        spot.map_or_else(String::new, |spot| planning::line_of(sources, *spot))
     };
     part.plan.entities.iter().map(|entity| place(&entity.id)).collect()
 }
@@ -238,21 +243,29 @@ fn found(sources: &[Source], planned: &Planned<'_>) -> Vec<Finding> {
     planned.parts.iter().flat_map(|(_, part)| of(part)).collect()
 }
 
-/// Why a plan will not do, beside what is found: what cannot be done, and what holds it back. People are told of it by other ways;
-/// where lines are marked or a comment is written, it stands at a line as well.
-fn failures(sources: &[Source], planned: &Planned<'_>, allowed: Option<u64>) -> Vec<Finding> {
-    let of = |(opened, part): &(Opened<'_>, Planning)| {
+/// What cannot be done, at the lines that say it.
+fn undone(sources: &[Source], planned: &Planned<'_>) -> Vec<Finding> {
+    let of = |part: &Planning| {
         let refused = part.plan.refused.iter().map(|refused| {
             let spot = part.spots.get(&refused.id).copied().or(part.first);
             planning::error_at(sources, spot, "cannot-be-done", refused.line())
         });
+        refused.collect::<Vec<_>>()
+    };
+    planned.parts.iter().flat_map(|(_, part)| of(part)).collect()
+}
+
+/// Why a plan will not do, beside what is found: what cannot be done, and what holds it back. People are told of the latter by other
+/// ways; where lines are marked or a comment is written, it stands at a line as well.
+fn failures(sources: &[Source], planned: &Planned<'_>, allowed: Option<u64>) -> Vec<Finding> {
+    let held = planned.parts.iter().flat_map(|(opened, part)| {
         let held = holding(opened, part, allowed).into_iter().map(|error| Finding {
             help: error.help.first().cloned(),
             ..planning::error_at(sources, part.first, error.code.name, error.message)
         });
-        refused.chain(held).collect::<Vec<_>>()
-    };
-    planned.parts.iter().flat_map(of).collect()
+        held.collect::<Vec<_>>()
+    });
+    undone(sources, planned).into_iter().chain(held).collect()
 }
 
 fn beside(planned: &Planned<'_>, target: &TargetPlan) -> Beside {
@@ -281,6 +294,7 @@ pub(super) fn show(global: &Global, sources: &[Source], planned: &Planned<'_>, a
             for target in &planned.plan.targets {
                 report::human(target, &beside(planned, target)).iter().for_each(|line| data(line));
             }
+            found.extend(undone(sources, planned));
             findings::print(global.output, &found);
         }
         Output::Markdown => markdown(sources, planned, allowed).iter().for_each(|line| data(line)),
@@ -290,6 +304,7 @@ pub(super) fn show(global: &Global, sources: &[Source], planned: &Planned<'_>, a
             value["event"] = json!("plan");
             value["digest"] = json!(digest);
             data(&value.to_string());
+            found.extend(undone(sources, planned));
             findings::print(global.output, &found);
             for test in planned.parts.iter().flat_map(|(_, part)| &part.tests) {
                 data(&json!({ "v": 1, "event": "test", "name": test.name, "failure": test.failure }).to_string());

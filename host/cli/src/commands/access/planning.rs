@@ -251,11 +251,20 @@ pub(super) fn path(sources: &[Source], file: usize) -> String {
     sources.get(file).map_or_else(String::new, |source| source.path.clone())
 }
 
+/// A place as `path:line`.
+pub(super) fn line_of(sources: &[Source], spot: document::Spot) -> String {
+    format!("{}:{}", path(sources, spot.file), spot.place.line)
+}
+
 /// The targets that are meant: those that were asked for, or all that the files speak of.
 pub(super) fn targets(code: &Code, asked: &[TargetName]) -> Result<Vec<TargetName>, CliError> {
     let all = code.targets();
     match asked.iter().find(|name| !all.contains(name)) {
-        Some(name) => Err(CliError::new(codes::USAGE, format!("no file says anything about the target {name}"))),
+        Some(name) => {
+            let known: Vec<&str> = all.iter().map(TargetName::as_str).collect();
+            let error = CliError::new(codes::USAGE, format!("no file says anything about the target {name}"));
+            Err(error.help(format!("they speak of: {}", known.join(", "))))
+        }
         None if asked.is_empty() => Ok(all),
         None => Ok(all.into_iter().filter(|name| asked.contains(name)).collect()),
     }

@@ -32,6 +32,8 @@ use crate::render::{data, say};
 pub(super) async fn run(global: &Global, args: &TestArgs) -> Result<Exit, CliError> {
     let Some((sources, code)) = plan::read(global, &args.files)? else { return Ok(Exit::Usage) };
     let mut all = Tested::default();
+    let named: Vec<TargetName> = args.snapshot.iter().map(|(name, _)| name.clone()).collect();
+    planning::targets(&code, &named)?;
     let targets = planning::targets(&code, &args.target)?;
     let (offline, live): (Vec<_>, Vec<_>) =
         targets.into_iter().partition(|name| args.snapshot.iter().any(|(taken, _)| taken == name));
