@@ -2,18 +2,19 @@
 //! all because the same comes another way.
 
 mod after;
+mod without;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use raito_core::catalogue::Catalogue;
-use raito_core::expansion::{
-    Answer, AnswerFilter, Asked, BuildError, How, ObjectId, PathStep, PrincipalId, Rows, Snapshot,
-};
-use raito_core::record::{AccessControl, Change, ChangeSet, MemberKind, ObjectRef, Policy, What};
+use raito_core::expansion::{Answer, AnswerFilter, Asked, BuildError, How, ObjectId, PrincipalId, Rows, Snapshot};
+use raito_core::record::{AccessControl, Change, ChangeSet, MemberKind, ObjectRef, Policy};
 use raito_core::text::{ExternalId, Kind, Name, PathPart, PermissionName, PolicyText};
 use serde::{Deserialize, Serialize};
 
 pub use after::after;
+pub use without::WithoutEffect;
+use without::{unusable, without_effect};
 
 /// People who gain or lose a permission on an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -34,33 +35,18 @@ pub struct Effect {
     pub other: Vec<Name>,
 }
 
-/// A permission that is taken and that nobody loses.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct WithoutEffect {
-    /// From which access control it is taken.
-    pub control: Name,
-    /// On what.
-    pub object: ObjectRef,
-    /// Which permission.
-    pub permission: PermissionName,
-    /// By which access control the same people still have it; none where nobody had it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub through: Option<Name>,
-}
-
 /// What changes make of effective access.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Effects {
     /// Who gains and loses what, object by object.
     pub effects: Vec<Effect>,
-    /// What is taken without effect.
+    /// What is taken or given without effect.
     pub without: Vec<WithoutEffect>,
 }
 
 impl Effects {
-    /// In words: who gains and loses, then what is taken without effect.
+    /// In words: who gains and loses, then what is taken or given without effect.
     pub fn lines(&self) -> Vec<String> {
         let of_people = self.effects.iter().flat_map(Effect::lines);
         of_people.chain(self.without.iter().map(WithoutEffect::line)).collect()
@@ -116,6 +102,7 @@ pub fn compare(catalogue: &Catalogue, sets: &[ChangeSet], now_ms: u64) -> Result
     }
     effects.effects.sort();
     effects.without = without_effect([&before, &later], catalogue, sets, &effects.effects);
+    effects.without.extend(unusable(&later, &mut asked[1], sets, &effects.effects));
     effects.effects = outermost(effects.effects);
     Ok(Compared { after: later, controls, effects })
 }
@@ -307,64 +294,6 @@ fn below(catalogue: &Catalogue, roots: BTreeSet<ObjectRef>) -> BTreeSet<ObjectRe
     all
 }
 
-/// Permissions that are taken from an access control and that nobody loses.
-fn without_effect(
-    [before, after]: [&Snapshot; 2],
-    catalogue: &Catalogue,
-    sets: &[ChangeSet],
-    effects: &[Effect],
-) -> Vec<WithoutEffect> {
-    let losing: BTreeSet<(&ObjectRef, &PermissionName)> = effects
-        .iter()
-        .filter(|effect| !effect.lose.is_empty())
-        .map(|effect| (&effect.object, &effect.permission))
-        .collect();
-    let mut found = Vec::new();
-    for set in sets {
-        let taken = set.changes.iter().filter_map(|change| match change {
-            Change::Revoke(list) => Some(list),
-            _ => None,
-        });
-        let lost_by_nobody = |what: &'_ What| {
-            let uses = what.permissions.iter().filter(|used| !losing.contains(&(&what.object, &used.name)));
-            uses.map(|used| (what.object.clone(), used.name.clone())).collect::<Vec<_>>()
-        };
-        let taken: Vec<(ObjectRef, PermissionName)> = taken.flatten().flat_map(lost_by_nobody).collect();
-        let control = set.external_id.as_ref().and_then(|id| catalogue.controls.get(id));
-        let members = control.filter(|_| !taken.is_empty()).map(|control| before.users_of(&control.external_id));
-        let members: BTreeSet<PrincipalId> = members.into_iter().flatten().collect();
-        for (object, permission) in taken {
-            let through = still_through([before, after], &members, &object, &permission);
-            found.push(WithoutEffect { control: set.actual_name.clone(), object, permission, through });
-        }
-    }
-    found
-}
-
-/// By which access control one of these people, who could use a permission, still can; none where none of them could.
-fn still_through(
-    [before, after]: [&Snapshot; 2],
-    members: &BTreeSet<PrincipalId>,
-    object: &ObjectRef,
-    permission: &PermissionName,
-) -> Option<Name> {
-    let id = before.find_object(object)?;
-    let asked = AnswerFilter { permissions: vec![before.find_permission(id, permission)?], how: None };
-    let could = |answer: &Answer| {
-        answer.usable && answer.how <= How::Assumable && answer.rows != Rows::Nothing && members.contains(&answer.user)
-    };
-    let one = before.who(id, &asked).into_iter().find(could)?;
-    let user = after.find_user(&before.principal(one.user).external_id)?;
-    let id = after.find_object(object)?;
-    let permission = after.find_permission(id, permission)?;
-    let path = after.explain(user, id, permission).path?;
-    let last = path.steps.iter().rev().find_map(|step| match step {
-        PathStep::Is(who) | PathStep::In(who) | PathStep::Switches(who) | PathStep::Admits(who) => Some(*who),
-        PathStep::Holds(..) => None,
-    })?;
-    Some(after.principal(last).name.clone())
-}
-
 impl Effect {
     fn none(object: &ObjectRef, permission: &PermissionName) -> Self {
         let (object, permission) = (object.clone(), permission.clone());
@@ -418,19 +347,5 @@ impl Effect {
         .filter(|(_, _, names)| !names.is_empty())
         .map(|(verb, one, names)| line(verb, one, names))
         .collect()
-    }
-}
-
-impl WithoutEffect {
-    /// In words: `no effect: SELECT on table shop.sales.orders is still held through PUBLIC`.
-    pub fn line(&self) -> String {
-        match &self.through {
-            Some(through) => {
-                format!("no effect: {} on {} is still held through {through}", self.permission, self.object)
-            }
-            None => {
-                format!("no effect: nobody can use {} on {} through {}", self.permission, self.object, self.control)
-            }
-        }
     }
 }

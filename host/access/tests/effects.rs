@@ -1,4 +1,5 @@
-//! Which of the permissions that are taken nobody loses, and by which way they are still held.
+//! Which of the permissions that are taken nobody loses, and by which way they are still held; which of those that are given nobody
+//! can use.
 
 use raito_access::effect::compare;
 use raito_core::catalogue::{Catalogue, CatalogueBuilder};
@@ -63,16 +64,14 @@ fn catalogue(roles: &[(&str, &[&str], &[Value])]) -> Catalogue {
     builder.finish().expect("whole")
 }
 
-/// What is said where these permissions are taken from these roles.
-fn said(catalogue: &Catalogue, taken: &[(&str, Value)]) -> Vec<String> {
+/// What is said where these permissions are taken from these roles, or given to them.
+fn said(catalogue: &Catalogue, verb: &str, changes: &[(&str, Value)]) -> Vec<String> {
     let set = |(name, what): &(&str, Value)| -> ChangeSet {
-        serde_json::from_value(
-            json!({ "id": name, "external-id": name, "name": name, "actual-name": name, "description": "",
-            "kind": "role", "changes": [{ "revoke": [what] }] }),
-        )
-        .expect("a change-set")
+        let set = json!({ "id": name, "external-id": name, "name": name, "actual-name": name, "description": "", "kind": "role",
+                          "changes": [{ verb: [what] }] });
+        serde_json::from_value(set).expect("a change-set")
     };
-    let sets: Vec<ChangeSet> = taken.iter().map(set).collect();
+    let sets: Vec<ChangeSet> = changes.iter().map(set).collect();
     compare(catalogue, &sets, 0).expect("it is described").effects.lines()
 }
 
@@ -86,12 +85,26 @@ fn what_is_lost_with_the_object_above_is_not_without_effect() {
         // Who can use nothing of it, since the schema is closed to her.
         ("other", &["ann"], &[table()]),
     ]);
-    let lines = said(&catalogue, &[("of_column", column()), ("of_table", table())]);
+    let lines = said(&catalogue, "revoke", &[("of_column", column()), ("of_table", table())]);
     assert_eq!(lines, ["1 person loses SELECT on table hr.people: bob"]);
     // One of the two is still held by the other, and by nobody else.
-    let lines = said(&catalogue, &[("of_column", column())]);
+    let lines = said(&catalogue, "revoke", &[("of_column", column())]);
     assert_eq!(lines, ["no effect: SELECT on column hr.people.id is still held through of_table"]);
     // What nobody could use by this role, somebody else's use of it does not explain.
-    let lines = said(&catalogue, &[("other", table())]);
+    let lines = said(&catalogue, "revoke", &[("other", table())]);
     assert_eq!(lines, ["no effect: nobody can use SELECT on table hr.people through other"]);
+}
+
+#[test]
+fn what_is_given_and_cannot_be_used_is_said() {
+    let catalogue = catalogue(&[
+        ("schema", &["bob"], &[on("schema", &["hr"], "USAGE")]),
+        ("closed", &["ann"], &[]),
+        ("mixed", &["ann", "bob"], &[]),
+        ("empty", &[], &[]),
+    ]);
+    let given = |role| said(&catalogue, "grant", &[(role, table())]);
+    assert_eq!(given("closed"), ["no effect: nobody can use SELECT on table hr.people through closed"]);
+    assert_eq!(given("mixed"), ["1 person gains SELECT on table hr.people: bob"]);
+    assert!(given("empty").is_empty(), "nobody is to use it yet");
 }
