@@ -35,7 +35,8 @@ pub fn human(plan: &TargetPlan, beside: &Beside) -> Vec<String> {
     if plan.sets.is_empty() && plan.refused.is_empty() {
         lines.push(format!("{}: nothing to do", plan.target));
     } else {
-        lines.push(format!("{}: {}; {} calls", plan.target, counts(&plan.entities), plan.calls.len()));
+        let calls = if plan.calls.len() == 1 { "1 call".to_owned() } else { format!("{} calls", plan.calls.len()) };
+        lines.push(format!("{}: {}; {calls}", plan.target, counts(&plan.entities)));
     }
     for (at, entity) in plan.entities.iter().enumerate() {
         let place = beside.places.get(at).filter(|place| !place.is_empty()).map(|place| format!("  {place}"));

@@ -26,7 +26,7 @@ use crate::codes;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::files;
-use crate::render::{data, say};
+use crate::render::{counted, data, say};
 
 /// Runs the tests of the files against what would come of them.
 pub(super) async fn run(global: &Global, args: &TestArgs) -> Result<Exit, CliError> {
@@ -113,7 +113,7 @@ fn finish(global: &Global, args: &TestArgs, sources: &[Source], all: &Tested) ->
     findings::print(global.output, &found);
     let failed = all.tests.iter().filter(|test| test.failure.is_some()).count();
     if !global.quiet {
-        say(&format!("{} tests, {failed} fail", all.tests.len()));
+        say(&format!("{}, {failed} fail", counted(all.tests.len(), "test")));
     }
     let broken = all.problems.iter().any(|problem| problem.severity == raito_access::document::Severity::Error);
     Ok(match (all.unclear, failed > 0 || broken) {
