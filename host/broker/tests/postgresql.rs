@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use backend::{BOOL, Backend, INT4, Moment, TEXT, columns, message, row, said};
 use raito_core::call::{Call, Reply, Request};
 use raito_core::fault::{Fault, FaultKind};
+use raito_core::limits;
 use raito_core::ports::Writes;
 use raito_core::step::Step;
 use support::{Broker, Probe};
@@ -21,12 +22,17 @@ const PASSWORD: &str = "the password of the reader";
 const PEOPLE: &str = "select d.datname from pg_database d";
 
 fn reading(backend: &Backend) -> Broker {
+    reading_all(backend, &["shop"])
+}
+
+fn reading_all(backend: &Backend, databases: &[&str]) -> Broker {
     let manifest = format!(
         "[sql.main]\nkind = \"postgresql\"\n[sql.main.statements.people]\nmode = \"read\"\ntext = \"{PEOPLE}\"\n"
     );
     let grant = format!(
-        "url: \"postgresql://raito_read@127.0.0.1:{}/\"\ndatabases: [shop]\npassword: {{ env: A }}\ntls: off\naddresses: [\"127.0.0.1\"]",
-        backend.port
+        "url: \"postgresql://raito_read@127.0.0.1:{}/\"\ndatabases: [{}]\npassword: {{ env: A }}\ntls: off\naddresses: [\"127.0.0.1\"]",
+        backend.port,
+        databases.join(", ")
     );
     let (step, writes) = (Step::IdentityStore, Writes::Refused);
     let probe = Probe {
@@ -43,7 +49,12 @@ fn reading(backend: &Backend) -> Broker {
 
 /// All rows of the statement.
 async fn people(broker: &Broker) -> Result<Vec<Vec<Option<String>>>, Fault> {
-    let call = Call { slot: "sql.main".into(), entry: "people".into(), at: None, arguments: vec![] };
+    people_at(broker, None).await
+}
+
+/// The same at a database.
+async fn people_at(broker: &Broker, at: Option<&str>) -> Result<Vec<Vec<Option<String>>>, Fault> {
+    let call = Call { slot: "sql.main".into(), entry: "people".into(), at: at.map(str::to_owned), arguments: vec![] };
     let handle = match broker.step.call(Request::SqlQuery(call)).await {
         Reply::Opened(_, handle) => handle,
         Reply::Fault(fault) => return Err(fault),
@@ -278,4 +289,24 @@ async fn a_connection_whose_rows_were_left_is_not_used_again() {
     assert_eq!(logins.load(Ordering::SeqCst), 2);
     let said: Vec<_> = broker.record.of("reply").into_iter().map(|reply| reply["status"].clone()).collect();
     assert_eq!(said, ["abandoned", "ok"], "nobody asked what the server had against the first");
+}
+
+#[tokio::test]
+async fn of_many_databases_few_connections_are_kept() {
+    let logins = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&logins);
+    let backend = Backend::start(move |moment, _, _| {
+        counted.fetch_add(usize::from(moment == Moment::Login), Ordering::SeqCst);
+        Ok(false)
+    });
+    let databases: Vec<String> = (0..limits::SQL_RESTING + 3).map(|number| format!("d{number}")).collect();
+    let databases: Vec<&str> = databases.iter().map(String::as_str).collect();
+    let mut broker = reading_all(&backend, &databases);
+    for expected in [databases.len(), databases.len() + 3] {
+        for database in &databases {
+            assert_eq!(people_at(&broker, Some(database)).await, Ok(vec![vec![Some("ann".to_owned())]]));
+        }
+        assert_eq!(logins.load(Ordering::SeqCst), expected);
+        broker.next_step(Step::DataSource).await;
+    }
 }

@@ -235,6 +235,8 @@ pub const SQL_ANSWERS: u32 = 256;
 /// Statements of one connection that are kept prepared. A connector has some ten, and a text of its own for each set of words
 /// that it puts into one; PostgreSQL takes some ten KiB for each.
 pub const SQL_PREPARED: usize = 256;
+/// Connections to databases of one slot that are kept for the next step: a server with many databases has to have room for others.
+pub const SQL_RESTING: usize = 8;
 /// Databases of one grant.
 pub const SQL_DATABASES: usize = 1_024;
 /// Bytes of a secret: an RSA key in PEM form measures 3 KiB.

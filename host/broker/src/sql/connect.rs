@@ -123,12 +123,15 @@ impl SqlSlot {
         Ok(connected)
     }
 
-    /// Keeps a connection of the reader for the next step, outside of any transaction. One that cannot leave its transaction is
-    /// closed.
+    /// Keeps a connection of the reader for the next step, outside of any transaction. One that cannot leave its transaction, or
+    /// beside which enough are kept, is closed.
     pub(crate) async fn rest(&self, database: String, mut connected: Connected) {
         if connected.does("ROLLBACK").await {
             connected.has_rested = true;
-            self.resting.lock().unwrap_or_else(PoisonError::into_inner).insert(database, connected);
+            let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+            if resting.len() < limits::SQL_RESTING {
+                resting.insert(database, connected);
+            }
         }
     }
 
