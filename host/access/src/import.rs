@@ -227,7 +227,12 @@ impl<'w, 'r> Work<'w, 'r> {
             out.key(2, "id", &marker.entry);
         }
         // An entry that names what is retired takes it back.
-        let description = crate::retire::plain(&unmarked(&control.description));
+        let mut description = control.description.clone();
+        // Somebody may have copied a marker into the description, and a file takes none.
+        while marker(&description).is_some() {
+            description = unmarked(&description);
+        }
+        let description = crate::retire::plain(&description);
         if !description.as_str().is_empty() {
             out.key(2, "description", description.as_str());
         }

@@ -400,6 +400,28 @@ fn what_is_left_out_of_an_import_is_said_with_its_reason() {
 }
 
 #[test]
+fn markers_that_somebody_copied_into_a_description_are_not_imported() {
+    let catalogue =
+        catalogue_with("who reads [raito git:old R_0] [raito git:test R_0]", &[(0, Role::default())].into());
+    let (target, master) = ("t".parse().expect("a name"), "git:test".parse().expect("a master"));
+    let names = &["R_*".parse().expect("a pattern")];
+    let protected = Protected::default();
+    let request = Request {
+        target: &target,
+        catalogue: &catalogue,
+        protected: &protected,
+        master: &master,
+        names,
+        compact: false,
+    };
+    let files = import(&request).files;
+    let sources: Vec<Source> =
+        files.iter().map(|(path, text)| Source { path: path.clone(), text: text.clone() }).collect();
+    let code = read_code(&sources).expect("no mistakes");
+    assert_eq!(code.entries[0].description.as_str(), "who reads");
+}
+
+#[test]
 fn a_name_that_is_to_be_kept_apart_and_is_not_there_is_said() {
     let roles: Roles = [(0, Role::default()), (1, Role::default())].into();
     let catalogue = catalogue(&roles);
