@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use after::after;
 pub use without::WithoutEffect;
-use without::{unusable, without_effect};
+use without::{lost_by_nobody, used_by_nobody};
 
 /// People who gain or lose a permission on an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -101,8 +101,8 @@ pub fn compare(catalogue: &Catalogue, sets: &[ChangeSet], now_ms: u64) -> Result
         effects.effects.extend(difference([&was, &is], &mut asked, &object));
     }
     effects.effects.sort();
-    effects.without = without_effect([&before, &later], catalogue, sets, &effects.effects);
-    effects.without.extend(unusable(&later, &mut asked[1], sets, &effects.effects));
+    effects.without = lost_by_nobody([&before, &later], catalogue, sets, &effects.effects);
+    effects.without.extend(used_by_nobody(&later, &mut asked[1], sets, &effects.effects));
     effects.effects = outermost(effects.effects);
     Ok(Compared { after: later, controls, effects })
 }

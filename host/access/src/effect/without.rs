@@ -39,35 +39,60 @@ impl WithoutEffect {
     }
 }
 
+/// A permission on an object.
+type Use<'u> = (&'u ObjectRef, &'u PermissionName);
+
+/// Permissions of which effects say already what they come to for somebody.
+fn told(effects: &[Effect], who: fn(&Effect) -> &Vec<Name>) -> BTreeSet<Use<'_>> {
+    let with_somebody = effects.iter().filter(|effect| !who(effect).is_empty());
+    with_somebody.map(|effect| (&effect.object, &effect.permission)).collect()
+}
+
+/// The permissions of some changes of a change-set, but for those of which that was told.
+fn untold<'u>(
+    set: &'u ChangeSet,
+    of: fn(&'u Change) -> Option<&'u Vec<What>>,
+    told: &BTreeSet<Use<'_>>,
+) -> Vec<Use<'u>> {
+    let uses = |what: &'u What| what.permissions.iter().map(move |used| (&what.object, &used.name));
+    set.changes.iter().filter_map(of).flatten().flat_map(uses).filter(|one| !told.contains(one)).collect()
+}
+
+fn revoked(change: &Change) -> Option<&Vec<What>> {
+    match change {
+        Change::Revoke(list) => Some(list),
+        _ => None,
+    }
+}
+
+fn granted(change: &Change) -> Option<&Vec<What>> {
+    match change {
+        Change::Grant(list) => Some(list),
+        _ => None,
+    }
+}
+
+fn without_effect(set: &ChangeSet, (object, permission): Use<'_>, through: Option<Name>) -> WithoutEffect {
+    let (object, permission) = (object.clone(), permission.clone());
+    WithoutEffect { control: set.actual_name.clone(), object, permission, through }
+}
+
 /// Permissions that are taken from an access control and that nobody loses.
-pub(super) fn without_effect(
+pub(super) fn lost_by_nobody(
     [before, after]: [&Snapshot; 2],
     catalogue: &Catalogue,
     sets: &[ChangeSet],
     effects: &[Effect],
 ) -> Vec<WithoutEffect> {
-    let losing: BTreeSet<(&ObjectRef, &PermissionName)> = effects
-        .iter()
-        .filter(|effect| !effect.lose.is_empty())
-        .map(|effect| (&effect.object, &effect.permission))
-        .collect();
+    let told = told(effects, |effect| &effect.lose);
     let mut found = Vec::new();
     for set in sets {
-        let taken = set.changes.iter().filter_map(|change| match change {
-            Change::Revoke(list) => Some(list),
-            _ => None,
-        });
-        let lost_by_nobody = |what: &'_ What| {
-            let uses = what.permissions.iter().filter(|used| !losing.contains(&(&what.object, &used.name)));
-            uses.map(|used| (what.object.clone(), used.name.clone())).collect::<Vec<_>>()
-        };
-        let taken: Vec<(ObjectRef, PermissionName)> = taken.flatten().flat_map(lost_by_nobody).collect();
+        let taken = untold(set, revoked, &told);
         let control = set.external_id.as_ref().and_then(|id| catalogue.controls.get(id));
         let members = control.filter(|_| !taken.is_empty()).map(|control| before.users_of(&control.external_id));
         let members: BTreeSet<PrincipalId> = members.into_iter().flatten().collect();
-        for (object, permission) in taken {
-            let through = still_through([before, after], &members, &object, &permission);
-            found.push(WithoutEffect { control: set.actual_name.clone(), object, permission, through });
+        for one in taken {
+            found.push(without_effect(set, one, still_through([before, after], &members, one)));
         }
     }
     found
@@ -75,38 +100,26 @@ pub(super) fn without_effect(
 
 /// Permissions that are given and that nobody gains, because not one of those who get them can use them: something that they need
 /// besides is missing, such as the use of a schema.
-pub(super) fn unusable(
+pub(super) fn used_by_nobody(
     after: &Snapshot,
     asked: &mut Asked<'_>,
     sets: &[ChangeSet],
     effects: &[Effect],
 ) -> Vec<WithoutEffect> {
-    let gained: BTreeSet<(&ObjectRef, &PermissionName)> = effects
-        .iter()
-        .filter(|effect| !effect.gain.is_empty())
-        .map(|effect| (&effect.object, &effect.permission))
-        .collect();
+    let told = told(effects, |effect| &effect.gain);
     let mut found = Vec::new();
     for set in sets {
-        let given = set.changes.iter().filter_map(|change| match change {
-            Change::Grant(list) => Some(list),
-            _ => None,
-        });
-        let of = |what: &'_ What| {
-            let uses = what.permissions.iter().filter(|used| !gained.contains(&(&what.object, &used.name)));
-            uses.map(|used| (what.object.clone(), used.name.clone())).collect::<Vec<_>>()
-        };
-        let given: Vec<(ObjectRef, PermissionName)> = given.flatten().flat_map(of).collect();
+        let given = untold(set, granted, &told);
         let id = set.external_id.clone().or_else(|| ExternalId::new(set.id.as_str()).ok());
         let members = id.filter(|_| !given.is_empty()).map(|id| after.users_of(&id)).unwrap_or_default();
         for (object, permission) in given {
-            let Some(at) = after.find_object(&object).filter(|at| !members.is_empty() && !after.has_rules(*at)) else {
+            let Some(at) = after.find_object(object).filter(|at| !members.is_empty() && !after.has_rules(*at)) else {
                 continue;
             };
-            let Some(known) = after.find_permission(at, &permission) else { continue };
+            let Some(known) = after.find_permission(at, permission) else { continue };
             let usable = asked.usable(at, known);
             if members.iter().all(|user| usable.by(*user).is_none()) {
-                found.push(WithoutEffect { control: set.actual_name.clone(), object, permission, through: None });
+                found.push(without_effect(set, (object, permission), None));
             }
         }
     }
@@ -117,8 +130,7 @@ pub(super) fn unusable(
 fn still_through(
     [before, after]: [&Snapshot; 2],
     members: &BTreeSet<PrincipalId>,
-    object: &ObjectRef,
-    permission: &PermissionName,
+    (object, permission): Use<'_>,
 ) -> Option<Name> {
     let id = before.find_object(object)?;
     let asked = AnswerFilter { permissions: vec![before.find_permission(id, permission)?], how: None };
