@@ -136,11 +136,9 @@ pub fn node_place(node: &Node) -> Place {
 }
 
 /// What a node is, for people.
-const NOTHING: &str = "nothing";
-
 fn what(node: &Node) -> &'static str {
     match node {
-        Node::Scalar(scalar) if scalar.as_str().is_empty() => NOTHING,
+        Node::Scalar(scalar) if scalar.as_str().is_empty() => "nothing",
         Node::Scalar(_) => "one value",
         Node::Mapping(_) => "keys and values",
         Node::Sequence(_) => "a list",
@@ -159,11 +157,12 @@ impl<'v> Reader<'v> {
     }
 
     fn expected(&mut self, node: &Node, wanted: &str) {
-        let found = what(node);
-        let message = format!("{wanted} is expected here, and there is {found}");
-        let is_empty = found == NOTHING && wanted == "a list";
-        let help = is_empty.then(|| "write [] for an empty one, or leave the key out".to_owned());
-        self.wrong(node_place(node), message, help);
+        self.expected_or(node, wanted, None);
+    }
+
+    fn expected_or(&mut self, node: &Node, wanted: &str, help: Option<&str>) {
+        let message = format!("{wanted} is expected here, and there is {}", what(node));
+        self.wrong(node_place(node), message, help.map(str::to_owned));
     }
 
     /// A mapping with these keys; unknown and missing ones are mistakes.
@@ -329,7 +328,9 @@ impl<'v> Reader<'v> {
         match node.as_sequence() {
             Some(list) => list,
             None => {
-                self.expected(node, "a list");
+                let is_empty = matches!(node, Node::Scalar(scalar) if scalar.as_str().is_empty());
+                let help = is_empty.then_some("write [] for an empty one, or leave the key out");
+                self.expected_or(node, "a list", help);
                 &[]
             }
         }

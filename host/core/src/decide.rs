@@ -191,7 +191,8 @@ fn members_that_never_are(situation: &Situation<'_>, decision: &Decision) -> Ref
     }
     let mut refusals = Refusals::new();
     let mut open: Vec<&Name> = decision.refused.iter().map(|(id, _)| id).collect();
-    while let Some(wanted) = open.pop().and_then(|id| by_id.get(id)) {
+    while let Some(id) = open.pop() {
+        let Some(wanted) = by_id.get(id) else { continue };
         for set in
             ids_of(wanted).iter().filter(|id| !situation.actual.has(id)).filter_map(|id| of_member.get(id)).flatten()
         {

@@ -1,6 +1,6 @@
 //! The rules of raito, as values in and values out.
 //!
-//! This crate does no IO, reads no clock, prints nothing and knows no runtime. It holds the records that connectors report
+//! This crate does no IO, reads no clock, prints nothing and knows no runtime; `parts` alone asks how many processors there are. It holds the records that connectors report
 //! (`record`), the vocabulary that bounds what a connector can ask (`manifest`, `vocabulary`), the decision what of that a
 //! target grants (`grant`, `capability`), and the rules by which reads become decisions (`unite`, `fact`, `decide`, `threshold`). The ports (`ports`) are the traits that the crates around it implement.
 
