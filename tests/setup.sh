@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what building needs: the pinned toolchain with its wasm target, and a C compiler for SQLite. With `connectors`, also
 # Python with virtual environments, which the connector in Python is built in. With `test`, also PostgreSQL with pgaudit, more
-# versions of it from npm, a keyring with a session bus, and openssl, which with Python checks the audit log without raito.
+# versions of it from npm, PgBouncer, libclang for PostgreSQL's own parser, a keyring with a session bus, and openssl, which with
+# Python checks the audit log without raito.
 # Packages are installed only as root on Debian; elsewhere this says what is missing. What is there is skipped.
 set -eu
 
@@ -35,6 +36,8 @@ if [ "$1" = test ]; then
     command -v gnome-keyring-daemon >/dev/null 2>&1 || missing="$missing gnome-keyring"
     command -v secret-tool >/dev/null 2>&1 || missing="$missing libsecret-tools"
     command -v npm >/dev/null 2>&1 || missing="$missing npm"
+    command -v pgbouncer >/dev/null 2>&1 || [ -x /usr/sbin/pgbouncer ] || missing="$missing pgbouncer"
+    ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1 || missing="$missing libclang-dev"
 fi
 # shellcheck disable=SC2086
 packages $missing

@@ -78,7 +78,7 @@ grants:
   - name: R_LEADS
     who: [{ user: bob, reason: he leads }]
     what:
-      - { object: function shop.sales.total(a text), permissions: [EXECUTE], may-pass-on: true }
+      - { object: function shop.sales.total(text), permissions: [EXECUTE], may-pass-on: true }
 tests:
   - { assert: allowed, user: bob, object: shop.sales.orders, permission: read }
   - { assert: denied, user: carl, object: crm.sales.orders, permission: SELECT }

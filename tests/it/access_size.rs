@@ -29,7 +29,7 @@ fn filled() -> Managed {
     fill(&server, &mut random, FULL);
     server.sql("postgres", INHERITING);
     server.sql("postgres", &format!("create role raito_write login superuser password '{PASSWORD}'"));
-    let grant = "write: { user: raito_write, password: { env: PG_PASSWORD } }";
+    let grant = "write: { user: raito_write, password: { env: PG_PASSWORD }, login-may: [superuser] }";
     let place = Place::new(&postgresql_target(&server, "shop, back office", grant));
     Managed { server, place }
 }

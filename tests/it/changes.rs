@@ -45,7 +45,8 @@ pub(crate) fn managed_on(version: Version, writer: &str) -> Managed {
         }
         server.sql("postgres", &format!("grant ann, bob, carl, staff to {WRITER} with admin option"));
     }
-    let grant = format!("write: {{ user: {WRITER}, password: {{ env: PG_PASSWORD }} }}");
+    let powers = if writer.contains("superuser") { ", login-may: [superuser]" } else { "" };
+    let grant = format!("write: {{ user: {WRITER}, password: {{ env: PG_PASSWORD }}{powers} }}");
     let place = Place::new(&postgresql_target(&server, "shop, crm", &grant));
     place.run(&[]);
     Managed { server, place }
@@ -188,13 +189,18 @@ impl Managed {
         let mut committed = Vec::new();
         for (process, text) in self.log() {
             match text.as_str() {
-                "BEGIN" | "ROLLBACK" => drop(open.insert(process, Vec::new())),
+                text if text == "ROLLBACK" || begins(text) => drop(open.insert(process, Vec::new())),
                 "COMMIT" => committed.extend(open.remove(&process).unwrap_or_default()),
                 _ => open.entry(process).or_default().push(text),
             }
         }
         committed
     }
+}
+
+/// Whether a message begins a transaction: with its settings, where it is the host's.
+pub(crate) fn begins(text: &str) -> bool {
+    text == "BEGIN" || text.starts_with("BEGIN; ") || text.starts_with("BEGIN ISOLATION ")
 }
 
 pub(crate) fn revenue(managed: &Managed) -> Value {
@@ -206,7 +212,7 @@ pub(crate) fn revenue(managed: &Managed) -> Value {
             on("table", &["shop", "sales", "orders"], &["SELECT", "INSERT"]),
             on("column", &["shop", "sales", "customers", "name"], &["SELECT"]),
             on("sequence", &["crm", "sales", "numbers"], &["USAGE"]),
-            { "object": { "kind": "function", "path": ["crm", "sales", "total"], "signature": "a integer, b integer" }, "permissions": [{ "name": "EXECUTE", "may-pass-on": true }] },
+            { "object": { "kind": "function", "path": ["crm", "sales", "total"], "signature": "integer, integer" }, "permissions": [{ "name": "EXECUTE", "may-pass-on": true }] },
         ],
         "standing": [{ "under": { "kind": "schema", "path": ["shop", "sales"] }, "kind": "table", "creator": managed.oid("bob"), "permissions": [{ "name": "SELECT" }] }],
     })

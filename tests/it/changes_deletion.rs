@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::changes::{Managed, managed_on, on, revenue};
+use crate::changes::{Managed, begins, managed_on, on, revenue};
 use crate::changes_policies::policy;
 use crate::support::postgres::{SYSTEM, Version};
 
@@ -13,8 +13,9 @@ impl Managed {
         let mut all = Vec::new();
         for (process, text) in self.log() {
             match text.as_str() {
-                "BEGIN" => drop(open.insert(process, Vec::new())),
-                "COMMIT" | "ROLLBACK" => all.extend(open.remove(&process)),
+                text if begins(text) => drop(open.insert(process, Vec::new())),
+                "COMMIT" => all.extend(open.remove(&process)),
+                "ROLLBACK" => drop(open.remove(&process)),
                 _ if text.starts_with("SET LOCAL ROLE") || text == "RESET ROLE" => {}
                 _ => {
                     if let Some(statements) = open.get_mut(&process) {

@@ -61,7 +61,7 @@ fn grantables() -> Vec<Grantable> {
         let words = "USAGE on sequence sales.numbers".to_owned();
         add("sales.numbers", object("sequence", &["sales", "numbers"]), "USAGE", words, None);
         add("sales", object("schema", &["sales"]), "USAGE", "USAGE on schema sales".to_owned(), None);
-        for (signature, shown) in [("a integer, b integer", "integer,integer"), ("a text", "text")] {
+        for (signature, shown) in [("integer, integer", "integer,integer"), ("text", "text")] {
             let mut object = object("function", &["sales", "total"]);
             object["signature"] = signature.into();
             let words = format!("EXECUTE on function sales.total({shown})");

@@ -21,7 +21,7 @@ grants:
       - { user: bob, expires: 2999-01-01, reason: JIRA-7 }
     what:
       - { object: shop.sales.orders, permissions: [SELECT] }
-      - { object: function shop.sales.total(a text), permissions: [EXECUTE] }
+      - { object: function shop.sales.total(text), permissions: [EXECUTE] }
   - name: R_LEADS
     who: [{ user: carl }]
     what: [{ object: shop.sales.customers, permissions: [INSERT, UPDATE] }, { object: shop.sales.old, permissions: [SELECT] }]

@@ -97,7 +97,7 @@ fn a_write_in_a_step_that_reads_is_refused() {
     for scenario in ["sql-write", "sql-write-as-read"] {
         let grants = format!(
             "sql.main:\n  url: \"postgresql://raito_read@localhost:{}/\"\n  databases: [postgres]\n  password: {{ env: PG_PASSWORD }}\n  \
-             addresses: [\"127.0.0.1/32\"]\n  ca: \"{}\"\n  write: {{ user: raito_write, password: {{ env: PG_WRITE }} }}",
+             addresses: [\"127.0.0.1/32\"]\n  ca: \"{}\"\n  write: {{ user: raito_write, password: {{ env: PG_WRITE }}, login-may: [superuser] }}",
             server.port,
             server.authority().display()
         );

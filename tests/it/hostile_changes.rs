@@ -9,7 +9,7 @@ use crate::support::{Place, Postgres};
 fn place(server: &Postgres, scenario: &str) -> Place {
     let grants = format!(
         "sql.main:\n  url: \"postgresql://raito_read@localhost:{}/\"\n  databases: [root]\n  password: {{ env: PG_PASSWORD }}\n  \
-         addresses: [\"127.0.0.1/32\"]\n  ca: \"{}\"\n  write: {{ user: raito_write, password: {{ env: PG_PASSWORD }} }}",
+         addresses: [\"127.0.0.1/32\"]\n  ca: \"{}\"\n  write: {{ user: raito_write, password: {{ env: PG_PASSWORD }}, login-may: [superuser] }}",
         server.port,
         server.authority().display()
     );

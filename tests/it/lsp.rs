@@ -334,7 +334,7 @@ fn names_and_effective_access_are_those_of_the_last_read() {
     );
     // The two functions have one path, so that it takes their kind and signature to tell them.
     let functions = editor.labels(name, &format!("{entry}    what:\n      - object: \"shop.sales.total|\"\n"));
-    assert!(functions.contains(&"function shop.sales.total(a text)".to_owned()), "{functions:?}");
+    assert!(functions.contains(&"function shop.sales.total(text)".to_owned()), "{functions:?}");
     let schemas =
         editor.labels(name, &format!("{entry}    what:\n      - select: {{ kind: table, under: shop.sa| }}\n"));
     assert!(

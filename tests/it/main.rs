@@ -43,6 +43,7 @@ mod python;
 mod reads;
 mod recover;
 mod refusals;
+mod session;
 mod tamper;
 mod untold;
 mod usage;

@@ -2,11 +2,14 @@
 
 use std::fs;
 
+use serde_json::json;
+
+use crate::changes::managed;
 use crate::support::raito::postgresql_target;
 use crate::support::{Place, Postgres, connector};
 
 /// The bytes of a component with a manifest that no packer checked: the section is appended by hand.
-fn packed_by_hand(component: &[u8], manifest: &str) -> Vec<u8> {
+pub(crate) fn packed_by_hand(component: &[u8], manifest: &str) -> Vec<u8> {
     const NAME: &str = "raito:manifest";
     let leb = |mut number: usize| {
         let mut bytes = Vec::new();
@@ -22,7 +25,7 @@ fn packed_by_hand(component: &[u8], manifest: &str) -> Vec<u8> {
 }
 
 /// The connector of PostgreSQL as it was compiled, before a manifest was appended.
-fn component() -> Vec<u8> {
+pub(crate) fn component() -> Vec<u8> {
     let folder = connector("postgresql");
     let file = folder
         .parent()
@@ -33,22 +36,27 @@ fn component() -> Vec<u8> {
 }
 
 /// The manifest of the connector with another text for the statement `users`, and these functions declared.
-fn manifest(text: &str, calls: &[&str]) -> String {
+pub(crate) fn manifest(text: &str, calls: &[&str]) -> String {
+    let calls: Vec<String> = calls.iter().map(|call| format!("\"{call}\"")).collect();
+    manifest_with(text, &format!("calls = [{}]", calls.join(", ")))
+}
+
+/// The manifest of the connector with another text for the statement `users`, and these keys beside it.
+pub(crate) fn manifest_with(text: &str, keys: &str) -> String {
     let given = connector("postgresql");
     let output =
         Place::new("targets: []\n").raito(&["connector", "inspect", "--manifest", given.to_str().expect("UTF-8")]);
     let whole = output.exits(0).stdout;
     let (before, rest) = whole.split_once("[sql.main.statements.users]").expect("the statement");
     let (_, after) = rest.split_once("[sql.main.statements.roles]").expect("the next one");
-    let calls: Vec<String> = calls.iter().map(|call| format!("\"{call}\"")).collect();
     format!(
-        "{before}[sql.main.statements.users]\nmode = \"read\"\ncalls = [{}]\ntext = '''{text}'''\n\n[sql.main.statements.roles]{after}",
-        calls.join(", ")
+        "{before}[sql.main.statements.users]\nmode = \"read\"\n{keys}\ntext = '''{text}'''\n\n[sql.main.statements.roles]{after}"
     )
 }
 
-/// What each text tries, as an entry that says that it reads.
-const REFUSED: [&str; 9] = [
+/// What each text tries, as an operation that says that it reads. All of them passed, or were written for,
+/// a filter over another parser.
+const REFUSED: [&str; 22] = [
     "update shop set id = 2",
     "with gone as (delete from shop returning 1) select * from gone",
     "commit",
@@ -58,9 +66,22 @@ const REFUSED: [&str; 9] = [
     "select pg_reload_conf()",
     "select lo_create(0)",
     "select 1; select 2",
+    "select 1::bigint, $€$ /* $€$ || public.dblink_exec('x') || $€$ */ , $€$",
+    "select 1 ||-- '\n lo_create(0) --'",
+    "select 1 -- \n; drop table shop",
+    "select public.evil 'x'",
+    "select 1 operator(public.+) 2",
+    "select f.pg_sleep from unnest(array[1::float8]) f",
+    "select ('postgresql.conf').pg_read_file",
+    "select 1::bigint union table pg_authid",
+    "select u.umoptions from information_schema.user_mapping_options u",
+    "select s.setting from pg_settings s",
+    "select to_jsonb(a) from pg_attribute a",
+    "select p.c from pg_proc p (a1, a2, a3, a4, a5, c)",
+    "select length(lpad('x', 260000000))",
 ];
 
-fn place(server: &Postgres, connector: &[u8], grant: &str) -> Place {
+pub(crate) fn place(server: &Postgres, connector: &[u8], grant: &str) -> Place {
     let place = Place::new("targets: []\n");
     place.write("hostile.wasm", connector);
     let target = postgresql_target(server, "postgres", grant);
@@ -75,7 +96,8 @@ fn what_is_no_read_is_refused_before_it_is_sent() {
     let server = Postgres::start_with("log_statement = 'all'", "hostssl all all 127.0.0.1/32 scram-sha-256\n");
     let component = component();
     for text in REFUSED {
-        let called = ["dblink_exec", "pg_reload_conf", "lo_create"].into_iter().find(|name| text.contains(name));
+        let begins = |name: &&str| text.starts_with(&format!("select {name}("));
+        let called = ["dblink_exec", "pg_reload_conf", "lo_create"].into_iter().find(begins);
         let hostile = packed_by_hand(&component, &manifest(text, &[]));
         let outcome = place(&server, &hostile, "").raito(&["run"]).exits(5);
         outcome.says(&["E-connector-invalid", "sql.main.statements.users"]);
@@ -111,6 +133,31 @@ fn a_login_that_could_do_more_than_read_is_refused_unless_that_is_granted() {
 }
 
 #[test]
+fn a_login_that_could_do_more_than_change_access_is_refused_unless_that_is_granted() {
+    let managed = managed("createrole");
+    managed.want(&json!({ "kind": "role", "name": "Readers", "who": [], "what": [] }));
+    for (power, words) in [
+        ("alter role raito_write superuser", "superuser"),
+        (
+            "alter role raito_write nosuperuser; grant pg_execute_server_program to raito_write",
+            "execute-server-program",
+        ),
+        (
+            "revoke pg_execute_server_program from raito_write; grant pg_write_server_files to raito_write",
+            "write-server-files",
+        ),
+    ] {
+        managed.server.sql("postgres", power);
+        let outcome = managed.place.raito(&["run", "--apply-first"]).exits(4);
+        outcome.says(&["E-denied", "step 4", "raito_write", &format!("login-may: [{words}]")]);
+        assert_eq!(managed.server.sql("postgres", "select count(*) from pg_roles where rolname = 'Readers'"), "0");
+    }
+    managed.server.sql("postgres", "revoke pg_write_server_files from raito_write");
+    managed.place.run(&["--apply-first"]);
+    assert_eq!(managed.server.sql("postgres", "select count(*) from pg_roles where rolname = 'Readers'"), "1");
+}
+
+#[test]
 fn a_dry_run_sends_only_transactions_that_cannot_write_and_changes_no_cloud() {
     let server = Postgres::start_with("log_statement = 'all'", "hostssl all all 127.0.0.1/32 scram-sha-256\n");
     let place = Place::new(&postgresql_target(&server, "postgres", ""));
@@ -120,7 +167,8 @@ fn a_dry_run_sends_only_transactions_that_cannot_write_and_changes_no_cloud() {
     let said = |line: &str| line.split_once("LOG:").map(|(_, rest)| rest.trim().to_owned()).unwrap_or_default();
     let begun: Vec<String> = sent.iter().map(|line| said(line)).filter(|text| text.contains("BEGIN")).collect();
     assert!(begun.len() >= 3, "{log}");
-    assert!(begun.iter().all(|text| text.ends_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")), "{begun:?}");
+    let reads = "statement: BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; select ";
+    assert!(begun.iter().all(|text| text.starts_with(reads)), "{begun:?}");
     let write = ["insert", "update", "delete", "create", "alter", "drop", "grant", "revoke", "comment"];
     for line in sent {
         let text = said(line).to_lowercase();

@@ -97,7 +97,7 @@ fn another_instance_is_not_taken_for_the_source_whichever_steps_are_left_out() {
     let known = taken();
     let instance = |server: &Postgres| server.sql("postgres", "select system_identifier from pg_control_system()");
     let (was, is) = (instance(&one.server), instance(&other.server));
-    let write = "write: { user: raito_write, password: { env: PG_PASSWORD } }";
+    let write = "write: { user: raito_write, password: { env: PG_PASSWORD }, login-may: [superuser] }";
     one.place.configure(&postgresql_target(&other.server, "shop, crm", write));
     let only_people = ["--skip-data-access-sync", "--skip-data-usage-sync", "--skip-data-source-sync"];
     let skips: [&[&str]; 4] = [&[], &["--skip-data-source-sync"], &["--skip-identity-store-sync"], &only_people];

@@ -66,8 +66,10 @@ pub(crate) fn watched_with(destination: &str, settings: &str) -> Watched {
         );
         Place::new(&format!("{target}{more}"))
     };
-    let log = place("sql.log", "calls: [pg_ls_logdir, pg_read_binary_file]");
-    let counters = place("sql.counters", "relations: [public.pg_stat_statements, public.pg_stat_statements_info]");
+    let settings = "relations: [pg_catalog.pg_db_role_setting]";
+    let log = place("sql.log", &format!("calls: [pg_ls_logdir, pg_read_binary_file]\n        {settings}"));
+    let functions = "pg_stat_statements.pg_stat_statements, pg_stat_statements.pg_stat_statements_info";
+    let counters = place("sql.counters", &format!("calls: [{functions}]\n        {settings}"));
     // Of a log that is younger than two seconds, a first run covers nothing.
     std::thread::sleep(std::time::Duration::from_millis(2_200).saturating_sub(began.elapsed()));
     Watched { server, log, counters }

@@ -1,6 +1,8 @@
 //! What tests stand on: a real PostgreSQL for each, the program as people start it, and seeds that are printed.
 
 pub mod code;
+#[allow(dead_code, reason = "benches have none")]
+pub mod pooler;
 pub mod postgres;
 pub mod raito;
 pub mod random;

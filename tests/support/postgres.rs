@@ -25,7 +25,7 @@ pub const ONLY_TLS: &str = "hostssl all all 127.0.0.1/32 scram-sha-256\nhostnoss
 const LOCAL: &str = "local all all trust\n";
 
 /// The user and group `nobody` of Debian: the server refuses to run as root.
-const NOBODY: u32 = 65_534;
+pub(super) const NOBODY: u32 = 65_534;
 
 /// A version from npm that `make setup` installs beside the system's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +56,7 @@ fn program(name: &str) -> PathBuf {
     })
 }
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
@@ -70,7 +70,7 @@ fn unprivileged(program: &Path) -> Command {
     command
 }
 
-fn give_away(path: &Path) {
+pub(super) fn give_away(path: &Path) {
     if is_root() {
         chown(path, Some(NOBODY), Some(NOBODY)).expect("root may give files away");
     }
@@ -179,6 +179,12 @@ fn certificates() -> &'static (String, String, String) {
         let server = server.signed_by(&key, &issuer).expect("signed");
         (authority.pem(), server.pem(), key.serialize_pem())
     })
+}
+
+/// The certificate of all test servers, and its key.
+pub(super) fn server_certificate() -> (&'static str, &'static str) {
+    let (_, certificate, key) = certificates();
+    (certificate, key)
 }
 
 impl Postgres {

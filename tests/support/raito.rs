@@ -39,6 +39,13 @@ impl Outcome {
         self
     }
 
+    /// Expects that it went wrong.
+    #[track_caller]
+    pub fn fails(self) -> Self {
+        assert!(self.code.is_some_and(|code| code != 0), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
     /// Expects that the errors say all of this.
     #[track_caller]
     pub fn says(self, parts: &[&str]) -> Self {

@@ -31,14 +31,16 @@ enum List {
     Policies,
 }
 
-const OF_CLUSTER: [Step<List>; 3] = [
-    (List::Roles, Listing::of_cluster("roles")),
-    (
-        List::Memberships,
-        Listing { statement: "memberships", keys: &["after", "after_member", "after_grantor"], excludes: false },
-    ),
-    (List::OnDatabases, Listing::of_cluster("database-privileges")),
-];
+/// The lists of a cluster of this version.
+fn of_cluster(version: i64) -> [Step<List>; 3] {
+    let statement = if version < WITH_MEMBER_OPTIONS { "memberships-before-16" } else { "memberships" };
+    let keys = &["after", "after_member", "after_grantor"];
+    [
+        (List::Roles, Listing::of_cluster("roles")),
+        (List::Memberships, Listing { statement, keys, excludes: false }),
+        (List::OnDatabases, Listing::of_cluster("database-privileges")),
+    ]
+}
 
 const OF_DATABASE: [Step<List>; 6] = [
     (List::OnSchemas, Listing::of_database("schema-privileges")),
@@ -64,16 +66,23 @@ pub(crate) struct Controls {
     owned: Option<(i64, List, i64)>,
 }
 
-/// The version from which CREATEROLE no longer admits to every role (release notes of 16).
-const WITH_ADMIN_OPTIONS: i64 = 160_000;
+/// The version from which memberships have options of their own, and from which CREATEROLE no longer
+/// admits to every role (release notes of 16).
+pub(crate) const WITH_MEMBER_OPTIONS: i64 = 160_000;
 
 impl Controls {
     pub(crate) fn open(context: &Context) -> Result<Self, Fault> {
         let cluster = Cluster::open(context)?;
         let (_, version, _) = server(&cluster.databases[0])?;
-        let roles = Roles::new(seen(), version < WITH_ADMIN_OPTIONS);
+        let roles = Roles::new(seen(), version < WITH_MEMBER_OPTIONS);
         let maintain = version >= WITH_MAINTAIN;
-        Ok(Self { walk: Walk::new(cluster, &OF_CLUSTER, &OF_DATABASE), roles, maintain, begun: false, owned: None })
+        Ok(Self {
+            walk: Walk::new(cluster, &of_cluster(version), &OF_DATABASE),
+            roles,
+            maintain,
+            begun: false,
+            owned: None,
+        })
     }
 
     fn records(&mut self, batch: Batch<List>) -> Result<Records, Fault> {

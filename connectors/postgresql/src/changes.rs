@@ -58,7 +58,8 @@ impl Carrier {
     /// Carries out change-sets in their order.
     pub(crate) fn apply_all(&self, sets: &[ChangeSet]) -> Vec<Applied> {
         let mut all: Vec<Applied> = Vec::with_capacity(sets.len());
-        let mut dependents = Dependents::new(sets.iter().filter_map(dropped).map(|(_, role)| role), &self.places);
+        let mut dependents =
+            Dependents::new(sets.iter().filter_map(dropped).map(|(_, role)| role), &self.places, self.with_options);
         for set in sets {
             let went_well = sets.iter().zip(&all).filter(|(_, applied)| applied.fault.is_none()).map(|(set, _)| set);
             let can_go = match dropped(set) {

@@ -150,6 +150,8 @@ pub(crate) struct Dependents<'p> {
     unread: Vec<i64>,
     /// The granted databases; none where there is only one, which needs no name.
     places: &'p [String],
+    /// The statement that the server's version understands.
+    statement: &'static str,
     read: ByRole,
 }
 
@@ -157,9 +159,11 @@ pub(crate) struct Dependents<'p> {
 type ByRole = BTreeMap<i64, (Vec<Dependent>, Vec<String>)>;
 
 impl<'p> Dependents<'p> {
-    /// Of roles in the order in which they will be asked about.
-    pub(crate) fn new(roles: impl DoubleEndedIterator<Item = i64>, places: &'p [String]) -> Self {
-        Self { unread: roles.rev().collect(), places, read: BTreeMap::new() }
+    /// Of roles in the order in which they will be asked about. `has_options` says whether memberships
+    /// have options, and are dependencies: from PostgreSQL 16 on.
+    pub(crate) fn new(roles: impl DoubleEndedIterator<Item = i64>, places: &'p [String], has_options: bool) -> Self {
+        let statement = if has_options { "dependents" } else { "dependents-before-16" };
+        Self { unread: roles.rev().collect(), places, statement, read: BTreeMap::new() }
     }
 
     /// Refuses to begin with a role that cannot be dropped in the end.
@@ -190,7 +194,7 @@ impl<'p> Dependents<'p> {
                 let call = Call::new(MAIN, entry).text("roles", &named);
                 at.map_or(call.clone(), |at| call.at(at))
             };
-            let mut rows = call("dependents").query()?;
+            let mut rows = call(self.statement).query()?;
             while let Some(row) = rows.next_row()? {
                 let Some((dependents, _)) = row.integer(0).and_then(|role| read.get_mut(&role)) else { continue };
                 let dependent = Dependent::read(row);
@@ -247,7 +251,7 @@ mod tests {
 
     fn taken(before: &[ChangeSet]) -> Taken {
         let what = |object| What { object, permissions: vec![], condition: None };
-        let routine = ObjectRef { signature: Some("a integer".into()), ..object_ref("function", &["shop", "s", "f"]) };
+        let routine = ObjectRef { signature: Some("integer".into()), ..object_ref("function", &["shop", "s", "f"]) };
         let revoked = [
             object_ref("table", &["shop", "s", "t"]),
             object_ref("column", &["shop", "s", "u", "c"]),
@@ -284,7 +288,7 @@ mod tests {
             ("pg_class", ["s", "t", ""]),
             ("pg_class", ["s", "u", "c"]),
             ("pg_database", ["", "shop", ""]),
-            ("pg_proc", ["s", "f", "a integer"]),
+            ("pg_proc", ["s", "f", "integer"]),
             ("pg_default_acl", ["s", "12", "r"]),
         ] {
             assert_eq!(taken.keeps(&row("a", class, names, false)), None, "{class} {names:?}");

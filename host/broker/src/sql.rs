@@ -1,14 +1,17 @@
 //! SQL for PostgreSQL: connections that the host opens, reads that cannot write, writes in one transaction.
 //!
-//! What the host sends by itself, besides the statements of the vocabulary: the settings of the connection, the question
-//! what the login may do, BEGIN, COMMIT and ROLLBACK, after each read the question whether its transaction is still the one
-//! that cannot write, and DISCARD ALL before another step reads with the same connection.
+//! What the host sends by itself, besides the statements of the vocabulary: BEGIN with the settings of
+//! the transaction, COMMIT and ROLLBACK; the questions what the login may do and what the names in
+//! statements mean; and after each read the question whether its transaction is still the one that
+//! cannot write.
 
 mod cell;
 mod connect;
 mod error;
 mod frame;
+mod proof;
 mod read;
+mod settings;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,9 +19,10 @@ use std::sync::{Arc, Mutex};
 
 use raito_core::grant::{SqlGrant, Tls, WRITE_PASSWORD};
 use raito_core::leak::Watch;
+use raito_core::sql::read::Uses;
 use raito_core::text::Ident;
-use raito_core::vocabulary::{BindValue, SqlRequest, Statement};
-use tokio_postgres::types::ToSql;
+use raito_core::vocabulary::{BindType, BindValue, SqlRequest, Statement};
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::budget::SlotBudget;
@@ -34,6 +38,8 @@ pub(crate) use write::{WriteSession, statements};
 pub(crate) struct SqlSlot {
     pub(crate) grant: SqlGrant,
     pub(crate) statements: BTreeMap<Ident, Statement>,
+    /// Every name that a read statement of the slot looks up.
+    uses: Uses,
     pub(crate) budget: SlotBudget,
     read_password: Option<Secret>,
     write_password: Option<Secret>,
@@ -61,9 +67,12 @@ impl SqlSlot {
             .map(|check| tls::client(authorities, material.identity(), check))
             .transpose()
             .map_err(|error| error.to_string())?;
+        let mut uses = Uses::default();
+        statements.values().filter_map(Statement::read).for_each(|read| uses.merge(&read.uses));
         Ok(Self {
             grant,
             statements,
+            uses,
             budget: SlotBudget::default(),
             read_password: material.secrets.get("password").cloned(),
             write_password: material.secrets.get(WRITE_PASSWORD).cloned(),
@@ -71,6 +80,11 @@ impl SqlSlot {
             watch,
             resting: Mutex::default(),
         })
+    }
+
+    /// A database of the slot, for people.
+    fn place(&self, database: &str) -> String {
+        format!("{} database {}", self.grant.server, raito_core::text::escape(database))
     }
 
     /// The database that a call means: the one that it names, or the only one.
@@ -84,24 +98,16 @@ impl SqlSlot {
     }
 }
 
-/// The types in which parameters travel.
-fn parameter_types(request: &SqlRequest) -> Vec<tokio_postgres::types::Type> {
-    use raito_core::vocabulary::BindType;
-    use tokio_postgres::types::Type;
-    let kind = |(kind, _): &(BindType, BindValue)| match kind {
-        BindType::Text => Type::TEXT,
-        BindType::Bigint => Type::INT8,
-        BindType::Boolean => Type::BOOL,
-        BindType::TextArray => Type::TEXT_ARRAY,
-    };
-    request.parameters.iter().map(kind).collect()
-}
-
-/// The values of parameters.
-fn parameters(request: &SqlRequest) -> Vec<Box<dyn ToSql + Sync + Send>> {
-    use raito_core::vocabulary::BindType;
-    let value = |(kind, value): &(BindType, BindValue)| -> Box<dyn ToSql + Sync + Send> {
-        match (kind, value) {
+/// The values of parameters, each with the type in which it travels.
+fn typed_parameters(request: &SqlRequest) -> Vec<(Box<dyn ToSql + Sync + Send>, Type)> {
+    let typed = |(kind, value): &(BindType, BindValue)| -> (Box<dyn ToSql + Sync + Send>, Type) {
+        let type_of = match kind {
+            BindType::Text => Type::TEXT,
+            BindType::Bigint => Type::INT8,
+            BindType::Boolean => Type::BOOL,
+            BindType::TextArray => Type::TEXT_ARRAY,
+        };
+        let value: Box<dyn ToSql + Sync + Send> = match (kind, value) {
             (_, BindValue::Text(text)) => Box::new(text.clone()),
             (_, BindValue::Bigint(number)) => Box::new(*number),
             (_, BindValue::Boolean(flag)) => Box::new(*flag),
@@ -110,9 +116,10 @@ fn parameters(request: &SqlRequest) -> Vec<Box<dyn ToSql + Sync + Send>> {
             (BindType::Bigint, BindValue::Null) => Box::new(None::<i64>),
             (BindType::Boolean, BindValue::Null) => Box::new(None::<bool>),
             (BindType::TextArray, BindValue::Null) => Box::new(None::<Vec<String>>),
-        }
+        };
+        (value, type_of)
     };
-    request.parameters.iter().map(value).collect()
+    request.parameters.iter().map(typed).collect()
 }
 
 /// Bytes of a statement with its parameters.
@@ -123,5 +130,5 @@ pub(crate) fn size(request: &SqlRequest) -> u64 {
         BindValue::Text(text) => text.len(),
         BindValue::TextArray(texts) => texts.iter().map(|text| text.len() + 4).sum(),
     };
-    (request.text.len() + request.parameters.iter().map(value).sum::<usize>()) as u64
+    (request.text.size() + request.parameters.iter().map(value).sum::<usize>()) as u64
 }

@@ -1,6 +1,6 @@
 //! Grants and secrets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use marked_yaml::Node;
 use raito_core::grant::{
@@ -173,34 +173,13 @@ fn sql(reader: &mut Reader<'_>, node: &Node) -> Option<SqlGrant> {
     let texts =
         |reader: &mut Reader<'_>, key: &str| fields.get(key).map(|node| reader.all_parsed(node)).unwrap_or_default();
     let (calls, relations) = (texts(reader, "calls"), texts(reader, "relations"));
-    let raw = fields.get("raw").map(|node| reader.all_parsed(node)).unwrap_or_default();
-    let mut login_may = std::collections::BTreeSet::new();
-    if let Some(node) = fields.get("login-may") {
-        for item in reader.list(node) {
-            if let Some(at) = reader.word(item, LOGIN_POWERS) {
-                login_may.insert(LoginPower::ALL[at]);
-            }
-        }
-    }
+    let may = login_may(reader, &fields);
     let ca = fields.get("ca").and_then(|node| reader.text(node));
     let client_certificate = fields.get("client-certificate").and_then(|node| client_certificate(reader, node));
     let addresses = fields.get("addresses").map(|node| reader.all_parsed(node)).unwrap_or_default();
     let (server, user) = url?;
-    let read = SqlLogin { user, password };
-    Some(SqlGrant {
-        server,
-        read,
-        write,
-        tls,
-        ca,
-        client_certificate,
-        addresses,
-        databases,
-        raw,
-        calls,
-        relations,
-        login_may,
-    })
+    let read = SqlLogin { user, password, may };
+    Some(SqlGrant { server, read, write, tls, ca, client_certificate, addresses, databases, calls, relations })
 }
 
 fn databases(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<String> {
@@ -226,7 +205,15 @@ fn write_login(reader: &mut Reader<'_>, node: &Node) -> Option<SqlLogin> {
     }
     let fields = reader.map(node, SQL_WRITE)?;
     let password = fields.get("password").and_then(|node| secret(reader, node));
-    Some(SqlLogin { user: fields.get("user").and_then(|node| reader.text(node))?, password })
+    let may = login_may(reader, &fields);
+    Some(SqlLogin { user: fields.get("user").and_then(|node| reader.text(node))?, password, may })
+}
+
+/// The powers that a login may have.
+fn login_may(reader: &mut Reader<'_>, fields: &Fields<'_>) -> BTreeSet<LoginPower> {
+    let Some(node) = fields.get("login-may") else { return BTreeSet::new() };
+    let words: Vec<Option<usize>> = reader.list(node).iter().map(|item| reader.word(item, LOGIN_POWERS)).collect();
+    words.into_iter().flatten().map(|at| LoginPower::ALL[at]).collect()
 }
 
 /// The server and the login out of a URL such as `postgresql://raito_read@db.internal:5432/`.

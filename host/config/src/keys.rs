@@ -215,14 +215,16 @@ pub(crate) const SQL_GRANT: &[Key] = &[
     key("ca", Shape::Text, "a file with certificates to trust instead of the system's"),
     key("client-certificate", Shape::Map(CLIENT_CERTIFICATE), "the certificate that the host shows"),
     key("write", Shape::FlagOr(SQL_WRITE), "the login that changes the target in step 4"),
-    key("raw", Shape::Texts, "statements that may take free SQL"),
     key("calls", Shape::Texts, "functions beyond the host's list that may be called"),
-    key("relations", Shape::Texts, "relations outside the catalogues that may be read"),
-    key("login-may", Shape::Words(LOGIN_POWERS), "what the reading login may be able to do besides"),
+    key("relations", Shape::Texts, "relations of which columns beyond the host's list may be read"),
+    key("login-may", Shape::Words(LOGIN_POWERS), "powers that the login may have although reading needs none of them"),
 ];
 
-pub(crate) const SQL_WRITE: &[Key] =
-    &[required("user", Shape::Text, "the login"), key("password", Shape::Secret, "its password")];
+pub(crate) const SQL_WRITE: &[Key] = &[
+    required("user", Shape::Text, "the login"),
+    key("password", Shape::Secret, "its password"),
+    key("login-may", Shape::Words(LOGIN_POWERS), "powers that the login may have although no change needs them"),
+];
 
 pub(crate) const SECRET: &[Key] = &[
     key("env", Shape::Text, "an environment variable"),

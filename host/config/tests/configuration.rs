@@ -21,10 +21,9 @@ targets:
         ca: pg.pem
         addresses: [10.1.2.0/24]
         client-certificate: { certificate: reader.pem, key: { file: reader.key } }
-        write: { user: raito_write, password: { file: /etc/raito/shop-pg } }
-        raw: [free]
+        write: { user: raito_write, password: { file: /etc/raito/shop-pg }, login-may: [superuser] }
         calls: [pg_read_file]
-        relations: [public.pg_stat_statements]
+        relations: [pg_catalog.pg_db_role_setting]
         login-may: [superuser]
       http.api:
         origin: "http://127.0.0.1:7411"

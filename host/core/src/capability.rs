@@ -344,12 +344,13 @@ impl Decision<'_> {
     fn red(&mut self, place: &str, entry: &Ident, red: &Red, grant: &Grant) {
         let granted = match (red, grant) {
             (Red::Raw, Grant::Http(grant)) => grant.raw.contains(entry),
-            (Red::Raw, Grant::Sql(grant)) => grant.raw.contains(entry),
             (Red::ReadMethod(_), Grant::Http(grant)) => grant.methods.contains(entry),
             (Red::Call(function), Grant::Sql(grant)) => grant.calls.contains(function),
-            (Red::Relation(name), Grant::Sql(grant)) => grant.relations.contains(name),
+            (Red::Relation(name, _), Grant::Sql(grant)) => grant.relations.contains(name),
             // A red of one kind cannot come from a slot of the other.
-            (Red::ReadMethod(_), Grant::Sql(_)) | (Red::Call(_) | Red::Relation(_), Grant::Http(_)) => return,
+            (Red::Raw | Red::ReadMethod(_), Grant::Sql(_)) | (Red::Call(_) | Red::Relation(..), Grant::Http(_)) => {
+                return;
+            }
         };
         let (key, item) = red.granted_by(entry);
         if !granted {
@@ -408,10 +409,9 @@ impl EffectiveSlot {
                 )
             }
             Grant::Sql(grant) => {
-                let raw = grant.raw.iter().map(|name| format!("raw {name}"));
                 let calls = grant.calls.iter().map(|name| format!("call {name}"));
                 let relations = grant.relations.iter().map(|name| format!("relation {name}"));
-                (format!("{} as {}", grant.server, grant.read.user), raw.chain(calls).chain(relations).collect())
+                (format!("{} as {}", grant.server, grant.read.user), calls.chain(relations).collect())
             }
         };
         SlotSummary { to, places: self.grant.places(), read: of(Mode::Read), write: of(Mode::Write), red }

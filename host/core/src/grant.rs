@@ -180,7 +180,7 @@ impl Tls {
     }
 }
 
-/// What a read login may be able to do, although nothing of it is ever asked.
+/// A power with which a login could leave the database, although no statement asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LoginPower {
     /// It is a superuser.
@@ -231,6 +231,8 @@ pub struct SqlLogin {
     pub user: String,
     /// The password; none where the server needs none.
     pub password: Option<SecretSource>,
+    /// Powers that it may have although no statement needs them.
+    pub may: BTreeSet<LoginPower>,
 }
 
 /// What a target grants on an SQL slot.
@@ -252,14 +254,10 @@ pub struct SqlGrant {
     pub addresses: Vec<AddressRange>,
     /// The databases that may be read and changed.
     pub databases: Vec<String>,
-    /// Statements that may take free SQL.
-    pub raw: BTreeSet<Ident>,
     /// Functions beyond the host's list that may be called.
     pub calls: BTreeSet<String>,
-    /// Relations outside the catalogues that may be read.
+    /// Relations of which columns beyond the host's list may be read.
     pub relations: BTreeSet<String>,
-    /// Powers that the read login may have.
-    pub login_may: BTreeSet<LoginPower>,
 }
 
 /// What a target grants on a slot.

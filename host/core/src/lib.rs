@@ -32,6 +32,7 @@ pub mod ports;
 pub mod record;
 pub mod secret;
 pub mod seen;
+pub mod sql;
 pub mod step;
 pub mod suggest;
 pub mod text;

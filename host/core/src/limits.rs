@@ -214,8 +214,26 @@ pub const RETRY_PAUSE_MAX: Duration = Duration::from_secs(60);
 pub const HTTP_CONCURRENCY: usize = 8;
 /// Requests a second to one slot, unless the grant says otherwise.
 pub const HTTP_RATE: u32 = 100;
+/// Levels of parentheses, subqueries and operators in a statement of a manifest. The deepest of the
+/// PostgreSQL connector has 14.
+pub const SQL_DEPTH: usize = 64;
+/// Operators, casts, joins and set operations in a statement of a manifest, each of which can put one
+/// more node on top of another. The PostgreSQL connector needs 60 in one.
+pub const SQL_LINKS: usize = 256;
+/// Arguments of a routine (`FUNC_MAX_ARGS` of PostgreSQL).
+pub const ROUTINE_ARGUMENTS: usize = 100;
+/// Brackets that are open at once in the rule of a policy. PostgreSQL's parser takes some thousand.
+pub const PREDICATE_DEPTH: usize = 128;
 /// Time that one SQL statement may run on the server.
 pub const SQL_STATEMENT: Duration = Duration::from_secs(300);
+/// Time that a statement waits for a lock. Whoever holds one on the catalogue for longer is at work.
+pub const SQL_LOCK: Duration = Duration::from_secs(5);
+/// Time that a transaction may stay without a statement: longer than a call of a guest may take.
+pub const SQL_IDLE: Duration = Duration::from_secs(30 * 60);
+/// How often a server looks whether the host is still there, while a statement runs.
+pub const SQL_CLIENT_CHECK: Duration = Duration::from_secs(5);
+/// Temporary files of one server process, where the login may bound them: one recursive read wrote 9.6 GB.
+pub const SQL_TEMPORARY: &str = "1GB";
 /// Rows that the host takes from the server, and gives to the guest, at once.
 pub const SQL_ROWS: usize = 1_024;
 /// Bytes of those rows, but for the last of them: the guest works on these while the server makes the next.
@@ -232,9 +250,6 @@ pub const SQL_SETTINGS_BYTES: u64 = 1_024 * 1_024;
 /// Answers of a server about one statement. There are four at most where types are known; each unknown type takes two or three
 /// more, one within the other.
 pub const SQL_ANSWERS: u32 = 256;
-/// Statements of one connection that are kept prepared. A connector has some ten, and a text of its own for each set of words
-/// that it puts into one; PostgreSQL takes some ten KiB for each.
-pub const SQL_PREPARED: usize = 256;
 /// Connections to databases of one slot that are kept for the next step: a server with many databases has to have room for others.
 pub const SQL_RESTING: usize = 8;
 /// Databases of one grant.

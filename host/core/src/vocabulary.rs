@@ -7,32 +7,28 @@
 
 mod arguments;
 mod dn;
-mod functions;
 mod http;
 mod json;
 mod ldap;
 mod placeholder;
-mod read_gate;
-mod sql;
-mod sql_lexer;
-mod sql_value;
+mod statement;
 mod template;
 
 /// The texts of entries, as a manifest has them.
 pub(crate) mod raw {
     pub(crate) use super::http::RouteText;
     pub(crate) use super::ldap::SearchText;
-    pub(crate) use super::sql::StatementText;
+    pub(crate) use super::statement::StatementText;
 }
 
+pub use crate::sql::{Bind, BindType};
 pub use arguments::{EncodeError, Problem};
 pub use dn::{DistinguishedName, DnError};
 pub(crate) use http::may_carry_secret;
 pub use http::{Capture, HttpRequest, Method, Route};
 pub use ldap::{Filter, LdapRequest, Scope, Search};
 pub use placeholder::{Origin, Placeholder, PlaceholderType, Position, Quoting};
-pub use read_gate::{ReadGateError, Reads, gate_read, is_host_function};
-pub use sql::{Bind, BindType, BindValue, SqlRequest, Statement};
+pub use statement::{BindValue, SqlRequest, Statement};
 pub use template::TemplateError;
 
 use serde::{Deserialize, Serialize};
@@ -111,14 +107,14 @@ impl Does {
 /// Why an entry needs a grant of its own: the reader of a configuration should look twice.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Red {
-    /// A placeholder takes free SQL or free JSON.
+    /// A placeholder takes free JSON.
     Raw,
     /// A read route whose method can change the target.
     ReadMethod(Method),
     /// A read statement calls a function that is not on the host's list.
     Call(String),
-    /// A read statement reads a relation outside the catalogues; `*` where a placeholder chooses it.
-    Relation(String),
+    /// A read statement reads a relation, or columns of one, that are not on the host's list.
+    Relation(String, Vec<String>),
 }
 
 impl Red {
@@ -128,7 +124,7 @@ impl Red {
             Self::Raw => ("raw", entry.to_string()),
             Self::ReadMethod(_) => ("methods", entry.to_string()),
             Self::Call(function) => ("calls", function.clone()),
-            Self::Relation(name) => ("relations", name.clone()),
+            Self::Relation(name, _) => ("relations", name.clone()),
         }
     }
 }
@@ -139,10 +135,12 @@ impl std::fmt::Display for Red {
             Self::Raw => out.write_str("takes free text that the host cannot check"),
             Self::ReadMethod(method) => write!(out, "reads with {method}, which can change the target"),
             Self::Call(function) => write!(out, "calls {function}, which is not on the host's list"),
-            Self::Relation(relation) if relation == "*" => {
-                out.write_str("reads any relation that it names at run time")
+            Self::Relation(relation, columns) if relation.starts_with("pg_catalog.") => {
+                write!(out, "reads {} of {relation}, which can hold secrets or texts of others", columns.join(", "))
             }
-            Self::Relation(relation) => write!(out, "reads the rows of {relation}"),
+            Self::Relation(relation, columns) => {
+                write!(out, "reads {} of {relation}, which runs code of its owner", columns.join(", "))
+            }
         }
     }
 }

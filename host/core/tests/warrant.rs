@@ -51,7 +51,7 @@ fn sets() -> Vec<ChangeSet> {
         )
     };
     let routine: ObjectRef =
-        record(json!({ "kind": "function", "path": ["shop", "sales", "total"], "signature": "a integer" }));
+        record(json!({ "kind": "function", "path": ["shop", "sales", "total"], "signature": "integer" }));
     let later: Standing = record(json!({ "under": { "kind": "schema", "path": ["shop", "sales"] }, "kind": "table",
         "creator": "12", "permissions": [{ "name": "SELECT" }] }));
     vec![
@@ -254,7 +254,7 @@ fn every_right_call_is_let_through() {
         assert_eq!(warranted.set, usize::from(said.2[0].value == name(&["writers"])));
     }
     let routine = check(&all, &warrants, &right()[6]).expect("a grant");
-    assert_eq!(routine.spliced[0].value, Value::Free("a integer".into()), "the host gives the argument types");
+    assert_eq!(routine.spliced[0].value, Value::Free("integer".into()), "the host gives the argument types");
     assert_eq!(check(&all, &warrants, &right()[7]).expect("a revoke").grantor.as_deref(), Some("bob"));
 }
 

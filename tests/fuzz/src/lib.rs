@@ -8,26 +8,32 @@ mod answers;
 mod audit;
 #[path = "../../../host/core/tests/vocabulary/checks.rs"]
 mod checks;
+pub mod near;
+pub mod postgres_parser;
+mod statements;
 
 pub use answers::answers;
 pub use audit::audit;
+pub use statements::{check_read, let_through, statements, texts};
 
 use raito_config::{Mistake, read_ceiling, read_configuration};
 use raito_core::call::{Argument, Value};
 use raito_core::limits;
 use raito_core::manifest::{Manifest, SlotKind};
-use raito_core::vocabulary::{Placeholder, PlaceholderType};
+use raito_core::vocabulary::{Origin, Placeholder, PlaceholderType};
 
 /// A target by its name.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets of this crate. The corpus of each is the folder of its name.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 7] = [
     ("manifest", manifest),
     ("placeholders", placeholders),
     ("configuration", configuration),
     ("audit", audit),
     ("answers", answers),
+    ("statements", statements),
+    ("texts", texts),
 ];
 
 /// A manifest, and then each of its entries with a text that the bytes hold as well: what stands behind the last NUL.
@@ -63,8 +69,16 @@ fn build(slot: &SlotKind, value: &str) {
         }
         SlotKind::Sql { statements, .. } => {
             for statement in statements.values() {
-                let built = statement.build(&arguments(&statement.placeholders(), value));
-                assert!(built.is_err() || !built.is_ok_and(|request| request.text.contains('\0')));
+                let placeholders = statement.placeholders();
+                let Ok(request) = statement.build(&arguments(&placeholders, value)) else { continue };
+                let text = request.text.to_string();
+                // The rule of a policy is balanced, which does not make it an expression.
+                let is_rule = |origin| matches!(origin, Some(Origin::Policy | Origin::Check));
+                let has_rule = placeholders.iter().any(|placeholder| is_rule(placeholder.origin));
+                match pg_query::parse(&text, 0) {
+                    Ok(parsed) => assert_eq!(parsed.protobuf.stmts.len(), 1, "{text}"),
+                    Err(error) => assert!(has_rule, "{text}: {error}"),
+                }
             }
         }
         SlotKind::Ldap { searches } => {
@@ -86,7 +100,10 @@ fn arguments(placeholders: &[&Placeholder], value: &str) -> Vec<Argument> {
             PlaceholderType::Keywords(words) => Value::Keywords(words.iter().take(1).cloned().collect()),
             PlaceholderType::Name => Value::Name(vec!["s".into(), value.to_owned()]),
             PlaceholderType::Names => Value::Names(vec![vec![value.to_owned()]]),
-            PlaceholderType::Raw | PlaceholderType::Json => Value::Free(value.to_owned()),
+            PlaceholderType::Json => Value::Free(value.to_owned()),
+            PlaceholderType::Text if placeholder.origin.is_some_and(Origin::is_spliced) => {
+                Value::Free(value.to_owned())
+            }
             _ => Value::Text(value.to_owned()),
         };
         if all.iter().all(|other| other.name != placeholder.name) {

@@ -6,10 +6,10 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use raito_core::call::{Call, Outcome, Reply};
 use raito_core::event::Event;
-use raito_core::fault::Fault;
+use raito_core::fault::{Fault, FaultKind};
 use raito_core::limits;
 use raito_core::manifest::SlotName;
-use raito_core::vocabulary::{Mode, PlaceholderType, SqlRequest};
+use raito_core::vocabulary::{Mode, PlaceholderType, SqlRequest, Statement};
 use tokio::time::timeout;
 
 use super::writing::Written;
@@ -22,6 +22,7 @@ use crate::told::CallError;
 struct Ready<'s> {
     name: SlotName,
     slot: &'s SqlSlot,
+    statement: &'s Statement,
     database: String,
     mode: Mode,
     request: SqlRequest,
@@ -60,7 +61,7 @@ impl Session {
         if mode == Mode::Read {
             slot.budget.upload(bytes).map_err(|fault| self.deny(call, fault.message.as_str()))?;
         }
-        Ok(Ready { name, slot, database, mode, request, bytes, set })
+        Ok(Ready { name, slot, statement, database, mode, request, bytes, set })
     }
 
     /// Records that the host logged in.
@@ -105,14 +106,19 @@ impl Session {
         let _ = timeout(limits::CONNECT, join_all(ends)).await;
     }
 
-    async fn writer(&self, ready: &Ready<'_>) -> Result<Arc<WriteSession>, Fault> {
+    /// The write session of a database, for the step. A login or a pooler that it cannot be trusted to is a
+    /// matter of the configuration, and no outcome of one change: it ends the step.
+    async fn writer(&self, call: &Call, ready: &Ready<'_>) -> Result<Arc<WriteSession>, Fault> {
         let mut writers = self.writers.lock().await;
         let key = (ready.name.clone(), ready.database.clone());
         if let Some(session) = writers.get(&key) {
             return Ok(Arc::clone(session));
         }
         let session = WriteSession::connect(ready.slot, &ready.database).await;
-        let session = Arc::new(session.map_err(|error| self.told(&ready.name, error))?);
+        let session = Arc::new(session.map_err(|error| match self.told(&ready.name, error) {
+            fault if fault.kind == FaultKind::Denied => self.deny(call, fault.message.as_str()),
+            fault => fault,
+        })?);
         let user = ready.slot.grant.write.as_ref().map_or("", |login| login.user.as_str());
         self.record_connect(ready, user, session.address())?;
         writers.insert(key, Arc::clone(&session));
@@ -132,7 +138,7 @@ impl Session {
             address: Some(session.address().to_string()),
             peer: None,
         };
-        match session.query(&call.entry, &ready.request).await {
+        match session.query(&call.entry, ready.statement, ready.request) {
             Ok(rows) => {
                 let columns = rows.columns.clone();
                 Ok(Reply::Opened(columns, self.hold(call, Open::Rows(rows, origin))?))
@@ -163,7 +169,7 @@ impl Session {
         for (call, ready) in calls.iter().zip(&ready) {
             self.follows_plan(call, ready.set, Some(&first.database))?;
         }
-        let session = self.writer(first).await?;
+        let session = self.writer(first_call, first).await?;
         let began = Instant::now();
         let mut numbers = Vec::with_capacity(calls.len());
         for (call, ready) in calls.iter().zip(&ready) {

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::grant::{LoginPower, SqlLogin};
@@ -64,16 +63,10 @@ impl Connected {
         measured(&self.meter, &self.watch, what, error)
     }
 
-    /// Whether the server does one of the host's own commands, in time.
-    async fn does(&self, command: &str) -> bool {
+    /// Whether the server ends a transaction, in time.
+    async fn rolls_back(&self) -> bool {
         self.begin();
-        matches!(timeout(limits::CONNECT, self.client.batch_execute(command)).await, Ok(Ok(())))
-    }
-
-    /// Whether it is as a new one: nothing of what an earlier step set, prepared, locked or created for itself is left (PostgreSQL
-    /// manual, DISCARD).
-    async fn is_as_new(&self) -> bool {
-        !self.client.is_closed() && self.does("DISCARD ALL").await
+        matches!(timeout(limits::CONNECT, self.client.batch_execute("ROLLBACK")).await, Ok(Ok(())))
     }
 
     /// The secrets that nothing of what the server says may hold.
@@ -92,41 +85,21 @@ impl Connected {
     }
 }
 
-/// Settings of every connection. `search_path` is the catalogue alone, so that a name without a schema means one thing;
-/// literals and times are read and written in one way whatever the server's own settings say.
-fn options(read_only: bool) -> String {
-    let mut settings = vec![
-        "search_path=pg_catalog,pg_temp".to_owned(),
-        "standard_conforming_strings=on".to_owned(),
-        "client_encoding=UTF8".to_owned(),
-        "DateStyle=ISO".to_owned(),
-        "TimeZone=UTC".to_owned(),
-        format!("statement_timeout={}", limits::SQL_STATEMENT.as_millis()),
-        format!("lock_timeout={}", Duration::from_secs(30).as_millis()),
-    ];
-    if read_only {
-        settings.push("default_transaction_read_only=on".to_owned());
-    }
-    settings.iter().map(|setting| format!("-c {setting}")).collect::<Vec<_>>().join(" ")
-}
-
 impl SqlSlot {
-    /// A connection as the reader: the one that rests, or a new one. Refuses a login that could do more than read unless that
-    /// is granted.
-    pub(crate) async fn connect_read(&self, database: &str) -> Result<Connected, CallError> {
+    /// A connection as the reader: the one that rests, or a new one. Nothing is ever set for a session as
+    /// a whole, so there is nothing to undo between two steps.
+    pub(super) async fn connect_read(&self, database: &str) -> Result<Connected, CallError> {
         let rested = self.resting.lock().unwrap_or_else(PoisonError::into_inner).remove(database);
-        let connected = match rested {
-            Some(connected) if connected.is_as_new().await => connected,
-            _ => self.connect(database, &self.grant.read, self.read_password.as_ref(), true).await?,
-        };
-        self.check_powers(&connected).await?;
-        Ok(connected)
+        match rested {
+            Some(connected) if !connected.client.is_closed() => Ok(connected),
+            _ => self.connect(database, &self.grant.read, self.read_password.as_ref()).await,
+        }
     }
 
     /// Keeps a connection of the reader for the next step, outside of any transaction. One that cannot leave its transaction, or
     /// beside which enough are kept, is closed.
     pub(crate) async fn rest(&self, database: String, mut connected: Connected) {
-        if connected.does("ROLLBACK").await {
+        if connected.rolls_back().await {
             connected.has_rested = true;
             let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
             if resting.len() < limits::SQL_RESTING {
@@ -136,9 +109,13 @@ impl SqlSlot {
     }
 
     /// Connects as the writer.
-    pub(crate) async fn connect_write(&self, database: &str) -> Result<Connected, CallError> {
-        let login = self.grant.write.as_ref().ok_or_else(|| Fault::denied("no write login is granted"))?;
-        self.connect(database, login, self.write_password.as_ref(), false).await
+    pub(super) async fn connect_write(&self, database: &str) -> Result<Connected, CallError> {
+        self.connect(database, self.writer()?, self.write_password.as_ref()).await
+    }
+
+    /// The login that writes.
+    pub(super) fn writer(&self) -> Result<&SqlLogin, Fault> {
+        self.grant.write.as_ref().ok_or_else(|| Fault::denied("no write login is granted"))
     }
 
     async fn connect(
@@ -146,7 +123,6 @@ impl SqlSlot {
         database: &str,
         login: &SqlLogin,
         password: Option<&Secret>,
-        read_only: bool,
     ) -> Result<Connected, CallError> {
         let what = format!("{} database {} as {}", self.grant.server, raito_core::text::escape(database), login.user);
         let mut config = Config::new();
@@ -154,7 +130,6 @@ impl SqlSlot {
             .user(&login.user)
             .dbname(database)
             .application_name("raito")
-            .options(options(read_only))
             .channel_binding(ChannelBinding::Prefer)
             .ssl_mode(if self.tls.is_some() { SslMode::Require } else { SslMode::Disable });
         if let Some(password) = password {
@@ -190,25 +165,22 @@ impl SqlSlot {
         })
     }
 
-    /// Asks what the login may do besides reading.
-    async fn check_powers(&self, connected: &Connected) -> Result<(), CallError> {
-        const POWERS: &str = "select r.rolsuper, pg_has_role(r.oid, 'pg_write_server_files', 'member'), \
-                              pg_has_role(r.oid, 'pg_execute_server_program', 'member') \
-                              from pg_catalog.pg_roles r where r.rolname = current_user";
-        let login = &self.grant.read.user;
-        let what = format!("what {login} may do");
+    /// Refuses a login that could leave the database, unless that is granted by name. Asked within a
+    /// transaction, whose names mean the server's own objects.
+    pub(super) async fn check_powers(&self, connected: &Connected, login: &SqlLogin) -> Result<(), CallError> {
+        let what = format!("what {} may do", login.user);
         connected.begin();
         let answer = connected.client.query_typed_one(POWERS, &[]).await;
         let row = answer.map_err(|error| connected.failed(&what, &error))?;
         let flag = |index| flag(&self.watch, &row, index, &what);
         let [superuser, files, programs] = [flag(0)?, flag(1)?, flag(2)?];
         let held = [superuser, files && !superuser, programs && !superuser];
-        let over =
-            LoginPower::ALL.into_iter().zip(held).find(|(power, held)| *held && !self.grant.login_may.contains(power));
+        let over = LoginPower::ALL.into_iter().zip(held).find(|(power, held)| *held && !login.may.contains(power));
         match over {
             None => Ok(()),
             Some((power, _)) => Err(Fault::denied(format!(
-                "the read login {login} {}: use one that can only read, or grant that by name with login-may: [{}]",
+                "the login {} {}: use one without that power, or grant it by name with login-may: [{}]",
+                login.user,
                 match power {
                     LoginPower::Superuser => "is a superuser",
                     LoginPower::WriteServerFiles => "may write files of the server",
@@ -220,6 +192,12 @@ impl SqlSlot {
         }
     }
 }
+
+/// What the roles of a session may do: the one that logged in, and the one that acts.
+const POWERS: &str = "select pg_catalog.bool_or(r.rolsuper), \
+     pg_catalog.bool_or(pg_catalog.pg_has_role(r.oid, 'pg_write_server_files', 'member')), \
+     pg_catalog.bool_or(pg_catalog.pg_has_role(r.oid, 'pg_execute_server_program', 'member')) \
+     from pg_catalog.pg_roles r where r.rolname in (current_user, session_user)";
 
 fn in_time<T>(
     connecting: Result<Result<T, tokio_postgres::Error>, tokio::time::error::Elapsed>,

@@ -54,6 +54,8 @@ fn kind(code: &SqlState) -> FaultKind {
     match code.code() {
         "28000" | "28P01" | "42501" => FaultKind::Unauthorized,
         "3D000" => FaultKind::InvalidSetting,
+        // Somebody held a lock for longer than a statement waits.
+        "55P03" => FaultKind::Unavailable,
         "25006" | "25P02" | "25001" => FaultKind::Denied,
         "40001" | "40P01" | "42710" | "42704" | "42P06" | "42P07" | "23505" | "2BP01" | "55006" => FaultKind::Conflict,
         code => match code.get(..2) {

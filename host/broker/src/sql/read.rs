@@ -1,7 +1,6 @@
 //! Reading: each statement alone, by the extended protocol, in one REPEATABLE READ READ ONLY transaction for each database
 //! and step, so that all pages of a step see one state of the database.
 
-use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,69 +8,51 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::StreamExt as _;
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::limits;
-use raito_core::vocabulary::SqlRequest;
-use tokio::sync::Mutex;
+use raito_core::sql::read::Uses;
+use raito_core::vocabulary::{SqlRequest, Statement};
 use tokio::task::JoinHandle;
-use tokio_postgres::{Row, RowStream, Statement};
+use tokio_postgres::{Row, RowStream};
 
 use super::cell::{Cell, check_columns};
 use super::error::flag;
-use super::{Connected, SqlSlot, parameter_types, parameters};
+use super::proof::Proof;
+use super::settings::{self, Missing, Purpose};
+use super::{Connected, SqlSlot, typed_parameters};
 use crate::budget::SlotBudget;
 use crate::told::CallError;
 
 /// A database that a step reads.
 pub(crate) struct ReadSession {
     connected: Connected,
-    prepared: Mutex<Prepared<Statement>>,
+    proof: Proof,
+    missing: Missing,
     /// Whether a result is being read: the protocol gives one after the other.
     busy: AtomicBool,
     /// Whether the transaction is over, by an error or an abandoned result.
     over: AtomicBool,
 }
 
-/// Statements that the server has prepared, by their text. A connector with a placeholder that is part of the text can make
-/// up as many as it likes, and each takes memory here and at the server. Where there are too many, any of them is given up, which
-/// the server is told.
-#[derive(Debug)]
-struct Prepared<S>(HashMap<String, S>);
-
-impl<S> Default for Prepared<S> {
-    fn default() -> Self {
-        Self(HashMap::new())
-    }
-}
-
-impl<S: Clone> Prepared<S> {
-    fn get(&self, text: &str) -> Option<S> {
-        self.0.get(text).cloned()
-    }
-
-    fn keep(&mut self, text: String, statement: S) {
-        if self.0.len() >= limits::SQL_PREPARED
-            && let Some(any) = self.0.keys().next().cloned()
-        {
-            self.0.remove(&any);
-        }
-        self.0.insert(text, statement);
-    }
-}
-
-/// What a read transaction must look like after each statement: still the one that cannot write, and nothing written.
+/// What a read transaction must look like after each statement: still the one that cannot write, with
+/// nothing written, where names and literals mean what they did.
 const STILL_READING: &str = "select current_setting('transaction_isolation') = 'repeatable read' \
                              and current_setting('transaction_read_only') = 'on' \
+                             and current_setting('search_path') = 'pg_catalog, pg_temp' \
+                             and current_setting('standard_conforming_strings') = 'on' \
+                             and current_setting('row_security') = 'off' \
                              and pg_current_xact_id_if_assigned() is null";
 
 impl ReadSession {
-    /// Connects and begins the transaction.
+    /// Connects, begins the transaction, and proves what statements rest on: settings, the powers of the
+    /// login, and what the names in all statements of the slot mean there.
     pub(crate) async fn begin(slot: &SqlSlot, database: &str) -> Result<Self, CallError> {
         let connected = slot.connect_read(database).await?;
-        connected
-            .client
-            .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .await
-            .map_err(|error| connected.failed("BEGIN", &error))?;
-        Ok(Self { connected, prepared: Mutex::default(), busy: AtomicBool::new(false), over: AtomicBool::new(false) })
+        let what = slot.place(database);
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let missing = settings::begin(&connected, begin, Purpose::Read, &what).await?;
+        let (powers, proof) =
+            tokio::join!(slot.check_powers(&connected, &slot.grant.read), Proof::of(&connected, &slot.uses, &what));
+        powers?;
+        Ok(Self { proof: proof?, missing, connected, busy: AtomicBool::new(false), over: AtomicBool::new(false) })
     }
 
     /// The address that it is connected to.
@@ -97,49 +78,50 @@ impl ReadSession {
     }
 
     /// Runs a statement and opens its rows.
-    pub(crate) async fn query(self: &Arc<Self>, entry: &str, request: &SqlRequest) -> Result<OpenRows, CallError> {
+    pub(crate) fn query(
+        self: &Arc<Self>,
+        entry: &str,
+        statement: &Statement,
+        request: SqlRequest,
+    ) -> Result<OpenRows, CallError> {
+        let Some(read) = statement.read() else {
+            return Err(Fault::denied("it is no read statement").into());
+        };
+        let text = self.text(&read.uses, &request).map_err(Fault::denied)?;
         if self.busy.swap(true, Ordering::AcqRel) {
             return Err(Fault::denied(
                 "the rows of another statement at this place are still being read: read them to their end first",
             )
             .into());
         }
-        match self.start(entry, request).await {
-            Ok(rows) => Ok(rows),
-            Err(error) => {
-                self.over.store(true, Ordering::Release);
-                Err(error)
-            }
-        }
-    }
-
-    async fn start(self: &Arc<Self>, entry: &str, request: &SqlRequest) -> Result<OpenRows, CallError> {
-        let client = &self.connected.client;
-        let fault = |error| self.connected.failed(entry, &error);
         self.connected.begin();
-        let statement = {
-            let mut prepared = self.prepared.lock().await;
-            match prepared.get(&request.text) {
-                Some(statement) => statement,
-                None => {
-                    let types = parameter_types(request);
-                    let statement = client.prepare_typed(&request.text, &types).await.map_err(fault)?;
-                    prepared.keep(request.text.clone(), statement.clone());
-                    statement
-                }
-            }
-        };
-        let columns = check_columns(statement.columns(), self.connected.watch())?;
         self.connected.expect_rows();
-        // The server begins now, and what it says to that is told with the first rows: meanwhile the guest goes on.
-        let (session, values) = (Arc::clone(self), parameters(request));
-        let asked = async move { session.connected.client.query_raw(&statement, values).await };
+        // The server begins now, and what it says to that is told with the first rows: meanwhile the guest goes on. The
+        // statement has no name, so that none is left at a server that a pooler gives to somebody else next.
+        let session = Arc::clone(self);
+        let asked = async move {
+            let parameters = typed_parameters(&request);
+            session.connected.client.query_typed_raw(&text, parameters).await
+        };
         Ok(OpenRows {
             session: Arc::clone(self),
             stream: Some(Stream::Asked(tokio::spawn(asked))),
-            columns,
+            columns: read.column_names(),
             entry: entry.to_owned(),
             bytes: 0,
+        })
+    }
+
+    /// The text of a statement at this database.
+    fn text(&self, uses: &Uses, request: &SqlRequest) -> Result<String, String> {
+        if let Some(reason) = self.proof.refuses(uses, !self.missing.guard) {
+            return Err(reason);
+        }
+        request.text.resolve(|extension| self.proof.schema_of(extension)).map_err(|extension| {
+            format!(
+                "the extension {extension} is not in this database, or its functions are not its own: CREATE EXTENSION \
+                 {extension} there, or grant the database that has it"
+            )
         })
     }
 
@@ -223,6 +205,9 @@ impl OpenRows {
                     break;
                 }
             };
+            if rows.is_empty() && self.bytes == 0 {
+                check_columns(row.columns(), self.session.connected.watch())?;
+            }
             let cells = cells(&row, &self.entry)?;
             // A cell takes memory also where it is empty.
             size += cells.iter().flatten().map(String::len).sum::<usize>() + size_of_val(cells.as_slice());
@@ -265,19 +250,4 @@ fn cells(row: &Row, entry: &str) -> Result<Vec<Option<String>>, Fault> {
         }
     };
     (0..row.len()).map(cell).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn statements_that_are_made_up_without_end_are_given_up() {
-        let (mut prepared, one) = (Prepared::default(), std::sync::Arc::new(()));
-        for number in 0..10 * limits::SQL_PREPARED {
-            prepared.keep(format!("select {number}"), std::sync::Arc::clone(&one));
-            assert!(prepared.get(&format!("select {number}")).is_some(), "the one that was asked for last");
-            assert!(std::sync::Arc::strong_count(&one) <= limits::SQL_PREPARED + 1);
-        }
-    }
 }

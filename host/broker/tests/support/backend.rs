@@ -114,9 +114,26 @@ fn honest(text: &str) -> (Vec<u8>, Vec<u8>) {
         (columns(&[("a", BOOL), ("b", BOOL), ("c", BOOL)]), row(&[no, no, no]))
     } else if text.contains("transaction_isolation") {
         (columns(&[("a", BOOL)]), row(&[Some(&[1])]))
+    } else if text.contains("select 'operator'") {
+        // Nobody has put anything beside the server's own.
+        (columns(&[("kind", TEXT), ("name", TEXT)]), Vec::new())
     } else {
         (columns(&[("name", TEXT)]), row(&[Some(b"ann")]))
     }
+}
+
+/// What an honest server says to a command of the host: settings that are asked for hold.
+fn honest_command(text: &str) -> Vec<u8> {
+    let done = message(b'C', b"DONE\0");
+    let Some((_, values)) = text.rsplit_once("from (values ") else { return done };
+    let mut rows = columns(&[("name", TEXT), ("value", TEXT)]);
+    for pair in values.split("), (") {
+        let mut parts = pair.split('\'').skip(1).step_by(2);
+        if let (Some(name), Some(value)) = (parts.next(), parts.next()) {
+            rows.extend(row(&[Some(name.as_bytes()), Some(value.as_bytes())]));
+        }
+    }
+    [done.clone(), columns(&[("set_config", TEXT)]), done.clone(), rows, done].concat()
 }
 
 fn serve(stream: TcpStream, act: &Act, sent: &AtomicU64) -> std::io::Result<()> {
@@ -168,8 +185,9 @@ fn serve(stream: TcpStream, act: &Act, sent: &AtomicU64) -> std::io::Result<()> 
             }
             b'C' => out.write_all(&message(b'3', b""))?,
             b'Q' => {
-                if !act(Moment::Command, &word(), &mut out)? {
-                    out.write_all(&message(b'C', b"DONE\0"))?;
+                let text = word();
+                if !act(Moment::Command, &text, &mut out)? {
+                    out.write_all(&honest_command(&text))?;
                 }
                 out.write_all(&message(b'Z', b"T"))?;
             }

@@ -10,6 +10,7 @@ use super::{
     SlotName, SqlKind,
 };
 use crate::limits;
+use crate::sql::read::Declared;
 use crate::text::{ConnectorName, ExternalId, Ident, Kind, Name};
 use crate::vocabulary::raw::{RouteText, SearchText, StatementText};
 use crate::vocabulary::{
@@ -105,9 +106,9 @@ struct RawStatement {
     as_grantor: bool,
     text: String,
     #[serde(default)]
-    calls: Vec<String>,
+    calls: BTreeSet<String>,
     #[serde(default)]
-    relations: Vec<String>,
+    relations: BTreeMap<String, BTreeSet<String>>,
 }
 
 #[derive(Deserialize)]
@@ -327,8 +328,7 @@ impl Reader<'_> {
                 member: statement.member.as_ref(),
                 as_grantor: statement.as_grantor,
                 text: &statement.text,
-                calls: &statement.calls,
-                relations: &statement.relations,
+                declared: Declared { calls: statement.calls, relations: statement.relations },
             };
             let statement = Statement::parse(&text).map_err(|error| error.to_string())?;
             check_needs(statement.does, &statement.placeholders()).map(|()| statement)

@@ -127,8 +127,6 @@ pub enum PlaceholderType {
     Items(Box<super::json::JsonTemplate>),
     /// A distinguished name of LDAP.
     Dn,
-    /// Free SQL.
-    Raw,
     /// Free JSON.
     Json,
 }
@@ -150,7 +148,6 @@ impl fmt::Display for PlaceholderType {
             Self::Literal => out.write_str("literal"),
             Self::Items(_) => out.write_str("items(…)"),
             Self::Dn => out.write_str("dn"),
-            Self::Raw => out.write_str("raw"),
             Self::Json => out.write_str("json"),
         }
     }
@@ -202,7 +199,7 @@ impl PlaceholderType {
             Self::Text => matches!(position, Whole | Json | LdapValue | Query { whole: true }),
             Self::Keywords(_) => matches!(position, Whole | Json | Sql | Query { whole: true }),
             Self::Quoted(_) => matches!(position, Query { .. }),
-            Self::Name | Self::Names | Self::Literal | Self::Raw => position == Sql,
+            Self::Name | Self::Names | Self::Literal => position == Sql,
             Self::Items(_) | Self::Json => position == Json,
             Self::Dn => matches!(position, LdapBase | LdapValue),
         }
@@ -218,6 +215,17 @@ pub struct Placeholder {
     pub kind: PlaceholderType,
     /// Which part of a change it must equal.
     pub origin: Option<Origin>,
+}
+
+/// As a manifest writes it.
+impl fmt::Display for Placeholder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{{{}:{}", self.name, self.kind)?;
+        if let Some(origin) = self.origin {
+            write!(out, "{origin}")?;
+        }
+        out.write_str("}")
+    }
 }
 
 impl Placeholder {
@@ -284,7 +292,6 @@ fn parse_type(text: &str) -> Result<PlaceholderType, String> {
         "names" => plain(PlaceholderType::Names),
         "literal" => plain(PlaceholderType::Literal),
         "dn" => plain(PlaceholderType::Dn),
-        "raw" => plain(PlaceholderType::Raw),
         "json" => plain(PlaceholderType::Json),
         "quoted" => match inner {
             Some("scim") => Ok(PlaceholderType::Quoted(Quoting::Scim)),
@@ -300,7 +307,7 @@ fn parse_type(text: &str) -> Result<PlaceholderType, String> {
         }
         other => Err(format!(
             "unknown type {}: write text, id, time, integer, boolean, quoted(…), name, names, keywords(…), literal, \
-             items(…), dn, raw or json",
+             items(…), dn or json",
             crate::text::excerpt(other, 40)
         )),
     }

@@ -132,7 +132,7 @@ pub(super) fn check_placeholders<'p>(all: impl IntoIterator<Item = &'p Placehold
 pub(super) fn check_origins<'p>(mut all: impl Iterator<Item = &'p Placeholder>) -> Result<(), TemplateError> {
     all.try_for_each(|placeholder| match &placeholder.kind {
         PlaceholderType::Items(template) => check_origins(template.placeholders().into_iter()),
-        PlaceholderType::Raw | PlaceholderType::Json => Ok(()),
+        PlaceholderType::Json => Ok(()),
         _ if placeholder.origin.is_some() => Ok(()),
         _ => Err(TemplateError::new(format!(
             "{{{}:…}} stands in a write entry: say which part of the change it is, such as @control, @member, @object or \

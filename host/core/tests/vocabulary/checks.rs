@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use pg_query::NodeEnum;
+use pg_query::protobuf::{GrantStmt, Node, RangeVar};
 use raito_core::call::{Argument, Value};
 use raito_core::manifest::{Manifest, SlotKind};
 use raito_core::vocabulary::{EncodeError, Filter, HttpRequest, LdapRequest, Route, Search, SqlRequest, Statement};
 use serde_json::{Value as Json, json};
-use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::tokenizer::{Token, Tokenizer};
 
 const MANIFEST: &str = r#"
 name = "test"
@@ -56,23 +56,23 @@ body = '{"x":{x:json},"fixed":"a"}'
 kind = "postgresql"
 [sql.main.statements.bind]
 mode = "read"
-text = "select rolname from pg_roles where oid > $after::bigint::oid and rolname = any($names::text[]) and rolname <> $x::text and $flag::boolean"
+text = "select r.rolname from pg_roles r where r.oid > $after::bigint::oid and r.rolname = any($names::text[]) and r.rolname <> $x::text and $flag::boolean"
 [sql.main.statements.name]
 mode = "write"
 does = "grant"
-text = "GRANT {p:keywords(SELECT,INSERT)@permission} ({columns:names@object}) ON TABLE {t:name@object} TO {r:name@control} /* $x, { and } */"
+text = "GRANT {p:keywords(SELECT,INSERT)@permission} ({columns:names@object}) ON TABLE {t:name@object} TO {r:name@control}"
 [sql.main.statements.comment]
 mode = "write"
 does = "describe"
 text = "COMMENT ON ROLE {r:name@control} IS {x:literal@description}"
-[sql.main.statements.limit]
+[sql.main.statements.routine]
 mode = "write"
-does = "create"
-text = "ALTER ROLE {r:name@control} CONNECTION LIMIT -{n:integer@version}"
-[sql.main.statements.raw]
+does = "grant"
+text = "GRANT {p:keywords(EXECUTE)@permission} ON FUNCTION {o:name@object}({x:text@signature}) TO {r:name@control}"
+[sql.main.statements.policy]
 mode = "write"
 does = "set-policy"
-text = "CREATE POLICY p ON {t:name@object} USING ({x:raw})"
+text = "ALTER POLICY {n:name@control} ON {t:name@object} TO PUBLIC USING ({x:text@policy})"
 
 [ldap.directory.searches.person]
 base = "{base:dn}"
@@ -230,37 +230,79 @@ pub(crate) fn check_body(value: &str) {
     );
 }
 
-/// The tokens that matter, as a tokenizer that is not ours reads them.
-pub(crate) fn tokens(sql: &str) -> Vec<Token> {
-    let all = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize().unwrap_or_else(|error| panic!("{sql}: {error}"));
-    all.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect()
+/// The one statement of a text, as PostgreSQL's own parser reads it.
+pub(crate) fn parsed_sql(request: &SqlRequest) -> NodeEnum {
+    let text = request.text.to_string();
+    // Whatever the server makes of a backslash in quotes, it must read the same.
+    let plain = pg_query::ParserOptions::DISABLE_STANDARD_CONFORMING_STRINGS;
+    let read = |options: pg_query::ParserOptions| {
+        let parsed = pg_query::parse(&text, options).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(parsed.protobuf.stmts.len(), 1, "{text}");
+        parsed.protobuf.stmts[0].stmt.as_ref().and_then(|node| node.node.clone()).expect("a statement")
+    };
+    let statement = read(pg_query::ParserOptions::DEFAULT);
+    assert_eq!(format!("{:?}", read(plain)), format!("{statement:?}"), "{text}");
+    statement
+}
+
+fn string(node: &Node) -> &str {
+    match node.node.as_ref() {
+        Some(NodeEnum::String(text)) => &text.sval,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn relation(grant: &GrantStmt) -> &RangeVar {
+    match grant.objects[0].node.as_ref() {
+        Some(NodeEnum::RangeVar(relation)) => relation,
+        other => panic!("{other:?}"),
+    }
 }
 
 pub(crate) fn check_sql_name(value: &str) {
-    let values = |name: &str| {
-        [
-            ("p", Value::Keywords(vec!["SELECT".into()])),
-            ("columns", Value::Names(vec![vec!["id".into()], vec![name.into()]])),
-            ("t", Value::Name(vec!["s".into(), name.into()])),
-            ("r", Value::Name(vec!["role".into()])),
-        ]
+    let values = [
+        ("p", Value::Keywords(vec!["SELECT".into()])),
+        ("columns", Value::Names(vec![vec!["id".into()], vec![value.into()]])),
+        ("t", Value::Name(vec!["s".into(), value.into()])),
+        ("r", Value::Name(vec!["role".into()])),
+    ];
+    let Ok(request) = statement("name", &values) else {
+        assert!(value.is_empty() || value.len() > 63 || value.contains('\0'), "{value:?} can be quoted");
+        return;
     };
-    let plain = tokens(&statement("name", &values("plain")).expect("plain names").text);
-    match statement("name", &values(value)) {
-        Ok(request) => {
-            let hostile = tokens(&request.text);
-            assert_eq!(hostile.len(), plain.len(), "{}", request.text);
-            for (hostile, plain) in hostile.iter().zip(&plain) {
-                match (hostile, plain) {
-                    (Token::Word(hostile), Token::Word(plain)) if plain.value == "plain" => {
-                        assert_eq!(hostile.quote_style, Some('"'));
-                        assert_eq!(hostile.value.replace("\"\"", "\""), value.replace("\"\"", "\""));
-                    }
-                    (hostile, plain) => assert_eq!(hostile, plain),
-                }
-            }
-        }
-        Err(_) => assert!(value.is_empty() || value.len() > 63 || value.contains('\0'), "{value:?} can be quoted"),
+    let NodeEnum::GrantStmt(grant) = parsed_sql(&request) else { panic!("{}", request.text) };
+    assert_eq!((grant.objects.len(), grant.privileges.len(), grant.grantees.len()), (1, 1, 1), "{}", request.text);
+    assert_eq!((relation(&grant).schemaname.as_str(), relation(&grant).relname.as_str()), ("s", value));
+    let Some(NodeEnum::AccessPriv(privilege)) = &grant.privileges[0].node else { panic!("{}", request.text) };
+    assert_eq!(privilege.cols.iter().map(string).collect::<Vec<_>>(), ["id", value]);
+}
+
+/// A signature is a list of types, or refused; a policy is one expression in its parentheses, or refused.
+pub(crate) fn check_sql_spliced(value: &str) {
+    let free = Value::Free(value.to_owned());
+    let routine = [
+        ("p", Value::Keywords(vec!["EXECUTE".into()])),
+        ("o", Value::Name(vec!["s".into(), "f".into()])),
+        ("x", free.clone()),
+        ("r", Value::Name(vec!["role".into()])),
+    ];
+    if let Ok(request) = statement("routine", &routine) {
+        let NodeEnum::GrantStmt(grant) = parsed_sql(&request) else { panic!("{}", request.text) };
+        assert_eq!((grant.objects.len(), grant.grantees.len(), grant.is_grant), (1, 1, true), "{}", request.text);
+        let Some(NodeEnum::ObjectWithArgs(routine)) = &grant.objects[0].node else { panic!("{}", request.text) };
+        assert_eq!(routine.objname.iter().map(string).collect::<Vec<_>>(), ["s", "f"]);
+        assert!(routine.objargs.iter().all(|kind| matches!(kind.node, Some(NodeEnum::TypeName(_)))));
+    }
+    let policy = [("n", Value::Name(vec!["p".into()])), ("t", Value::Name(vec!["s".into(), "t".into()])), ("x", free)];
+    if let Ok(request) = statement("policy", &policy) {
+        let text = request.text.to_string();
+        // What is balanced need not be an expression; if the server takes it, it is this one statement.
+        let Ok(parsed) = pg_query::parse(&text, 0) else { return };
+        assert_eq!(parsed.protobuf.stmts.len(), 1, "{text}");
+        let node = parsed.protobuf.stmts[0].stmt.as_ref().and_then(|node| node.node.as_ref());
+        let Some(NodeEnum::AlterPolicyStmt(altered)) = node else { panic!("{text}") };
+        assert_eq!((altered.policy_name.as_str(), altered.roles.len()), ("p", 1), "{text}");
+        assert!(altered.qual.is_some() && altered.with_check.is_none(), "{text}");
     }
 }
 
@@ -268,13 +310,8 @@ pub(crate) fn check_sql_literal(value: &str) {
     let values = [("r", Value::Name(vec!["role".into()])), ("x", text(value))];
     match statement("comment", &values) {
         Ok(request) => {
-            let tokens = tokens(&request.text);
-            assert_eq!(tokens.len(), 6, "{}", request.text);
-            match tokens.last().expect("the literal") {
-                Token::SingleQuotedString(read) => assert_eq!(read, value),
-                Token::EscapedStringLiteral(read) => assert_eq!(read, value),
-                other => panic!("{other:?}"),
-            }
+            let NodeEnum::CommentStmt(comment) = parsed_sql(&request) else { panic!("{}", request.text) };
+            assert_eq!(comment.comment, value);
         }
         Err(_) => assert!(value.contains('\0'), "{value:?} can be quoted"),
     }
@@ -315,6 +352,7 @@ pub(crate) fn check_everywhere(value: &str) {
     check_header(value);
     check_body(value);
     check_sql_name(value);
+    check_sql_spliced(value);
     check_sql_literal(value);
     check_ldap(value);
 }
