@@ -480,6 +480,25 @@ pub(crate) fn holds_no_canary(place: &Place, outcome: &Outcome) {
 }
 
 #[test]
+fn c2_a_manifest_selects_no_part_and_no_form_of_an_answer() {
+    let route = "request = \"GET /v1/people?limit={limit:integer}\"\n";
+    for field in ["Range", "If-Range", "Accept-Charset", "TE", "Want-Digest", "A-IM", "Prefer", "X-Ms-Range"] {
+        let text = manifest_with(route, &format!("headers = {{ {field} = \"bytes=0-4\" }}\n"));
+        pack(&text).exits(5).says(&["E-connector-invalid", &format!("the header {}", field.to_ascii_lowercase())]);
+    }
+    pack(&manifest_with(route, "headers = { Accept = \"{form:text}\" }\n"))
+        .exits(5)
+        .says(&["accept", "no placeholder"]);
+    pack(&manifest_with(route, "headers = { Accept = \"text/html; charset=utf-16\" }\n")).exits(5).says(&["charset"]);
+    pack(&manifest_with(route, "headers = { Accept = \"application/vnd.github+json\" }\n")).exits(0);
+    pack(&manifest_with(route, "headers = { X-HTTP-Method-Override = \"DELETE\" }\n"))
+        .exits(5)
+        .says(&["another request"]);
+    let slot = "\n[http.api.secrets.other]\nscheme = \"header\"\nheader = \"Range: {secret}\"\n";
+    pack(&manifest_with("scheme = \"bearer\"\noptional = true\n", slot)).exits(5).says(&["E-connector-invalid"]);
+}
+
+#[test]
 fn a_token_is_found_in_whatever_it_was_left_in() {
     let traces = traces();
     let holds = |text: &str| traces.iter().any(|trace| text.contains(trace.as_str()));

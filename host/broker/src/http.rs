@@ -3,6 +3,7 @@
 mod body;
 mod capture;
 mod exchange;
+mod form;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

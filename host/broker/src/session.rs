@@ -1,5 +1,6 @@
 //! The broker of one step: admits a call, records it, carries it out.
 
+mod across;
 mod captured;
 mod http;
 mod refusal;
@@ -25,6 +26,8 @@ use raito_core::text;
 use raito_core::vocabulary::Mode;
 use raito_core::warrant::Used;
 
+use self::across::Source;
+pub(crate) use self::across::Strands;
 use self::captured::Captured;
 use crate::http::OpenBody;
 use crate::sql::{OpenRows, ReadSession, WriteSession};
@@ -34,6 +37,12 @@ use crate::target::{Shared, SlotRuntime};
 enum Open {
     Body(Box<OpenBody>, Origin),
     Rows(OpenRows, Origin),
+}
+
+/// Something open, with the entry that it came from.
+struct Held {
+    source: Source,
+    open: Arc<tokio::sync::Mutex<Open>>,
 }
 
 /// The call that something open came from, for the record of its end.
@@ -65,7 +74,7 @@ pub(crate) struct Session {
     received_bytes: AtomicU64,
     log_lines: AtomicU64,
     next_handle: AtomicU32,
-    open: Mutex<HashMap<u32, Arc<tokio::sync::Mutex<Open>>>>,
+    open: Mutex<HashMap<u32, Held>>,
     readers: Sessions<ReadSession>,
     writers: Sessions<WriteSession>,
     recorded: Mutex<Vec<RecordedCall>>,
@@ -200,7 +209,9 @@ impl Session {
             let mut held = locked(&self.open);
             if held.len() < limits::OPEN_HANDLES {
                 let handle = self.next_handle.fetch_add(1, Ordering::Relaxed);
-                held.insert(handle, Arc::new(tokio::sync::Mutex::new(open)));
+                let (Open::Body(_, origin) | Open::Rows(_, origin)) = &open;
+                let source = Source { slot: origin.slot.clone(), entry: call.entry.clone() };
+                held.insert(handle, Held { source, open: Arc::new(tokio::sync::Mutex::new(open)) });
                 return Ok(handle);
             }
         }
@@ -212,8 +223,8 @@ impl Session {
 
     /// The next piece of something open.
     async fn next(&self, handle: u32, max: u32) -> Result<Reply, Fault> {
-        let open = locked(&self.open).get(&handle).cloned();
-        let open = open.ok_or_else(|| Fault::new(FaultKind::Internal, "it is closed already"))?;
+        let held = locked(&self.open).get(&handle).map(|held| (held.source.clone(), Arc::clone(&held.open)));
+        let (source, open) = held.ok_or_else(|| Fault::new(FaultKind::Internal, "it is closed already"))?;
         let mut open = open.lock().await;
         let budget = |name: &SlotName| match self.shared.slots.get(name) {
             Some(SlotRuntime::Http(slot)) => Some(&slot.budget),
@@ -225,6 +236,10 @@ impl Session {
             Open::Body(body, origin) => {
                 let piece = body.read_piece(budget(&origin.slot).ok_or_else(unknown)?, max).await;
                 let piece = piece.map_err(|error| self.told(&origin.slot, error));
+                let piece = piece.and_then(|piece| match body.small() {
+                    Some(whole) => self.screen_fields(&source, &whole).map(|()| piece),
+                    None => Ok(piece),
+                });
                 (piece.map(|piece| piece.map(Reply::Bytes)), origin, body.read)
             }
             Open::Rows(rows, origin) => {
@@ -256,7 +271,7 @@ impl Session {
     }
 
     async fn close_handle(&self, handle: u32) -> Result<Reply, Fault> {
-        let open = locked(&self.open).get(&handle).cloned();
+        let open = locked(&self.open).get(&handle).map(|held| Arc::clone(&held.open));
         if let Some(open) = open {
             let mut open = open.lock().await;
             let (origin, bytes) = match &mut *open {
@@ -336,8 +351,9 @@ impl Broker for Session {
             if let Some(ended) = self.ended() {
                 return Reply::Fault(ended);
             }
+            let sources = self.sources(&request);
             let reply = self.answer(request).await.unwrap_or_else(Reply::Fault);
-            self.screen(reply)
+            self.screen(&sources, reply)
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The broker of one target and run: its slots, and what they share.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use raito_core::capability::Effective;
 use raito_core::exchange::UploadId;
@@ -15,7 +15,7 @@ use raito_core::vocabulary::Mode;
 
 use crate::credential::Surroundings;
 use crate::http::HttpSlot;
-use crate::session::Session;
+use crate::session::{Session, Strands};
 use crate::sql::SqlSlot;
 use crate::state::StateFile;
 use crate::tls::Identity;
@@ -89,6 +89,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) state: StateFile,
     pub(crate) watch: Arc<Watch>,
+    /// What came so far, for secrets that come in pieces. It is of the run, since what a guest keeps is too.
+    pub(crate) strands: Mutex<Strands>,
     places: Vec<Place>,
 }
 
@@ -128,7 +130,9 @@ impl Brokerage {
             places.push(Place { slot: name.to_string(), at: slot.grant.places(), write: slot.grant.write() });
         }
         let watch = material.watch;
-        Ok(Self { shared: Arc::new(Shared { target, slots, entries, ledger, clock, state, watch, places }) })
+        let strands = Mutex::default();
+        let shared = Shared { target, slots, entries, ledger, clock, state, watch, strands, places };
+        Ok(Self { shared: Arc::new(shared) })
     }
 }
 

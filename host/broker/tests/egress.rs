@@ -290,3 +290,140 @@ async fn an_exchange_takes_no_longer_than_granted() {
     assert!(fault.kind == FaultKind::Unavailable && fault.message.as_str().contains("comes too slowly"), "{fault}");
     assert_eq!(server.seen().len(), 1, "what may have changed something is not sent again");
 }
+
+/// The numbers of a query `q=FROM-TO`.
+fn asked(seen: &server::Seen) -> (usize, usize) {
+    let between = seen.line.split("q=").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap_or_default();
+    let (from, to) = between.split_once('-').expect("two numbers");
+    (from.parse().expect("a number"), to.parse().expect("a number"))
+}
+
+/// How a target hands out a part of what it was sent.
+type HandsOut = fn(&mut dyn std::io::Write, &str) -> std::io::Result<Keep>;
+
+/// Asks for an echo in pieces with these borders, and says after how many the step had failed.
+async fn pieces(broker: &Broker, borders: &[usize], is_read: bool) -> Option<usize> {
+    for (index, pair) in borders.windows(2).enumerate() {
+        let q = format!("{}-{}", pair[0], pair[1]);
+        let failed = if is_read {
+            let fetched = broker.step.call(Request::HttpFetch(call("list", &q))).await;
+            let Reply::Fetched(_, handle) = fetched else { return Some(index) };
+            loop {
+                match broker.step.call(Request::Next(handle, 2)).await {
+                    Reply::Bytes(_) => {}
+                    Reply::End => break false,
+                    _ => break true,
+                }
+            }
+        } else {
+            broker.send("list", &q).await.is_err()
+        };
+        if failed {
+            let said = broker.step.leaked().expect("it failed for a secret");
+            assert!(said.contains("together with those before it") && said.contains("the secret token"), "{said}");
+            assert_eq!(broker.record.of("leak").len(), 1);
+            return Some(index);
+        }
+    }
+    None
+}
+
+#[tokio::test]
+async fn a_secret_that_comes_in_pieces_is_found_in_its_last_one() {
+    let hands_out: [HandsOut; 4] = [
+        |out, part| answer(out, 200, &[("content-type", "text/plain")], part.as_bytes()),
+        |out, part| answer(out, 200, &[("x-part", part)], b"{}"),
+        |out, part| json(out, &serde_json::json!({ "part": part, "of": "an echo", "number": 7 }).to_string()),
+        |out, part| json(out, &serde_json::json!([{ "id": 1, "parts": [part] }, { "id": 2 }]).to_string()),
+    ];
+    let mut echoes = echoes();
+    // Of the secret alone, so that each of its characters matters.
+    echoes[1] = base64::engine::general_purpose::STANDARD.encode(TOKEN);
+    for (index, hand_out) in hands_out.into_iter().enumerate() {
+        // A blank at either end of a header field is no part of it.
+        let is_apt = |echo: &&String| index != 1 || !echo.contains(' ');
+        for echo in echoes.iter().filter(is_apt).map(|echo| echo.trim_matches('"').to_owned()) {
+            let whole = echo.clone();
+            let server = Server::plain(move |seen, out| {
+                let (from, to) = asked(seen);
+                hand_out(out, &whole[from..to])
+            });
+            let end = echo.len();
+            for borders in [vec![0, 1, end], vec![0, end - 1, end], vec![0, end / 5, end / 4, end / 3, end / 2, end]] {
+                // A header field is not read in pieces.
+                for is_read in if index == 1 { vec![false] } else { vec![false, true] } {
+                    let failed = pieces(&plain(&server, ""), &borders, is_read).await;
+                    assert_eq!(failed, Some(borders.len() - 2), "{index} {echo} {borders:?} {is_read}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn pieces_over_two_entries_two_steps_and_one_list_are_found() {
+    let server = Server::plain(|seen, out| {
+        if seen.line.starts_with("POST") {
+            return answer(out, 200, &[], TOKEN.get(8..).unwrap_or_default().as_bytes());
+        }
+        answer(out, 200, &[], TOKEN[..8].as_bytes())
+    });
+    let mut broker = plain(&server, "");
+    assert!(broker.list().await.is_ok());
+    broker.next_step(raito_core::step::Step::DataSource).await;
+    assert!(broker.send("search", "x").await.is_err(), "another entry, and another step");
+    let broker = plain(&server, "");
+    let reply = broker.step.call(Request::HttpSend(vec![call("list", "x"), call("search", "x")])).await;
+    assert!(matches!(reply, Reply::Fault(_)) && broker.step.leaked().is_some(), "{reply:?}");
+}
+
+#[tokio::test]
+async fn pieces_in_another_order_or_with_something_between_them_are_not_found() {
+    let server = Server::plain(|seen, out| {
+        let (from, to) = asked(seen);
+        answer(out, 200, &[], TOKEN[from..to].as_bytes())
+    });
+    let end = TOKEN.len();
+    let broker = plain(&server, "");
+    for q in [format!("8-{end}"), "0-8".to_owned()] {
+        assert!(broker.send("list", &q).await.is_ok(), "the second half first");
+    }
+    let broker = plain(&server, "");
+    for q in ["0-8".to_owned(), "0-1".to_owned(), format!("8-{end}")] {
+        assert!(broker.send("list", &q).await.is_ok(), "something else in between");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_a_part_or_cannot_be_searched_is_refused() {
+    let of_bytes = ("content-range", "bytes 0-4/20");
+    let typed = |value: &'static str| ("content-type", value);
+    for (status, field, says) in [
+        (206, of_bytes, "a part of a resource (status 206)"),
+        (206, typed("multipart/byteranges; boundary=x"), "status 206"),
+        (416, of_bytes, "status 416"),
+        (226, ("im", "diffe"), "status 226"),
+        (200, of_bytes, "content-range"),
+        (200, ("im", "range"), "field im"),
+        (200, ("delta-base", "\"1\""), "field delta-base"),
+        (200, typed("multipart/byteranges; boundary=x"), "multipart/byteranges"),
+        (200, typed("text/plain; charset=utf-16"), "utf-16"),
+        (200, typed("text/html;x=1; Charset=\"UTF-7\""), "utf-7"),
+        (404, typed("text/plain; charset=IBM037"), "ibm037"),
+    ] {
+        let server = Server::plain(move |_, out| answer(out, status, &[field], b"a pie"));
+        let broker = plain(&server, "");
+        let fault = broker.list().await.expect_err("it is not given on");
+        assert!(fault.kind == FaultKind::Denied && fault.message.as_str().contains(says), "{field:?}: {fault}");
+        assert_eq!(server.seen().len(), 1, "and not asked for again");
+    }
+    for value in [
+        "application/json",
+        "text/plain; charset=UTF-8",
+        "text/html; charset=\"iso-8859-1\"",
+        "text/csv; charset=us-ascii",
+    ] {
+        let server = Server::plain(move |_, out| answer(out, 200, &[("content-type", value)], b"{}"));
+        assert!(plain(&server, "").list().await.is_ok(), "{value}");
+    }
+}

@@ -314,3 +314,34 @@ async fn of_many_databases_few_connections_are_kept() {
         broker.next_step(Step::DataSource).await;
     }
 }
+
+#[tokio::test]
+async fn a_secret_that_comes_in_pieces_of_rows_is_found_in_its_last_one() {
+    // In a column beside another one, over the rows of one answer; in one row; over the answers to a statement.
+    let (a, b) = PASSWORD.split_at(9);
+    let cells = |cells: &[&str]| row(&cells.iter().map(|cell| Some(cell.as_bytes())).collect::<Vec<_>>());
+    let beside = [cells(&["1", a]), cells(&["2", b])].concat();
+    for (rows, width, times) in [(beside, 2, 1), (cells(&[a, b]), 2, 1), (Vec::new(), 1, 2)] {
+        let asked = AtomicUsize::new(0);
+        let backend = Backend::start(move |moment, text, out| match moment {
+            Moment::Describe if text == PEOPLE => {
+                out.write_all(&columns(&[("a", TEXT), ("b", TEXT)][..width])).map(|()| true)
+            }
+            Moment::Execute if text == PEOPLE => {
+                let rows = match (rows.is_empty(), asked.fetch_add(1, Ordering::SeqCst)) {
+                    (false, _) => rows.clone(),
+                    (true, 0) => cells(&[a]),
+                    (true, _) => cells(&[b]),
+                };
+                out.write_all(&[rows, message(b'C', b"SELECT 2\0")].concat()).map(|()| true)
+            }
+            _ => Ok(false),
+        });
+        let broker = reading(&backend);
+        for _ in 1..times {
+            assert!(people(&broker).await.is_ok(), "a piece alone says nothing");
+        }
+        let fault = people(&broker).await.expect_err("the last piece");
+        assert!(fault.message.as_str().contains("together with those before it, holds the secret password"), "{fault}");
+    }
+}

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use raito_core::leak::Watch;
+use raito_core::leak::{Strand, Watch};
 use raito_core::secret::Secret;
 
 /// Bytes of one body.
@@ -52,5 +52,9 @@ fn main() {
     let cell = black_box(b"table_00004711");
     measure("cells of 14 bytes", CELLS, "M cells", || {
         assert!((0..CELLS).all(|_| black_box(net.find(black_box(cell))).is_none()));
+    });
+    measure("cells of 14 bytes, each with those above it", CELLS, "M cells", || {
+        let mut column = Strand::new(&net);
+        assert!((0..CELLS).all(|_| black_box(column.next(&net, black_box(cell))).is_none()));
     });
 }

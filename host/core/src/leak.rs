@@ -2,11 +2,12 @@
 //!
 //! A target may echo what it was sent, and a library may print it. So everything that a connector or a person is to get is
 //! held against all secrets of the run: as they are, in base64 (standard and URL alphabet, at each of the three ways in
-//! which three bytes can lie around them) and in hexadecimal, each also percent-encoded, with `+` for spaces as forms have it, or
-//! escaped as JSON. The search goes on over the borders of pieces. It finds no form beyond these: a target and a connector that
-//! work together can agree on one.
+//! which three bytes can lie around them) and in hexadecimal, each also percent-encoded, with `+` for spaces as forms have it,
+//! escaped as JSON, or escaped as HTML and XML. The search goes on over the borders of pieces, and over those between answers
+//! (`strand`). It finds no form beyond these: a target and a connector that work together can agree on one.
 
 mod form;
+mod strand;
 mod view;
 
 use std::borrow::Cow;
@@ -25,6 +26,7 @@ use form::Pattern;
 use view::View;
 
 pub use form::Form;
+pub use strand::Strand;
 
 /// A secret that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,19 +152,9 @@ impl Net {
     /// The first secret in a value that is there as a whole.
     pub fn find(&self, value: &[u8]) -> Option<Leak> {
         let Some(automaton) = &self.automaton else { return Some(self.unsearched()) };
-        for (kind, form) in [
-            (view::Kind::Plain, None),
-            (view::Kind::Percent, Some(Form::Percent)),
-            (view::Kind::Json, Some(Form::Json)),
-        ] {
-            let mut view = View::new(kind, self.start());
-            if (kind == view::Kind::Plain || view.is_touched_by(value))
-                && let Some(index) = view.feed(automaton, value).or_else(|| view.end(automaton))
-            {
-                return Some(self.leak(&self.patterns[index], form));
-            }
-        }
-        self.whole(value)
+        let mut views = Views::new(self.start());
+        let found = views.feed(automaton, value).or_else(|| views.end(automaton));
+        found.map(|found| self.found(found)).or_else(|| self.whole(value))
     }
 
     /// The short secret that a value is.
@@ -185,6 +177,10 @@ impl Net {
     /// What everything counts as where nothing can be searched: what is not known to be free of secrets is withheld.
     fn unsearched(&self) -> Leak {
         Leak { secret: self.names.first().cloned().unwrap_or_default(), form: Form::Unsearched }
+    }
+
+    fn found(&self, (index, view): Found) -> Leak {
+        self.leak(&self.patterns[index], view)
     }
 
     fn leak(&self, pattern: &Pattern, view: Option<Form>) -> Leak {
@@ -230,12 +226,55 @@ fn around(text: &str, begin: usize, end: usize) -> (usize, usize) {
     (begin, end)
 }
 
+/// The number of a pattern, and the form of the view that showed it where that is not the text itself.
+type Found = (usize, Option<Form>);
+
+/// All ways to look at bytes that come in pieces.
+struct Views {
+    plain: View,
+    undone: [(View, Form); 3],
+}
+
+impl Views {
+    fn new(start: Option<StateID>) -> Self {
+        let undone =
+            [(view::Kind::Percent, Form::Percent), (view::Kind::Json, Form::Json), (view::Kind::Markup, Form::Markup)];
+        let undone = undone.map(|(kind, form)| (View::new(kind, start), form));
+        Self { plain: View::new(view::Kind::Plain, start), undone }
+    }
+
+    /// Looks through the next piece.
+    fn feed(&mut self, automaton: &DFA, piece: &[u8]) -> Option<Found> {
+        let before = self.plain.state();
+        if let Some(index) = self.plain.feed(automaton, piece) {
+            return Some((index, None));
+        }
+        for (view, form) in &mut self.undone {
+            // Without an escape, this view sees what the plain one saw.
+            if view.is_at(before) && !view.is_touched_by(piece) {
+                view.follow(&self.plain);
+            } else if let Some(index) = view.feed(automaton, piece) {
+                return Some((index, Some(*form)));
+            }
+        }
+        None
+    }
+
+    /// Looks at escapes that did not end.
+    fn end(&mut self, automaton: &DFA) -> Option<Found> {
+        self.undone.iter_mut().find_map(|(view, form)| Some((view.end(automaton)?, Some(*form))))
+    }
+
+    /// What the end would show, were this the end.
+    fn would_end(&self, automaton: &DFA) -> Option<Found> {
+        self.undone.iter().find_map(|(view, form)| Some((view.would_end(automaton)?, Some(*form))))
+    }
+}
+
 /// A search through something that comes in pieces.
 pub struct Stream {
     net: Option<Arc<Net>>,
-    plain: View,
-    percent: View,
-    json: View,
+    views: Views,
     /// The beginning, for short secrets, which count only where they are all that there is.
     head: Zeroizing<Vec<u8>>,
     total: u64,
@@ -249,16 +288,8 @@ impl fmt::Debug for Stream {
 
 impl Stream {
     fn new(net: Option<Arc<Net>>) -> Self {
-        let start = net.as_ref().and_then(|net| net.start());
-        let view = |kind| View::new(kind, start);
-        Self {
-            net,
-            plain: view(view::Kind::Plain),
-            percent: view(view::Kind::Percent),
-            json: view(view::Kind::Json),
-            head: Zeroizing::default(),
-            total: 0,
-        }
+        let views = Views::new(net.as_ref().and_then(|net| net.start()));
+        Self { net, views, head: Zeroizing::default(), total: 0 }
     }
 
     /// Bytes at the end of what came that must not be given on before more came, or the end.
@@ -275,30 +306,15 @@ impl Stream {
             let room = form::WHOLE_BYTES_MAX.saturating_sub(self.head.len()).min(piece.len());
             self.head.extend_from_slice(&piece[..room]);
         }
-        let before = self.plain.state();
-        let found = |index: usize, view| Some(net.leak(&net.patterns[index], view));
-        if let Some(index) = self.plain.feed(automaton, piece) {
-            return found(index, None);
-        }
-        for (view, form) in [(&mut self.percent, Form::Percent), (&mut self.json, Form::Json)] {
-            // Without an escape, this view sees what the plain one saw.
-            if view.is_at(before) && !view.is_touched_by(piece) {
-                view.follow(&self.plain);
-            } else if let Some(index) = view.feed(automaton, piece) {
-                return found(index, Some(form));
-            }
-        }
-        None
+        self.views.feed(automaton, piece).map(|found| net.found(found))
     }
 
     /// Looks at what is known only at the end.
     pub fn end(&mut self) -> Option<Leak> {
         let net = self.net.as_deref()?;
         let Some(automaton) = &net.automaton else { return Some(net.unsearched()) };
-        for (view, form) in [(&mut self.percent, Form::Percent), (&mut self.json, Form::Json)] {
-            if let Some(index) = view.end(automaton) {
-                return Some(net.leak(&net.patterns[index], Some(form)));
-            }
+        if let Some(found) = self.views.end(automaton) {
+            return Some(net.found(found));
         }
         if self.total > self.head.len() as u64 { None } else { net.whole(&self.head) }
     }
@@ -335,6 +351,9 @@ mod tests {
             (text.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect(), Form::Json),
             (text.replace('/', "\\/").replace('"', "\\u0022"), Form::Json),
             (percent(text, true).replace("%20", "+"), Form::Percent),
+            (text.replace('&', "&amp;").replace('"', "&quot;"), Form::Markup),
+            (text.replace('&', "&#38;").replace('"', "&#x22;").replace('/', "&#x2F;"), Form::Markup),
+            (text.chars().map(|c| format!("&#x{:06X};", u32::from(c))).collect(), Form::Markup),
         ];
         for before in ["", "x", "xy"] {
             let whole = format!("{before}{text} and more");
@@ -392,6 +411,7 @@ mod tests {
             "s3cr3t/Token+With",
             "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQ",
             "100 % of \\ \\u12 %zz \\",
+            "R&D &amp &#x; &#xZZ; &#99999999; &unknown; &",
         ] {
             assert_eq!(watch.find(text.as_bytes()), None, "{text}");
         }

@@ -260,6 +260,12 @@ pub const SECRET_BYTES: usize = 64 * 1_024;
 pub const SHORT_SECRET_BYTES: usize = 12;
 /// Bytes of a long secret by which it is recognised: 48 random bytes do not repeat.
 pub const LEAK_PATTERN_BYTES: usize = 48;
+/// Places of a target's answers, such as a header field or a column, at which what came before is kept in mind: secrets that come
+/// in pieces are searched for at each. Connectors have some hundred; from here on one place stands for all others.
+pub const LEAK_STRANDS: usize = 4_096;
+/// Bytes of a JSON answer up to which each of its values is held against the values that came before at its place. Whoever hands
+/// out a secret in pieces sends small answers; large ones are searched as a whole.
+pub const LEAK_FIELDS_BYTES: usize = 16 * 1_024;
 /// Tokens of one secret slot that are looked for: the one in use, and those before it that an answer may still echo.
 pub const WATCHED_TOKENS: usize = 8;
 /// Bytes of a token endpoint's answer: a token measures up to 16 KiB with many claims.

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod dn;
+mod field;
 mod http;
 mod json;
 mod ldap;
@@ -24,7 +25,7 @@ pub(crate) mod raw {
 pub use crate::sql::{Bind, BindType};
 pub use arguments::{EncodeError, Problem};
 pub use dn::{DistinguishedName, DnError};
-pub(crate) use http::may_carry_secret;
+pub(crate) use field::may_carry_secret;
 pub use http::{Capture, HttpRequest, Method, Route};
 pub use ldap::{Filter, LdapRequest, Scope, Search};
 pub use placeholder::{Origin, Placeholder, PlaceholderType, Position, Quoting};

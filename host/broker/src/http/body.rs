@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::leak::{Stream, Watch};
 use raito_core::limits;
+use zeroize::Zeroizing;
 
 use crate::budget::{Share, SlotBudget};
 use crate::told::CallError;
@@ -18,6 +19,8 @@ pub(crate) struct OpenBody {
     stream: Stream,
     /// What came and was not given yet.
     rest: BytesMut,
+    /// All that came, as long as that is little.
+    all: Option<Zeroizing<Vec<u8>>>,
     ended: bool,
     pub(crate) read: u64,
 }
@@ -25,7 +28,8 @@ pub(crate) struct OpenBody {
 impl OpenBody {
     pub(crate) fn new(response: reqwest::Response, watch: Arc<Watch>) -> Self {
         let stream = watch.stream();
-        Self { response, watch, stream, rest: BytesMut::new(), ended: false, read: 0 }
+        let all = Some(Zeroizing::default());
+        Self { response, watch, stream, rest: BytesMut::new(), all, ended: false, read: 0 }
     }
 
     /// The next bytes as they come, searched; none at the end.
@@ -70,7 +74,11 @@ impl OpenBody {
         }
         while !self.ended && self.rest.len() <= self.stream.holdback() {
             match self.chunk(budget, limits::HTTP_STREAM_BYTES).await? {
-                Some(bytes) => self.rest.extend_from_slice(&bytes),
+                Some(bytes) => {
+                    self.rest.extend_from_slice(&bytes);
+                    self.all.take_if(|all| all.len() + bytes.len() > limits::LEAK_FIELDS_BYTES);
+                    self.all.iter_mut().for_each(|all| all.extend_from_slice(&bytes));
+                }
                 None => self.ended = true,
             }
         }
@@ -80,5 +88,10 @@ impl OpenBody {
             return Ok(None);
         }
         Ok(Some(self.rest.split_to(free.min(max)).to_vec()))
+    }
+
+    /// A small body as a whole, once its end is known: before its last piece is given on, because that is held back until then.
+    pub(crate) fn small(&mut self) -> Option<Zeroizing<Vec<u8>>> {
+        if self.ended { self.all.take() } else { None }
     }
 }

@@ -10,6 +10,7 @@ use raito_core::limits;
 use raito_core::vocabulary::{HttpRequest, Method};
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
+use super::form::refusal;
 use super::{HttpSlot, OpenBody};
 use crate::budget::Room;
 use crate::credential::Recorder;
@@ -175,6 +176,9 @@ impl HttpSlot {
             if !(200..600).contains(&response.status().as_u16()) {
                 let message = format!("{} answers with status {}", self.grant.origin, response.status().as_u16());
                 return Err(Failed::Final(Fault::new(FaultKind::Unavailable, message).into()));
+            }
+            if let Some(reason) = refusal(response.status().as_u16(), response.headers()) {
+                return Err(Failed::Final(Fault::denied(format!("{} {reason}", self.grant.origin)).into()));
             }
             let asked = response.headers().get(RETRY_AFTER).and_then(retry_after);
             let answer = Answer {

@@ -21,6 +21,8 @@ pub enum Form {
     Percent,
     /// With escapes of JSON (RFC 8259, section 7), or one of the above so.
     Json,
+    /// With references to characters as HTML and XML have them, or one of the above so.
+    Markup,
     /// Nobody knows: the search could not be made ready, so everything counts as a find.
     Unsearched,
 }
@@ -33,6 +35,7 @@ impl fmt::Display for Form {
             Self::Hex => "in hexadecimal",
             Self::Percent => "percent-encoded",
             Self::Json => "escaped as JSON",
+            Self::Markup => "escaped as HTML",
             Self::Unsearched => "for all that is known: the search for secrets could not be made ready",
         })
     }

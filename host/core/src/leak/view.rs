@@ -1,11 +1,11 @@
-//! Ways to look at bytes: as they are, without percent-encoding, without escapes of JSON.
+//! Ways to look at bytes: as they are, without percent-encoding, without escapes of JSON, without those of HTML and XML.
 
 use aho_corasick::Anchored;
 use aho_corasick::automaton::{Automaton as _, StateID};
 use aho_corasick::dfa::DFA;
 
-/// Bytes that one byte takes at most when it is escaped: `\u00XX`.
-pub(super) const ESCAPED_BYTES_MAX: usize = 6;
+/// Bytes that one character takes at most when it is escaped: `&#x10FFFF;`. An escape with more zeros in front is not undone.
+pub(super) const ESCAPED_BYTES_MAX: usize = 10;
 
 /// What is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,29 @@ pub(super) enum Kind {
     Plain,
     Percent,
     Json,
+    Markup,
+}
+
+impl Kind {
+    /// The byte that an escape begins with.
+    fn begins(self) -> Option<u8> {
+        match self {
+            Self::Plain => None,
+            Self::Percent => Some(b'%'),
+            Self::Json => Some(b'\\'),
+            Self::Markup => Some(b'&'),
+        }
+    }
+
+    /// What the bytes of an escape are so far.
+    fn escape(self, held: &[u8]) -> Escape {
+        match self {
+            Self::Plain => Escape::None,
+            Self::Percent => percent(held),
+            Self::Json => json(held),
+            Self::Markup => markup(held),
+        }
+    }
 }
 
 /// A way to look at bytes that come in pieces, and how far the search in it has come.
@@ -52,12 +75,7 @@ impl View {
 
     /// Whether this way of looking at it sees something else than the bytes.
     pub(super) fn is_touched_by(&self, piece: &[u8]) -> bool {
-        let begins = match self.kind {
-            Kind::Plain => return false,
-            Kind::Percent => b'%',
-            Kind::Json => b'\\',
-        };
-        memchr::memchr(begins, piece).is_some()
+        self.kind.begins().is_some_and(|begins| memchr::memchr(begins, piece).is_some())
     }
 
     /// Goes where another view is.
@@ -79,28 +97,24 @@ impl View {
         self.run(automaton, &escape[..escaped])
     }
 
+    /// The pattern that an escape which has no end so far would complete, taken as it is. More may still come.
+    pub(super) fn would_end(&self, automaton: &DFA) -> Option<usize> {
+        walk(automaton, self.state?, &self.escape[..self.escaped]).1
+    }
+
     fn run(&mut self, automaton: &DFA, bytes: &[u8]) -> Option<usize> {
-        let mut state = self.state?;
-        for byte in bytes {
-            state = automaton.next_state(Anchored::No, state, *byte);
-            if automaton.is_special(state) && automaton.is_match(state) {
-                self.state = Some(state);
-                return Some(automaton.match_pattern(state, 0).as_usize());
-            }
-        }
+        let (state, found) = walk(automaton, self.state?, bytes);
         self.state = Some(state);
-        None
+        found
     }
 
     fn byte(&mut self, automaton: &DFA, byte: u8) -> Option<usize> {
-        let begins = if self.kind == Kind::Percent { b'%' } else { b'\\' };
-        if self.escaped == 0 && byte != begins {
+        if self.escaped == 0 && Some(byte) != self.kind.begins() {
             return self.run(automaton, &[byte]);
         }
         self.escape[self.escaped] = byte;
         self.escaped += 1;
-        let held = &self.escape[..self.escaped];
-        match if self.kind == Kind::Percent { percent(held) } else { json(held) } {
+        match self.kind.escape(&self.escape[..self.escaped]) {
             Escape::Open => None,
             Escape::Byte(byte) => {
                 self.escaped = 0;
@@ -118,6 +132,17 @@ impl View {
             }
         }
     }
+}
+
+/// Where the search is after these bytes, and the first pattern that it found.
+fn walk(automaton: &DFA, mut state: StateID, bytes: &[u8]) -> (StateID, Option<usize>) {
+    for byte in bytes {
+        state = automaton.next_state(Anchored::No, state, *byte);
+        if automaton.is_special(state) && automaton.is_match(state) {
+            return (state, Some(automaton.match_pattern(state, 0).as_usize()));
+        }
+    }
+    (state, None)
 }
 
 fn digit(byte: u8) -> Option<u32> {
@@ -153,4 +178,29 @@ fn json(held: &[u8]) -> Escape {
         }
         _ => Escape::None,
     }
+}
+
+/// References to characters (HTML standard, section 13.2.5.72; XML 1.0, section 4.1): by number, and those names that every
+/// escaping function writes.
+fn markup(held: &[u8]) -> Escape {
+    const NAMES: [(&[u8], u8); 5] = [(b"amp", b'&'), (b"lt", b'<'), (b"gt", b'>'), (b"quot", b'"'), (b"apos", b'\'')];
+    let open = |is_open: bool| if is_open && held.len() < ESCAPED_BYTES_MAX { Escape::Open } else { Escape::None };
+    let Some((b';', inner)) = held[1..].split_last() else {
+        return match &held[1..] {
+            [] | [b'#'] | [b'#', b'x' | b'X'] => Escape::Open,
+            [b'#', b'x' | b'X', digits @ ..] => open(digits.iter().all(|byte| digit(*byte).is_some())),
+            [b'#', digits @ ..] => open(digits.iter().all(u8::is_ascii_digit)),
+            name => open(NAMES.iter().any(|(known, _)| known.starts_with(name))),
+        };
+    };
+    let number =
+        |digits: &[u8], radix| std::str::from_utf8(digits).ok().and_then(|text| u32::from_str_radix(text, radix).ok());
+    let code = match inner {
+        [b'#', b'x' | b'X', digits @ ..] => number(digits, 16),
+        [b'#', digits @ ..] => number(digits, 10),
+        name => {
+            return NAMES.iter().find(|(known, _)| *known == name).map_or(Escape::None, |(_, byte)| Escape::Byte(*byte));
+        }
+    };
+    code.and_then(char::from_u32).map_or(Escape::None, Escape::Is)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::arguments::{Arguments, EncodeError, Problem, plain_text};
+use super::field;
 use super::json::JsonTemplate;
 use super::placeholder::{Placeholder, PlaceholderType, Position, Quoting};
 use super::template::{Piece, TemplateError, check_origins, check_placeholders, pieces};
@@ -109,75 +110,6 @@ pub struct HttpRequest {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Option<Vec<u8>>,
-}
-
-/// Header fields that a manifest cannot declare: they carry credentials, steer the connection, or claim where a request
-/// comes from. The host sets those that are needed.
-const FORBIDDEN_HEADERS: [&str; 27] = [
-    "accept-encoding",
-    "authorization",
-    "connection",
-    "content-length",
-    "cookie",
-    "cookie2",
-    "expect",
-    "forwarded",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "max-forwards",
-    "metadata",
-    "metadata-flavor",
-    "origin",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "referer",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "user-agent",
-    "via",
-    "www-authenticate",
-    "x-real-ip",
-];
-
-/// Prefixes of such fields.
-const FORBIDDEN_PREFIXES: [&str; 5] = ["x-forwarded-", "x-aws-ec2-metadata-", "x-google-metadata-", "proxy-", "sec-"];
-
-/// Words by which a header field tells that it carries credentials. A manifest that could set one would reach another
-/// tenant of the same service with credentials of its own; what a service needs is a secret slot. The last two are what
-/// the host itself signs with.
-const CREDENTIAL_WORDS: [&str; 10] = [
-    "auth",
-    "token",
-    "secret",
-    "password",
-    "credential",
-    "cookie",
-    "api-key",
-    "apikey",
-    "x-amz-date",
-    "x-amz-content-",
-];
-
-/// Names of query parameters that carry credentials (RFC 6750, section 2.3, and what services use beside it).
-const CREDENTIAL_PARAMETERS: [&str; 8] = [
-    "access_token",
-    "api_key",
-    "apikey",
-    "authorization",
-    "client_secret",
-    "password",
-    "x-amz-security-token",
-    "x-amz-signature",
-];
-
-/// Says whether the scheme `header` may put a secret into this field: not where it would steer the connection.
-pub(crate) fn may_carry_secret(name: &str) -> bool {
-    let own = ["authorization", "cookie"].contains(&name);
-    own || !(FORBIDDEN_HEADERS.contains(&name) || FORBIDDEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
 }
 
 impl Route {
@@ -344,10 +276,7 @@ fn parse_parameter(parameter: &str) -> Result<(String, Vec<Piece>), TemplateErro
             crate::text::excerpt(key, 40)
         )));
     }
-    if CREDENTIAL_PARAMETERS.contains(&key.to_ascii_lowercase().as_str()) {
-        let message = format!("the query parameter {key} carries credentials: ask for a secret instead");
-        return Err(TemplateError::new(message));
-    }
+    field::check_parameter(key)?;
     let pieces = pieces(value)?;
     for piece in &pieces {
         match piece {
@@ -369,13 +298,9 @@ fn parse_header(name: &str, value: &str) -> Result<(String, Vec<Piece>), Templat
     if !is_token {
         return Err(TemplateError::new(format!("{} is no header name", crate::text::excerpt(name, 40))));
     }
-    let forbidden = FORBIDDEN_HEADERS.contains(&lower.as_str())
-        || FORBIDDEN_PREFIXES.iter().any(|prefix| lower.starts_with(prefix))
-        || CREDENTIAL_WORDS.iter().any(|word| lower.contains(word));
-    if forbidden {
-        return Err(TemplateError::new(format!("the header {lower} is set by the host or not at all")));
-    }
+    field::check_name(&lower)?;
     let pieces = pieces(value)?;
+    field::check_value(&lower, value, pieces.iter().any(|piece| matches!(piece, Piece::Placeholder(_))))?;
     for piece in &pieces {
         match piece {
             Piece::Literal(literal) if is_header_text(literal) => {}
