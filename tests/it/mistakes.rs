@@ -317,3 +317,58 @@ fn what_cannot_be_printed_is_an_error_and_what_nobody_reads_is_none() {
     }
     assert_eq!(place.list("/tokens"), Vec::<serde_json::Value>::new());
 }
+
+#[test]
+fn c3_a_secret_in_the_configuration_is_printed_nowhere() {
+    const SECRET: &str = "hunter2";
+    let connector = connector("postgresql");
+    let target = |grant: &str| {
+        format!(
+            "targets:\n  - name: shop\n    connector: {{ file: \"{}\" }}\n    grants:\n      sql.main:\n{grant}",
+            connector.display()
+        )
+    };
+    let server = "        url: \"postgresql://u@localhost:1/\"\n        databases: [d]\n";
+    let wrong = [
+        target("        url: postgresql://user:hunter2@host/\n        databases: [d]\n"),
+        target(&format!("{server}        password: hunter2\n")),
+        target(&format!("{server}        pasword: hunter2\n        # once it was hunter2\n")),
+        target(&format!("{server}        password: {{ env: hunter2 }}\n")),
+        target(&format!("{server}        password:\n          hunter2\n        tls: maybe\n")),
+        target(&format!("{server}        password: [hunter2\n")),
+        target(&format!("{server}        passwords: |\n          hunter2\n")),
+        target("        url postgresql://user:hunter2@host/\n"),
+        "cloud: { url: \"https://hunter2@cloud.example\", token: hunter2 }\ntargets: []\n".to_owned(),
+    ];
+    for text in &wrong {
+        let place = Place::new(text);
+        for arguments in [
+            &["validate"][..],
+            &["run"],
+            &["run", "-vvv"],
+            &["run", "--output", "json"],
+            &["doctor"],
+            &["doctor", "--output", "json"],
+            &["who", "a", "--output", "json"],
+            &["access", "import", "--on", "shop"],
+        ] {
+            let outcome = place.raito(arguments);
+            let said = format!("{}{}", outcome.stdout, outcome.stderr);
+            assert!(!said.contains(SECRET), "{arguments:?} of\n{text}\n{said}");
+            assert!(outcome.code != Some(0) || arguments[0] != "run", "{arguments:?} of\n{text}\n{said}");
+        }
+        for folder in [".raito/audit", ".raito"] {
+            for entry in std::fs::read_dir(place.path().join(folder)).into_iter().flatten().flatten() {
+                let held = std::fs::read(entry.path()).unwrap_or_default();
+                assert!(!held.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()), "{:?}", entry.path());
+            }
+        }
+    }
+    let place = Place::new("targets: []\n");
+    place.write("ceiling.yml", "origins: [\"https://user:hunter2@host\"]\npassword: hunter2\n");
+    let outcome = place.raito(&["validate", "--ceiling", "ceiling.yml"]).exits(2);
+    assert!(!outcome.stderr.contains(SECRET), "{}", outcome.stderr);
+    place.write("ldap2pg.yml", "ldap: { password: hunter2 }\npostgres: { dsn: postgres://u:hunter2@h/ }\nrules: 1\n");
+    let convert = ["access", "convert", "ldap2pg.yml", "--from", "ldap2pg", "--on", "shop"];
+    assert!(!place.raito(&convert).stderr.contains(SECRET), "{}", place.raito(&convert).stderr);
+}

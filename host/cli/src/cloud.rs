@@ -69,7 +69,7 @@ impl Connected {
                     ),
                     None => None,
                 };
-                let endpoint = Endpoint::Remote { url: url.clone(), authorities };
+                let endpoint = Endpoint::Remote { url: url.to_string(), authorities };
                 Ok(Self { client: client(&endpoint, token)?, served: None, _use: None })
             }
             CloudChoice::Embedded => Self::embedded(state, serving).await,

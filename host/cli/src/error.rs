@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use raito_config::Mistake;
+use raito_config::{Excerpt, Holds, Mistake};
 use raito_core::exchange::CloudError;
 use raito_core::fault::{Fault, FaultKind, StepFault};
 use raito_run::Failure;
@@ -18,15 +18,15 @@ pub(crate) struct CliError {
     pub(crate) message: String,
     /// What to write or run next.
     pub(crate) help: Vec<String>,
-    /// Mistakes of a file, with the file's name and text.
+    /// Mistakes of a file.
     pub(crate) mistakes: Option<Box<Mistakes>>,
 }
 
-/// Mistakes of one file.
+/// Mistakes of one file, with its text as people may see it.
 #[derive(Debug, Clone)]
 pub(crate) struct Mistakes {
     pub(crate) file: String,
-    pub(crate) text: String,
+    pub(crate) excerpt: Excerpt,
     pub(crate) list: Vec<Mistake>,
 }
 
@@ -49,10 +49,14 @@ impl CliError {
         self
     }
 
-    pub(crate) fn mistakes(file: String, text: String, list: Vec<Mistake>) -> Self {
+    /// Mistakes of a file with this text, which are shown without what may be secret in it.
+    pub(crate) fn mistakes(file: String, text: &str, holds: Holds, list: Vec<Mistake>) -> Self {
         let count = list.len();
         let message = if count == 1 { format!("{file} has a mistake") } else { format!("{file} has {count} mistakes") };
-        Self { mistakes: Some(Box::new(Mistakes { file, text, list })), ..Self::new(codes::CONFIGURATION, message) }
+        Self {
+            mistakes: Some(Box::new(Mistakes { file, excerpt: Excerpt::new(text, holds), list })),
+            ..Self::new(codes::CONFIGURATION, message)
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 
 use raito_broker::Material;
+use raito_config::is_variable;
 use raito_core::grant::{Grant, SecretSource, Target, WRITE_PASSWORD};
 use raito_core::limits;
 use raito_core::secret::Secret;
@@ -103,15 +104,23 @@ pub(crate) fn at_hand(source: &SecretSource, base: &Path) -> Option<Secret> {
 pub(crate) async fn fetch(source: &SecretSource, base: &Path) -> Result<Secret, CliError> {
     memory::keep_to_itself()?;
     let text = match source {
-        SecretSource::Env(name) => env::variable(name).ok_or_else(|| {
-            CliError::new(codes::SECRET, format!("the environment variable {} is not set", escape(name)))
-        })?,
+        SecretSource::Env(name) => env::variable(name).ok_or_else(|| unset(name))?,
         SecretSource::File(path) => from_file(&base.join(path))?,
         SecretSource::Command(words) => from_command(words, base).await?,
         SecretSource::Keyring { service, account } => keyring::fetch(service, account).await?,
     };
     Secret::new(text)
         .map_err(|error| CliError::new(codes::SECRET, format!("the secret from {source} is none: {error}")))
+}
+
+/// The variable that a secret should be in is not set. A name that is not written as such names are may be the secret itself, in
+/// the wrong place.
+fn unset(name: &str) -> CliError {
+    if is_variable(name) {
+        return CliError::new(codes::SECRET, format!("the environment variable {name} is not set"));
+    }
+    CliError::new(codes::SECRET, "the environment variable that `env:` names is not set")
+        .help("`env:` takes the name of the variable that holds the secret, such as SHOP_PASSWORD, and not the secret")
 }
 
 /// Bytes that a secret is read into: more than it may have, because memory that grows leaves copies behind.

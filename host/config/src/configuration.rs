@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use marked_yaml::Node;
-use raito_core::grant::{ConnectorPin, Drift, Handling, SecretSource, Send, Target};
+use raito_core::grant::{ConnectorPin, Drift, Handling, Origin, SecretSource, Send, Target};
 use raito_core::limits;
 use raito_core::manifest::SettingValue;
 use raito_core::step::Step;
 use raito_core::text::TargetName;
 use raito_core::threshold::{DROP_COUNT, Thresholds};
 
-use crate::grants::{grants, secret};
+use crate::grants::{grants, origin, secret};
 use crate::keys::{CLOUD, CONFIGURATION, CONNECTOR, DRIFT, HANDLING, SEND, STEPS, TARGET, THRESHOLDS};
 use crate::mistake::Mistake;
 use crate::reader::{Fields, Reader, node_place, parse};
@@ -23,7 +23,7 @@ pub enum CloudChoice {
     /// Another one.
     Remote {
         /// Where.
-        url: String,
+        url: Origin,
         /// Its token.
         token: SecretSource,
         /// A file with certificates to trust.
@@ -91,10 +91,8 @@ fn cloud(reader: &mut Reader<'_>, node: &Node) -> Option<CloudChoice> {
     }
     let fields = reader.map(node, CLOUD)?;
     let url = fields.get("url").and_then(|node| {
-        let url = reader.text_with_variables(node)?;
-        let host = url.strip_prefix("http://").and_then(|rest| rest.split(['/', ':']).next());
-        let local = host.is_some_and(|host| matches!(host, "localhost" | "127.0.0.1"));
-        if !url.starts_with("https://") && !local {
+        let url = origin(reader, node)?;
+        if !url.tls && !url.is_loopback() {
             let help = Some("begin it with https://; without encryption the token could be read on the way".to_owned());
             reader.wrong(node_place(node), "the cloud's URL is not encrypted", help);
         }

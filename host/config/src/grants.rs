@@ -8,11 +8,11 @@ use raito_core::grant::{
 };
 use raito_core::limits;
 use raito_core::manifest::{Capability, SlotName};
-use raito_core::text::{Ident, escape};
+use raito_core::text::Ident;
 
 use crate::credentials::credential;
 use crate::keys::{CLIENT_CERTIFICATE, HTTP_GRANT, KEYRING, LOGIN_POWERS, PROXY, SECRET, SQL_GRANT, SQL_WRITE, TLS};
-use crate::reader::{Fields, Reader, node_place};
+use crate::reader::{Fields, Reader, node_place, quoted};
 
 /// The grants of a target, by slot.
 pub(crate) fn grants(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<SlotName, Grant> {
@@ -20,7 +20,7 @@ pub(crate) fn grants(reader: &mut Reader<'_>, node: &Node) -> BTreeMap<SlotName,
     let Some(fields) = reader.names(node, "slots such as sql.main, each with its grant") else { return grants };
     for (key, value) in fields.iter() {
         let Some(slot) = SlotName::parse(key.as_str()) else {
-            let message = format!("{} is no slot", escape(key.as_str()));
+            let message = format!("{} is no slot", quoted(key.as_str()));
             reader.wrong(
                 node_place(&Node::from(key.clone())),
                 message,
@@ -58,7 +58,7 @@ pub(crate) fn secret(reader: &mut Reader<'_>, node: &Node) -> Option<SecretSourc
         return None;
     };
     match *kind {
-        "env" => reader.text(value).map(SecretSource::Env),
+        "env" => variable(reader, value).map(SecretSource::Env),
         "file" => reader.text(value).map(SecretSource::File),
         "keyring" => {
             let fields = reader.map(value, KEYRING)?;
@@ -75,6 +75,19 @@ pub(crate) fn secret(reader: &mut Reader<'_>, node: &Node) -> Option<SecretSourc
             Some(SecretSource::Command(words))
         }
     }
+}
+
+/// The name of an environment variable (POSIX, section 8.1, and lower case too). What cannot be one may be the secret itself, so it is
+/// not repeated.
+fn variable(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
+    let name = reader.text(node)?;
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !is_name || name.starts_with(|first: char| first.is_ascii_digit()) {
+        let help = Some("write the name of the variable that holds the secret, such as SHOP_PASSWORD".to_owned());
+        reader.wrong(node_place(node), "this is no name of an environment variable", help);
+        return None;
+    }
+    Some(name)
 }
 
 fn http(reader: &mut Reader<'_>, node: &Node) -> Option<HttpGrant> {
@@ -131,7 +144,9 @@ pub(crate) fn origin(reader: &mut Reader<'_>, node: &Node) -> Option<Origin> {
     match Origin::parse(&text) {
         Ok(origin) => Some(origin),
         Err(error) => {
-            reader.wrong(node_place(node), format!("{}: {error}", escape(&text)), None);
+            // As it stands in the file: what a variable brought may be a secret.
+            let written = node.as_scalar().map_or("", |scalar| scalar.as_str());
+            reader.wrong(node_place(node), format!("{}: {error}", quoted(written)), None);
             None
         }
     }
@@ -189,7 +204,7 @@ fn databases(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<String> {
     if databases.is_empty() || databases.len() > limits::SQL_DATABASES {
         reader.wrong(node_place(node), format!("1 to {} databases are granted", limits::SQL_DATABASES), None);
     } else if let Some(twice) = databases.iter().find(|name| !seen.insert(name.as_str())) {
-        reader.wrong(node_place(node), format!("the database {} stands here twice", escape(twice)), None);
+        reader.wrong(node_place(node), format!("the database {} stands here twice", quoted(twice)), None);
     }
     databases
 }

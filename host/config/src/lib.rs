@@ -8,7 +8,9 @@
 mod ceiling;
 mod configuration;
 mod credentials;
+mod excerpt;
 mod grants;
+mod hide;
 pub mod keys;
 mod mistake;
 pub mod reader;
@@ -16,5 +18,7 @@ mod schema;
 
 pub use ceiling::read_ceiling;
 pub use configuration::{CloudChoice, Configuration, read_configuration};
+pub use excerpt::{Excerpt, Holds};
+pub use hide::{is_variable, quotable};
 pub use mistake::{Mistake, Place};
 pub use schema::{ceiling_schema, configuration_schema, document as schema_of};

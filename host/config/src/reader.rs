@@ -8,6 +8,7 @@ use raito_core::limits;
 use raito_core::suggest::closest;
 use raito_core::text::escape;
 
+use crate::hide::quotable;
 use crate::keys::Key;
 use crate::mistake::{Mistake, Place};
 
@@ -106,7 +107,7 @@ fn load_mistake(error: &LoadError) -> Mistake {
         LoadError::DuplicateKey(keys) => {
             let place = scalar_place(&keys.key);
             let first = keys.prev_key.span().start().map_or(0, Marker::line);
-            let message = format!("the key {} stands here a second time", escape(keys.key.as_str()));
+            let message = format!("the key {} stands here a second time", quoted(keys.key.as_str()));
             Mistake { place, message, help: Some(format!("the first one is in line {first}")) }
         }
         LoadError::ScanError(marker, _) => {
@@ -133,6 +134,11 @@ pub fn node_place(node: &Node) -> Place {
         Node::Scalar(scalar) => scalar_place(scalar),
         other => place(other.span(), 1),
     }
+}
+
+/// A text of a file as a message may repeat it: escaped, and without what may be secret in it.
+pub fn quoted(text: &str) -> String {
+    escape(&quotable(text)).into_owned()
 }
 
 /// What a node is, for people.
@@ -191,7 +197,7 @@ impl<'v> Reader<'v> {
                 Some(close) => format!("did you mean {close}?"),
                 None => format!("write one of {}", keys.iter().map(|known| known.name).collect::<Vec<_>>().join(", ")),
             };
-            self.wrong(scalar_place(key), format!("unknown key {}", escape(name)), Some(help));
+            self.wrong(scalar_place(key), format!("unknown key {}", quoted(name)), Some(help));
         }
         for key in keys.iter().filter(|key| key.required && mapping.get(key.name).is_none()) {
             self.wrong(
@@ -239,12 +245,9 @@ impl<'v> Reader<'v> {
                     filled.push_str(&value);
                 }
                 None => {
-                    let message = format!("the environment variable {} is not set", escape(name));
-                    self.wrong(
-                        node_place(node),
-                        message,
-                        Some(format!("set it, or write the value instead of {{{{{name}}}}}")),
-                    );
+                    let message = format!("the environment variable {} is not set", quoted(name));
+                    let help = format!("set it, or write the value instead of {{{{{}}}}}", quoted(name));
+                    self.wrong(node_place(node), message, Some(help));
                     return None;
                 }
             }
@@ -271,7 +274,7 @@ impl<'v> Reader<'v> {
         match text.parse() {
             Ok(value) => Some(value),
             Err(error) => {
-                self.wrong(node_place(node), format!("{}: {error}", escape(text)), None);
+                self.wrong(node_place(node), format!("{}: {error}", quoted(text)), None);
                 None
             }
         }
@@ -318,7 +321,7 @@ impl<'v> Reader<'v> {
                 Some(close) => format!("did you mean {close}?"),
                 None => format!("write one of {}", words.join(", ")),
             };
-            self.wrong(node_place(node), format!("{} is not known here", escape(&text)), Some(help));
+            self.wrong(node_place(node), format!("{} is not known here", quoted(&text)), Some(help));
         }
         found
     }

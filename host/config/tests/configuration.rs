@@ -178,8 +178,54 @@ fn a_secret_never_stands_in_the_file() {
             .contains("comes from one place")
     );
     assert!(one("http.api", "{ origin: \"https://h\", token: abc }").contains("unknown key token"));
-    let said = one("sql.main", "{ url: \"postgresql://u@h/\", databases: [d], password: hunter2 }");
-    assert!(!said.contains("hunter2"), "the mistake does not repeat it: {said}");
+}
+
+#[test]
+fn no_mistake_repeats_a_secret() {
+    let login = "url: \"postgresql://u@h/\", databases: [d]";
+    for (slot, grant) in [
+        ("sql.main", format!("{{ {login}, password: hunter2 }}")),
+        ("sql.main", format!("{{ {login}, password: {{ env: \"hunter2!\" }} }}")),
+        ("sql.main", format!("{{ {login}, password: {{ env: A, text: hunter2 }} }}")),
+        ("sql.main", format!("{{ {login}, pasword: hunter2 }}")),
+        ("sql.main", format!("{{ {login}, \"password=hunter2\": 1 }}")),
+        ("sql.main", "{ url: \"postgresql://u:hunter2@h/\", databases: [d] }".to_owned()),
+        (
+            "sql.main",
+            "{ url: \"postgresql://u:hunter2@h/x\", databases: [\"postgresql://u:hunter2@h\", a, a] }".to_owned(),
+        ),
+        ("\"sql://u:hunter2@h\"", "{}".to_owned()),
+        ("http.api", "{ origin: \"https://u:hunter2@h\" }".to_owned()),
+        ("http.api", "{ origin: \"https://hunter2@h\" }".to_owned()),
+        ("http.api", "{ origin: \"https://h?api_key=hunter2\" }".to_owned()),
+        ("http.api", "{ origin: \"https://h/{{SECRET}}%\" }".to_owned()),
+        ("http.api", "{ origin: \"https://h\", addresses: [\"https://u:hunter2@h\"] }".to_owned()),
+        ("http.api", "{ origin: \"https://h\", token: hunter2 }".to_owned()),
+    ] {
+        let of_secret = |name: &str| (name == "SECRET").then(|| "hunter2".to_owned());
+        let text = with_grant(slot, &grant);
+        let said =
+            read_configuration(&text, &of_secret).expect_err(&text).iter().map(ToString::to_string).collect::<String>();
+        assert!(!said.contains("hunter2"), "{text}: {said}");
+    }
+}
+
+#[test]
+fn the_cloud_is_reached_by_encryption_or_on_this_machine() {
+    let with_url = |url: &str| format!("cloud: {{ url: \"{url}\", token: {{ env: A }} }}\ntargets: []\n");
+    for url in ["https://cloud.example/raito", "http://localhost:8080", "http://127.0.0.1:1", "http://[::1]:1"] {
+        assert!(read_configuration(&with_url(url), &variable).is_ok(), "{url}");
+    }
+    for (url, says) in [
+        ("http://cloud.example", "not encrypted"),
+        ("http://localhost.example", "not encrypted"),
+        ("http://localhost:hunter2@cloud.example", "credentials do not stand in a URL"),
+        ("https://u:hunter2@cloud.example", "credentials do not stand in a URL"),
+        ("cloud.example", "no origin"),
+    ] {
+        let said = mistakes(&with_url(url)).join("\n");
+        assert!(said.contains(says) && !said.contains("hunter2"), "{url}: {said}");
+    }
 }
 
 #[test]

@@ -90,6 +90,15 @@ impl Origin {
 }
 
 impl Origin {
+    /// Whether it is this machine, by name or by address, and so nothing of it leaves the machine.
+    pub fn is_loopback(&self) -> bool {
+        match &self.host {
+            Host::Domain(name) => name == "localhost",
+            Host::Ipv4(address) => address.is_loopback(),
+            Host::Ipv6(address) => address.is_loopback(),
+        }
+    }
+
     /// The origin alone, without the path below it.
     #[must_use]
     pub fn bare(&self) -> Self {

@@ -16,7 +16,7 @@ pub use answers::answers;
 pub use audit::audit;
 pub use statements::{check_read, let_through, statements, texts};
 
-use raito_config::{Mistake, read_ceiling, read_configuration};
+use raito_config::{Excerpt, Holds, Mistake, read_ceiling, read_configuration};
 use raito_core::call::{Argument, Value};
 use raito_core::limits;
 use raito_core::manifest::{Manifest, SlotKind};
@@ -122,7 +122,7 @@ pub fn placeholders(data: &[u8]) {
     }
 }
 
-/// A configuration and a ceiling. Mistakes stand where the file has text.
+/// A configuration and a ceiling. Mistakes stand where the file has text, and what is shown of the file has all of its lines.
 pub fn configuration(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if text.len() > limits::CONFIG_BYTES {
@@ -133,6 +133,12 @@ pub fn configuration(data: &[u8]) {
         assert!(!mistakes.is_empty(), "refused, and nobody knows why");
         for mistake in mistakes {
             assert!(mistake.place.line <= lines + 1, "line {} of {lines}: {}", mistake.place.line, mistake.message);
+            for holds in [Holds::Sources, Holds::Nothing] {
+                let excerpt = Excerpt::new(text, holds);
+                assert_eq!(excerpt.text.split('\n').count(), lines);
+                let (begin, length) = excerpt.place(mistake.place).bytes(&excerpt.text);
+                assert!(excerpt.text.get(begin..begin + length).is_some(), "{mistake}");
+            }
         }
     };
     let variables = |name: &str| (name.len() > 1).then(|| format!("{{{{{name}}}}}: \"\n"));

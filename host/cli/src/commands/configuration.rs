@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use raito_config::{Configuration, read_ceiling, read_configuration};
+use raito_config::{Configuration, Holds, read_ceiling, read_configuration};
 use raito_core::digest::Digest;
 use raito_core::grant::Ceiling;
 
@@ -49,7 +49,7 @@ pub(super) fn load(global: &Global) -> Result<Loaded, CliError> {
         return Err(error.help(format!("chmod o-w {}", files::shown(&path))));
     }
     let configuration = read_configuration(&text, &env::variable)
-        .map_err(|mistakes| CliError::mistakes(files::shown(&path), text.clone(), mistakes))?;
+        .map_err(|mistakes| CliError::mistakes(files::shown(&path), &text, Holds::Sources, mistakes))?;
     Ok(Loaded { configuration, digest: Digest::of(text.as_bytes()), base: folder(&path) })
 }
 
@@ -75,8 +75,8 @@ pub(super) fn ceiling(global: &Global) -> Result<(Ceiling, Option<Digest>), CliE
             CliError::new(codes::CEILING, format!("{} can be changed by others than its owner", files::shown(&path)));
         return Err(error.help(format!("chmod go-w {}", files::shown(&path))));
     }
-    let ceiling =
-        read_ceiling(&text).map_err(|mistakes| CliError::mistakes(files::shown(&path), text.clone(), mistakes))?;
+    let ceiling = read_ceiling(&text)
+        .map_err(|mistakes| CliError::mistakes(files::shown(&path), &text, Holds::Sources, mistakes))?;
     Ok((ceiling, Some(Digest::of(text.as_bytes()))))
 }
 

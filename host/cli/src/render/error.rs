@@ -40,21 +40,26 @@ pub(crate) fn human(error: &CliError) -> String {
 /// One mistake with the lines around it.
 fn mistake(mistakes: &Mistakes, index: usize) -> String {
     let mistake = &mistakes.list[index];
-    let (begin, length) = mistake.place.bytes(&mistakes.text);
+    let place = mistakes.excerpt.place(mistake.place);
+    let (begin, length) = place.bytes(&mistakes.excerpt.text);
     let mut diagnostic = MietteDiagnostic::new(mistake.message.clone())
         .with_severity(Severity::Error)
         .with_label(LabeledSpan::new(Some("here".into()), begin, length));
     if let Some(help) = &mistake.help {
         diagnostic = diagnostic.with_help(help.clone());
     }
-    let report = Report::new(diagnostic).with_source_code(NamedSource::new(&mistakes.file, mistakes.text.clone()));
+    let report =
+        Report::new(diagnostic).with_source_code(NamedSource::new(&mistakes.file, mistakes.excerpt.text.clone()));
     let theme = if colours() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let mut text = String::new();
     // Writing into a string does not fail; the message alone would do if it did.
     if GraphicalReportHandler::new_themed(theme).with_width(100).render_report(&mut text, report.as_ref()).is_err() {
-        text = format!("  {mistake}");
+        return format!("  {mistake}");
     }
-    text
+    // Where the column is another one because of what is hidden, that of the file is the one to look for.
+    let (shown, of_file) =
+        (format!(":{}:{}]", place.line, place.column), format!(":{}:{}]", place.line, mistake.place.column));
+    text.replacen(&shown, &of_file, 1)
 }
 
 /// Whether standard error shows colours.

@@ -199,7 +199,10 @@ fn markup(held: &[u8]) -> Escape {
         [b'#', b'x' | b'X', digits @ ..] => number(digits, 16),
         [b'#', digits @ ..] => number(digits, 10),
         name => {
-            return NAMES.iter().find(|(known, _)| *known == name).map_or(Escape::None, |(_, byte)| Escape::Byte(*byte));
+            return NAMES
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map_or(Escape::None, |(_, byte)| Escape::Byte(*byte));
         }
     };
     code.and_then(char::from_u32).map_or(Escape::None, Escape::Is)

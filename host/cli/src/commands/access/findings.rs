@@ -2,6 +2,7 @@
 
 use raito_access::code::{FileMistakes, Source};
 use raito_access::finding::{Finding, github, gitlab, human, json, markdown, sarif};
+use raito_config::Holds;
 
 use super::files;
 use crate::args::Output;
@@ -35,7 +36,7 @@ pub(super) fn mistakes(output: Output, sources: &[Source], wrong: &[FileMistakes
     }
     for file in wrong {
         if let Some(source) = sources.get(file.file) {
-            let error = CliError::mistakes(source.path.clone(), source.text.clone(), file.mistakes.clone());
+            let error = CliError::mistakes(source.path.clone(), &source.text, Holds::Nothing, file.mistakes.clone());
             say(&error::human(&error));
         }
     }
