@@ -43,6 +43,7 @@ mod python;
 mod reads;
 mod recover;
 mod refusals;
+mod removals;
 mod session;
 mod tamper;
 mod untold;

@@ -100,6 +100,14 @@ impl From<&CloudError> for CliError {
             CloudError::Unauthorized(_) => codes::CLOUD_UNAUTHORIZED,
             CloudError::Refused(_) => codes::CLOUD_REFUSED,
             CloudError::Failed(_) => codes::CLOUD_FAILED,
+            CloudError::OverThreshold(over) if over.by_cloud => {
+                let help = format!(
+                    "if that is meant, somebody confirms it in the cloud, with another token that has the scope `removals`: \
+                     `raito cloud post /sources/NAME/removals FILE`, where FILE holds {{\"records\": {0}}}; then run again with --allow-removals {0}",
+                    over.total
+                );
+                return Self::new(codes::OVER_THRESHOLD, over.to_string()).help(help);
+            }
             CloudError::OverThreshold(over) => {
                 let help = format!("if that is meant, run again with --allow-removals {}", over.total);
                 return Self::new(codes::OVER_THRESHOLD, over.to_string()).help(help);

@@ -11,6 +11,7 @@ mod naming;
 mod openapi;
 mod paging;
 mod people;
+mod removals;
 mod route;
 mod runs;
 mod sources;

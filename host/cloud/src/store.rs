@@ -13,6 +13,7 @@ mod kinds;
 mod lists;
 mod named;
 mod people;
+mod removals;
 mod rows;
 mod runs;
 mod snapshots;
@@ -36,8 +37,9 @@ pub(crate) use applied::{AppliedOf, AppliedRow};
 pub(crate) use controls::{ControlChange, DriftRow, InternalControl};
 pub(crate) use ingest::{Ingest, IngestError};
 pub(crate) use lists::{ControlRow, Cursor, FactsOf, Filter, GroupRow, ObjectRow, Page, StatementRow, UserRow};
+pub(crate) use removals::{Confirmation, ConfirmationRequest};
 pub(crate) use runs::{RunRow, SourceRow};
-pub(crate) use tokens::Token;
+pub(crate) use tokens::{Caller, Token};
 pub(crate) use usage::UsageFilter;
 
 /// Why the store did not do what it was asked.
@@ -107,8 +109,11 @@ impl Store {
 
 /// The schema, version by version.
 fn migrator() -> Migrator {
-    let versions =
-        [(1, "everything", include_str!("store/0001.sql")), (2, "applied states", include_str!("store/0002.sql"))];
+    let versions = [
+        (1, "everything", include_str!("store/0001.sql")),
+        (2, "applied states", include_str!("store/0002.sql")),
+        (3, "removals", include_str!("store/0003.sql")),
+    ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, AssertSqlSafe(sql).into_sql_str(), false)
     };

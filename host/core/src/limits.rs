@@ -272,6 +272,8 @@ pub const WATCHED_TOKENS: usize = 8;
 pub const TOKEN_ANSWER_BYTES: usize = 128 * 1_024;
 /// Time that fetching a token may take.
 pub const TOKEN_EXCHANGE: Duration = Duration::from_secs(30);
+/// Time that a confirmed number of removals can be used: until the next run of those that run once a day.
+pub const CLOUD_CONFIRMATION: Duration = Duration::from_secs(24 * 3_600);
 /// Time that a token is used where its endpoint does not say how long it lives.
 pub const TOKEN_LIFETIME: Duration = Duration::from_secs(300);
 /// Time before its end at which a token is replaced, so that it does not end on its way; at most half of its life.

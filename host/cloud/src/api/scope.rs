@@ -16,6 +16,8 @@ pub enum Scope {
     Read,
     /// Change what is to be.
     Write,
+    /// Say how much may be removed: thresholds of sources, and exact numbers beyond them.
+    Removals,
     /// Keep what access code applied last, and nothing else.
     State,
     /// Make and take away tokens.
@@ -24,7 +26,7 @@ pub enum Scope {
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 5] = [Self::Sync, Self::Read, Self::Write, Self::State, Self::Admin];
+    pub const ALL: [Self; 6] = [Self::Sync, Self::Read, Self::Write, Self::Removals, Self::State, Self::Admin];
 
     /// The word in the API.
     pub fn word(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Scope {
             Self::Sync => "sync",
             Self::Read => "read",
             Self::Write => "write",
+            Self::Removals => "removals",
             Self::State => "state",
             Self::Admin => "admin",
         }
@@ -50,6 +53,6 @@ impl FromStr for Scope {
         Self::ALL
             .into_iter()
             .find(|scope| scope.word() == text)
-            .ok_or_else(|| "write sync, read, write, state or admin".to_owned())
+            .ok_or_else(|| "write sync, read, write, removals, state or admin".to_owned())
     }
 }

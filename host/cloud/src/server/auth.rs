@@ -10,11 +10,15 @@ use super::App;
 use super::answer::Refusal;
 use crate::api::problem;
 use crate::api::scope::Scope;
+use crate::store::Caller;
 
-/// Lets a request through whose token has the scope.
-pub(super) async fn guard(State((app, scope)): State<(App, Scope)>, request: Request, next: Next) -> Response {
+/// Lets a request through whose token has the scope, and tells the handler whose it is.
+pub(super) async fn guard(State((app, scope)): State<(App, Scope)>, mut request: Request, next: Next) -> Response {
     match check(&app, scope, request.headers()).await {
-        Ok(()) => next.run(request).await,
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
         Err(refusal) => {
             let mut response = refusal.into_response();
             if response.status() == StatusCode::UNAUTHORIZED {
@@ -25,7 +29,7 @@ pub(super) async fn guard(State((app, scope)): State<(App, Scope)>, request: Req
     }
 }
 
-async fn check(app: &App, scope: Scope, headers: &HeaderMap) -> Result<(), Refusal> {
+async fn check(app: &App, scope: Scope, headers: &HeaderMap) -> Result<Caller, Refusal> {
     let unauthorized = |detail: &str| Refusal::new(StatusCode::UNAUTHORIZED, problem::UNAUTHORIZED, detail);
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token =
@@ -33,14 +37,14 @@ async fn check(app: &App, scope: Scope, headers: &HeaderMap) -> Result<(), Refus
     // Tokens are compared by their digests, so the time that takes says nothing of them.
     let digest = Digest::of(token.as_bytes());
     if digest == app.own_token {
-        return Ok(());
+        return Ok(Caller::Host);
     }
     let known = app.store.find_token(&digest).await?.ok_or_else(|| unauthorized("the token is not known"))?;
     if known.expires_ms.is_some_and(|end| end <= app.clock.now_ms()) {
         return Err(unauthorized("the token has expired"));
     }
     if known.scopes.iter().any(|word| word == scope.word()) {
-        return Ok(());
+        return Ok(Caller::Token { id: known.id, name: known.name });
     }
     let detail = format!("the token {} lacks the scope {scope}", raito_core::text::excerpt(&known.name, 64));
     Err(Refusal::new(StatusCode::FORBIDDEN, problem::FORBIDDEN, detail))

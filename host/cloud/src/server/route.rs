@@ -3,7 +3,7 @@
 use axum::routing::MethodRouter;
 use schemars::{Schema, SchemaGenerator};
 
-use super::{App, applied, controls, effective, export, naming, people, runs, sources, tokens, usage};
+use super::{App, applied, controls, effective, export, naming, people, removals, runs, sources, tokens, usage};
 use crate::api::scope::Scope;
 
 /// Makes the schema of a type.
@@ -82,6 +82,7 @@ pub(super) fn all() -> Vec<Route> {
     [
         runs::routes(),
         sources::routes(),
+        removals::routes(),
         effective::routes(),
         usage::routes(),
         naming::routes(),

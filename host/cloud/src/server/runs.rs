@@ -1,11 +1,11 @@
 //! Runs: what the host does while it synchronises a source.
 
-use axum::Json;
 use axum::body::Body as HttpBody;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
+use axum::{Extension, Json};
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use raito_core::exchange::{
@@ -24,7 +24,7 @@ use super::paging::{Answer, CURSOR, LIMIT, cursor, listed, page_limit};
 use super::route::{Body, Route, route, schema};
 use crate::api::Listed;
 use crate::api::scope::Scope;
-use crate::store::{Ingest, IngestError, RunRow, StoreError};
+use crate::store::{Caller, Ingest, IngestError, RunRow, StoreError};
 
 pub(super) fn routes() -> Vec<Route> {
     [of_runs(), of_steps()].into_iter().flatten().collect()
@@ -54,9 +54,13 @@ fn of_steps() -> Vec<Route> {
     vec![
         Route {
             query: &[
-                ("remove-percent", "the share above which removing stops"),
-                ("remove-count", "how many may always be removed"),
-                ("allow-removals", "the exact number of records that may be removed all the same"),
+                ("remove-percent", "the share above which removing stops, where that is less than the source's"),
+                ("remove-count", "how many may always be removed, where that is less than the source's"),
+                (
+                    "allow-removals",
+                    "the exact number of records that may be removed all the same; for a token of the API, the source's \
+                     thresholds are lifted by a confirmation alone",
+                ),
             ],
             ..route(upload_at, "Take in what a step read", Scope::Sync, lines, receipt, put(upload))
         },
@@ -111,8 +115,12 @@ struct Rules {
 }
 
 impl Rules {
-    fn rules(&self) -> UploadRules {
-        let usual = Thresholds::default();
+    /// The rules of whoever uploads, beside those of the cloud. A token that says nothing leaves it at the cloud's.
+    fn rules(&self, caller: &Caller) -> UploadRules {
+        let usual = match caller {
+            Caller::Host => Thresholds::default(),
+            Caller::Token { .. } => Thresholds { remove_percent: 100, remove_count: u64::MAX },
+        };
         let thresholds = Thresholds {
             remove_percent: self.remove_percent.unwrap_or(usual.remove_percent),
             remove_count: self.remove_count.unwrap_or(usual.remove_count),
@@ -124,13 +132,14 @@ impl Rules {
 async fn upload(
     State(app): State<App>,
     Path((run, step)): Path<(String, String)>,
+    Extension(caller): Extension<Caller>,
     rules: Result<Query<Rules>, QueryRejection>,
     body: HttpBody,
 ) -> Result<Json<Receipt>, Refusal> {
     let Query(rules) = rules?;
     let step = Step::parse(&step).ok_or_else(|| Refusal::bad_request("there is no such step"))?;
     let upload = UploadId { run: run_id(run)?, step };
-    let mut ingest = app.store.begin_upload(upload, rules.rules()).await?;
+    let mut ingest = app.store.begin_upload(upload, rules.rules(&caller), caller).await?;
     take_lines(body, &mut ingest).await?;
     Ok(Json(ingest.commit(app.clock.now_ms()).await?))
 }

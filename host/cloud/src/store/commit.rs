@@ -8,6 +8,8 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::ingest::IngestError;
 use super::kinds::Kind;
+use super::removals::Removing;
+use super::tokens::Caller;
 use super::{StoreError, integer, number, rows};
 
 /// A time that is later than every upload of the source: two uploads in one millisecond must not begin the same rows.
@@ -24,6 +26,8 @@ pub(super) async fn after_last(connection: &mut SqliteConnection, source: i64, n
 pub(super) struct Commit<'u> {
     pub(super) source: i64,
     pub(super) upload: &'u UploadId,
+    /// Who uploads.
+    pub(super) caller: &'u Caller,
     pub(super) now: i64,
     pub(super) gaps: &'u [Gap],
     pub(super) complete: bool,
@@ -97,7 +101,8 @@ impl Commit<'_> {
                 before: counts.before,
             };
             let removals: Vec<Removal> = all.iter().map(removal).collect();
-            rules.thresholds.check(&removals, rules.allow_removals)?;
+            let (source, upload, caller, now) = (self.source, self.upload, self.caller, self.now);
+            Removing { source, upload, caller, rules, now }.check(&mut *connection, &removals).await?;
         }
         for (kind, counts) in &all {
             let removed = if self.removes_nothing() { 0 } else { counts.gone - counts.in_gap };

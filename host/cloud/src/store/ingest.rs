@@ -17,6 +17,7 @@ use super::commit::{Commit, after_last};
 use super::kinds::{self, Kind};
 use super::named;
 use super::rows::{self, Row, Value};
+use super::tokens::Caller;
 use super::{Store, StoreError, integer};
 
 /// Why an upload is not taken in. Nothing of it is.
@@ -74,6 +75,7 @@ pub(crate) struct Ingest {
     source_name: String,
     upload: UploadId,
     rules: UploadRules,
+    caller: Caller,
     buffers: Vec<Buffer>,
     refs: Vec<Row>,
     refs_written: HashSet<Key>,
@@ -92,7 +94,12 @@ pub(crate) struct Ingest {
 
 impl Store {
     /// Begins an upload of a run that is open.
-    pub(crate) async fn begin_upload(&self, upload: UploadId, rules: UploadRules) -> Result<Ingest, StoreError> {
+    pub(crate) async fn begin_upload(
+        &self,
+        upload: UploadId,
+        rules: UploadRules,
+        caller: Caller,
+    ) -> Result<Ingest, StoreError> {
         let open: Option<(i64, String, Option<i64>)> = sqlx::query_as(
             "select s.id, s.name, r.ended_ms from runs r join sources s on s.id = r.source where r.id = ?1",
         )
@@ -123,6 +130,7 @@ impl Store {
             source_name,
             upload,
             rules,
+            caller,
             buffers,
             refs: Vec::new(),
             refs_written: HashSet::new(),
@@ -382,6 +390,7 @@ impl Ingest {
         let commit = Commit {
             source: self.source,
             upload: &self.upload,
+            caller: &self.caller,
             now: after_last(&mut transaction, self.source, integer(now_ms)).await?,
             gaps: &self.gaps,
             complete: end.complete,

@@ -17,6 +17,38 @@ pub(crate) struct Token {
     pub(crate) expires_ms: Option<u64>,
 }
 
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// The host itself, with the token that nobody else has: whoever owns the cloud.
+    Host,
+    /// Somebody with a token.
+    Token {
+        /// Its id.
+        id: String,
+        /// What it is for.
+        name: String,
+    },
+}
+
+impl Caller {
+    /// The id of the token; none for the host's own.
+    pub(crate) fn id(&self) -> Option<&str> {
+        match self {
+            Self::Host => None,
+            Self::Token { id, .. } => Some(id),
+        }
+    }
+
+    /// The name, for whoever asks later who it was.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Host => "the host",
+            Self::Token { name, .. } => name,
+        }
+    }
+}
+
 type Row = (String, String, String, i64, Option<i64>);
 
 fn token((id, name, scopes, created, expires): Row) -> Token {
