@@ -40,9 +40,11 @@ impl Managed {
         let said: Vec<&str> = changes.iter().filter_map(|event| event["statement"].as_str()).collect();
         assert_eq!(said, planned);
         assert!(changes.iter().all(|event| event["plan"] == plan && event["commit"] == commit), "{plan}: {changes:#?}");
-        let is_sent = |event: &&Value| event["mode"] == "write" && event["planned"] == false;
-        let first = events.iter().find(is_sent).expect("calls")["seq"].as_u64();
-        assert!(changes.iter().all(|event| event["seq"].as_u64() < first));
+        let is_sent = |event: &&Value| event["kind"] == "call" && event["mode"] == "write";
+        let sent: Vec<&Value> = events.iter().filter(is_sent).collect();
+        assert!(changes.iter().all(|event| event["seq"].as_u64() < sent[0]["seq"].as_u64()));
+        let said: Vec<&str> = sent.iter().filter_map(|event| event["statement"].as_str()).collect();
+        assert!(said.len() >= planned.len() && said[said.len() - planned.len()..] == *planned, "{said:#?}");
     }
 
     /// The plan, as it is written down.
@@ -430,7 +432,7 @@ fn breaks(managed: &Managed) -> Vec<u64> {
     let number =
         |event: &Value| event["seq"].as_u64().expect("a number") - of_run[0]["seq"].as_u64().expect("a number");
     let is_sent =
-        |event: &&&Value| event["step"] == "access-to-target" && event["mode"] == "write" && event["planned"] == false;
+        |event: &&&Value| event["step"] == "access-to-target" && event["kind"] == "call" && event["mode"] == "write";
     let sent: Vec<u64> = of_run.iter().filter(is_sent).map(|event| number(event)).collect();
     let last = *sent.last().expect("calls");
     let ends = ["step-start", "step-end", "target-end"];

@@ -41,6 +41,7 @@ mod people;
 mod postgresql;
 mod python;
 mod reads;
+mod record;
 mod recover;
 mod refusals;
 mod removals;

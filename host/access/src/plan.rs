@@ -114,7 +114,7 @@ pub struct PlannedCall {
 
 impl From<&RecordedCall> for PlannedCall {
     fn from(call: &RecordedCall) -> Self {
-        let RecordedCall { slot, entry, at, arguments, set, shown } = call.clone();
+        let RecordedCall { slot, entry, at, arguments, set, shown, on_record: _ } = call.clone();
         Self { slot, entry, at, arguments, set, shown }
     }
 }

@@ -37,10 +37,10 @@ fn call(number: u64) -> Event {
         slot: "http.api".into(),
         entry: "tables".into(),
         mode: Mode::Read,
-        planned: false,
         at: None,
         arguments: format!("hmac-sha256:{}", Digest::ZERO),
         bytes: 120,
+        statement: None,
         secrets: vec!["token".into()],
     }
 }

@@ -89,6 +89,16 @@ pub(crate) struct Session {
     leaked: Mutex<Option<String>>,
 }
 
+/// What a call sends, for the record.
+struct Sending<'c> {
+    mode: Mode,
+    bytes: u64,
+    /// The secret slots whose secrets are put in.
+    secrets: &'c [String],
+    /// What a write call sends; none for reads.
+    statement: Option<&'c str>,
+}
+
 /// A call that was let through: its slot and its mode.
 struct Admitted<'s> {
     name: SlotName,
@@ -159,26 +169,24 @@ impl Session {
 
     /// Records that a call is about to leave, and gives its number. Before a change leaves, it has to be on the disk as well
     /// (`keep_record`).
-    fn record_call(&self, call: &Call, mode: Mode, bytes: u64, secrets: &[String]) -> Result<u64, Fault> {
+    fn record_call(&self, call: &Call, sending: Sending<'_>) -> Result<u64, Fault> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        let planned = mode == Mode::Write && self.is_plan();
         let arguments =
             serde_json::to_vec(&call.arguments).map_err(|error| Fault::new(FaultKind::Internal, error.to_string()))?;
-        self.record(&Event::Call {
-            place: self.place.clone(),
-            call: number,
-            slot: call.slot.clone(),
-            entry: call.entry.clone(),
-            mode,
-            planned,
-            at: call.at.clone(),
-            arguments: self.shared.ledger.pseudonym(&arguments),
-            bytes,
-            secrets: secrets.to_vec(),
+        let (place, arguments) = (self.place.clone(), self.shared.ledger.pseudonym(&arguments));
+        let (slot, entry, at) = (call.slot.clone(), call.entry.clone(), call.at.clone());
+        let Sending { mode, bytes, secrets, statement } = sending;
+        let statement = statement.map(writing::bounded);
+        self.record(&match statement {
+            Some(statement) if self.is_plan() => {
+                Event::PlannedCall { place, call: number, slot, entry, at, arguments, bytes, statement }
+            }
+            statement => {
+                let secrets = secrets.to_vec();
+                self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
+                Event::Call { place, call: number, slot, entry, mode, at, arguments, bytes, statement, secrets }
+            }
         })?;
-        if !planned {
-            self.sent_bytes.fetch_add(bytes, Ordering::Relaxed);
-        }
         Ok(number)
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use raito_core::capability::Effective;
 use raito_core::exchange::UploadId;
-use raito_core::grant::{CLIENT_CERTIFICATE, CLIENT_KEY, Grant, PROXY_CREDENTIALS};
+use raito_core::grant::{CLIENT_CERTIFICATE, CLIENT_KEY, Grant, Handling, PROXY_CREDENTIALS, Target};
 use raito_core::leak::Watch;
 use raito_core::manifest::{Manifest, SlotKind, SlotName};
 use raito_core::ports::{Clock, Ledger, Place, StepBroker, TargetBroker, Writes};
@@ -89,6 +89,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) state: StateFile,
     pub(crate) watch: Arc<Watch>,
+    /// How members stand in the write calls that are on record.
+    pub(crate) recorded_members: Handling,
     /// What came so far, for secrets that come in pieces. It is of the run, since what a guest keeps is too.
     pub(crate) strands: Mutex<Strands>,
     places: Vec<Place>,
@@ -105,7 +107,7 @@ impl Brokerage {
     /// # Errors
     /// The first slot that cannot be set up with what it was given.
     pub fn new(
-        target: TargetName,
+        target: &Target,
         manifest: &Manifest,
         effective: &Effective,
         mut material: Material,
@@ -121,7 +123,7 @@ impl Brokerage {
             let around = Surroundings {
                 watch: Arc::clone(&material.watch),
                 clock: Arc::clone(&clock),
-                place: format!("{target} grants.{name}"),
+                place: format!("{} grants.{name}", target.name),
             };
             let runtime = runtime(&asked.kind, &slot.grant, &SlotMaterial::take(&mut material, name), around)
                 .map_err(|reason| SetupError { slot: name.clone(), reason })?;
@@ -130,8 +132,8 @@ impl Brokerage {
             places.push(Place { slot: name.to_string(), at: slot.grant.places(), write: slot.grant.write() });
         }
         let watch = material.watch;
-        let strands = Mutex::default();
-        let shared = Shared { target, slots, entries, ledger, clock, state, watch, strands, places };
+        let (strands, recorded_members, target) = (Mutex::default(), target.recorded_members, target.name.clone());
+        let shared = Shared { target, slots, entries, ledger, clock, state, watch, recorded_members, strands, places };
         Ok(Self { shared: Arc::new(shared) })
     }
 }

@@ -38,7 +38,7 @@ fn renaming(server: &Server, to: &str, plan: &[Call]) -> Broker {
         changes: vec![Change::Rename(name(to))],
     };
     let warrants = Arc::new(Warrants::of(&[set], &Names::default()));
-    let plan: Vec<_> = plan.iter().map(|call| RecordedCall::new(call, None, 0, String::new())).collect();
+    let plan: Vec<_> = plan.iter().map(|call| RecordedCall::new(call, None, 0, String::new(), String::new())).collect();
     let manifest = "[http.api]\n[http.api.routes.rename]\nmode = \"write\"\ndoes = \"rename\"\n\
                     request = \"POST /v1/roles/{role:text@control}\"\nbody = '{\"name\":{q:text@name}}'\n";
     let grant = format!(

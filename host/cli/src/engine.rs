@@ -222,7 +222,7 @@ impl Context {
         let state = StateFile::open(&path).map_err(|error| CliError::new(codes::STATE, error.to_string()))?;
         let ledger: Arc<dyn Ledger> = Arc::new(Screened(Arc::clone(&self.log)));
         let brokerage = Brokerage::new(
-            target.name.clone(),
+            target,
             &inspected.manifest,
             &effective,
             material,

@@ -11,7 +11,7 @@ use raito_core::text::TargetName;
 use raito_core::threshold::{DROP_COUNT, Thresholds};
 
 use crate::grants::{grants, origin, secret};
-use crate::keys::{CLOUD, CONFIGURATION, CONNECTOR, DRIFT, HANDLING, SEND, STEPS, TARGET, THRESHOLDS};
+use crate::keys::{AUDIT, CLOUD, CONFIGURATION, CONNECTOR, DRIFT, HANDLING, RECORDED, SEND, STEPS, TARGET, THRESHOLDS};
 use crate::mistake::Mistake;
 use crate::reader::{Fields, Reader, node_place, parse};
 
@@ -116,6 +116,7 @@ fn target(reader: &mut Reader<'_>, node: &Node) -> Option<Target> {
     };
     let break_glass = fields.get("break-glass").map(|node| reader.all_parsed(node)).unwrap_or_default();
     let send = fields.get("send").map(|node| send(reader, node)).unwrap_or_default();
+    let recorded_members = fields.get("audit").map_or(Handling::Keep, |node| recorded_members(reader, node));
     let thresholds = fields.get("thresholds").map(|node| thresholds(reader, node)).unwrap_or_default();
     let drop_count = fields.get("thresholds").map_or(DROP_COUNT, |node| drop_count(reader, node));
     Some(Target {
@@ -127,6 +128,7 @@ fn target(reader: &mut Reader<'_>, node: &Node) -> Option<Target> {
         drift,
         break_glass,
         send,
+        recorded_members,
         thresholds,
         drop_count,
     })
@@ -204,6 +206,12 @@ fn send(reader: &mut Reader<'_>, node: &Node) -> Send {
         };
     }
     send
+}
+
+/// How members stand in the audit log.
+fn recorded_members(reader: &mut Reader<'_>, node: &Node) -> Handling {
+    let word = reader.map(node, AUDIT).and_then(|fields| reader.word(fields.get("members")?, RECORDED));
+    if word == Some(1) { Handling::Hash } else { Handling::Keep }
 }
 
 fn thresholds(reader: &mut Reader<'_>, node: &Node) -> Thresholds {

@@ -80,6 +80,7 @@ pub(crate) const TARGET: &[Key] = &[
     key("drift", Shape::Word(DRIFT), "what happens to changes that were made at the target by hand"),
     key("break-glass", Shape::Texts, "users and access controls, by name at the target, that step 4 never touches"),
     key("send", Shape::Map(SEND), "what may leave for the cloud"),
+    key("audit", Shape::Map(AUDIT), "what stands in the audit log"),
     key("thresholds", Shape::Map(THRESHOLDS), "when a run stops instead of removing much"),
 ];
 
@@ -104,6 +105,14 @@ pub(crate) const SEND: &[Key] = &[
     key("display-name", Shape::Word(HANDLING), "names of people"),
     key("query-text", Shape::Word(HANDLING), "texts of statements; dropped unless said otherwise"),
 ];
+
+pub(crate) const RECORDED: &[&str] = &["keep", "hash"];
+
+pub(crate) const AUDIT: &[Key] = &[key(
+    "members",
+    Shape::Word(RECORDED),
+    "names and ids of members in write calls; kept unless said otherwise, or digested with the log's key",
+)];
 
 pub(crate) const THRESHOLDS: &[Key] = &[
     key("remove-percent", Shape::Integer(0, 100), "the share above which removing stops; 20 unless said otherwise"),

@@ -57,6 +57,7 @@ targets:
     drift: revert
     break-glass: [postgres, oncall]
     send: { email: hash, display-name: keep, query-text: drop }
+    audit: { members: hash }
     thresholds: { remove-percent: 10, remove-count: 5, drop-count: 7 }
 "#;
 

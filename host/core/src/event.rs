@@ -1,7 +1,8 @@
 //! What goes on record: everything that crosses a border, as one event each.
 //!
-//! Events hold no secret. Values that may be personal (arguments, log messages) stand as keyed digests, which the log's
-//! owner can open for an auditor by handing over the key. Texts that somebody else may have written a part of are searched
+//! Events hold no secret. Values that may be personal (arguments of reads, log messages) stand as keyed digests, which the log's
+//! owner can open for an auditor by handing over the key. Write calls stand in full, or where the target says so, with keyed
+//! digests in place of members. Texts that somebody else may have written a part of are searched
 //! for secrets before they are kept.
 
 use std::collections::BTreeMap;
@@ -110,6 +111,26 @@ pub enum Event {
         /// How the connection is protected.
         tls: String,
     },
+    /// A write call of a plan: it is recorded and not sent, so that people see what would be.
+    PlannedCall {
+        /// Where.
+        #[serde(flatten)]
+        place: Place,
+        /// The call's number in its step, from 1.
+        call: u64,
+        /// The slot.
+        slot: String,
+        /// The entry.
+        entry: String,
+        /// The chosen place.
+        at: Option<String>,
+        /// Keyed digest of the arguments.
+        arguments: String,
+        /// Bytes of the request.
+        bytes: u64,
+        /// What would be sent.
+        statement: String,
+    },
     /// A call is about to leave. Written before it does.
     Call {
         /// Where.
@@ -123,14 +144,15 @@ pub enum Event {
         entry: String,
         /// Whether it changes the target.
         mode: Mode,
-        /// Whether it is only recorded, because this is a plan.
-        planned: bool,
         /// The chosen place.
         at: Option<String>,
         /// Keyed digest of the arguments.
         arguments: String,
         /// Bytes of the request.
         bytes: u64,
+        /// What a write call sends, in full: who may do what is what the record is kept for. None for reads.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        statement: Option<String>,
         /// The secret slots whose secrets are put in.
         secrets: Vec<String>,
     },
@@ -146,7 +168,7 @@ pub enum Event {
         number: u64,
         /// The place that it goes to.
         at: Option<String>,
-        /// What will be sent: who may do what is what the record is kept for, so it stands here in full.
+        /// What will be sent, as the call has it that follows.
         statement: String,
     },
     /// What access code applied last is about to be kept in the cloud. Written before it is sent.
@@ -330,13 +352,14 @@ pub enum Event {
 }
 
 /// The kinds of events, as `kind` has them.
-pub const KINDS: [&str; 24] = [
+pub const KINDS: [&str; 25] = [
     "run-start",
     "target-start",
     "isolation",
     "target-refused",
     "step-start",
     "connect",
+    "planned-call",
     "call",
     "access-change",
     "applied-state",
@@ -365,7 +388,12 @@ impl Event {
             Self::Denied { slot, entry, reason, .. } => vec![slot, entry, reason],
             Self::Trap { message, .. } => vec![message],
             Self::Connect { at, user, .. } => vec![at, user],
-            Self::Call { slot, entry, at, .. } => [slot, entry].into_iter().chain(at).collect(),
+            Self::PlannedCall { slot, entry, at, statement, .. } => {
+                [slot, entry, statement].into_iter().chain(at).collect()
+            }
+            Self::Call { slot, entry, at, statement, .. } => {
+                [slot, entry].into_iter().chain(at).chain(statement).collect()
+            }
             Self::AccessChange { statement, at, .. } => std::iter::once(statement).chain(at).collect(),
             Self::Reply { status, .. } | Self::TokenReply { status, .. } => vec![status],
             _ => Vec::new(),

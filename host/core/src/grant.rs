@@ -424,6 +424,8 @@ pub struct Target {
     pub break_glass: BTreeSet<Name>,
     /// What may leave for the cloud.
     pub send: Send,
+    /// How members stand in the write calls that are on record: as they are, or as keyed digests.
+    pub recorded_members: Handling,
     /// When a run stops instead of removing much.
     pub thresholds: Thresholds,
     /// How many access controls access code may delete at once.

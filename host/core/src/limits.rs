@@ -334,6 +334,9 @@ pub const TARGETS: usize = 1_024;
 pub const PARALLEL_TARGETS: u16 = 64;
 /// Bytes of one line of the audit log: arguments are digested, lists of grants are the longest lines.
 pub const AUDIT_LINE_BYTES: usize = 1_024 * 1_024;
+/// Bytes of what a write call sends that are on record: escaped as JSON they fit into a line. Of more, the beginning is on record and
+/// the digest of all of it.
+pub const AUDIT_STATEMENT_BYTES: usize = 128 * 1_024;
 /// Bytes of one audit log file of one run's events; a run that would exceed them is stopped.
 pub const AUDIT_RUN_BYTES: u64 = 4 * 1_024 * 1_024 * 1_024;
 /// Bytes of a signed checkpoint: verifiers are to accept 16 signatures of up to 5 kB (c2sp.org/signed-note).

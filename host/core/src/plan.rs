@@ -23,13 +23,15 @@ pub struct RecordedCall {
     pub set: usize,
     /// What would be sent, for people: a statement, or a request line with its body.
     pub shown: String,
+    /// The same as it goes on record.
+    pub on_record: String,
 }
 
 impl RecordedCall {
     /// A call, recorded.
-    pub fn new(call: &Call, at: Option<String>, set: usize, shown: String) -> Self {
+    pub fn new(call: &Call, at: Option<String>, set: usize, shown: String, on_record: String) -> Self {
         let Call { slot, entry, arguments, .. } = call.clone();
-        Self { slot, entry, at, arguments, set, shown }
+        Self { slot, entry, at, arguments, set, shown, on_record }
     }
 
     fn is(&self, call: &Call, at: Option<&str>, set: usize) -> bool {
@@ -100,7 +102,9 @@ mod tests {
 
     /// Recorded calls, each with its set.
     fn recorded(calls: &[(&str, usize)]) -> Vec<RecordedCall> {
-        let one = |(entry, set): &(&str, usize)| RecordedCall::new(&call(entry), None, *set, (*entry).to_owned());
+        let one = |(entry, set): &(&str, usize)| {
+            RecordedCall::new(&call(entry), None, *set, (*entry).to_owned(), String::new())
+        };
         calls.iter().map(one).collect()
     }
 

@@ -105,9 +105,8 @@ fn target() -> Target {
     let state = StateFile::open(&std::env::temp_dir().join("raito-fuzz-has-no-state.json")).expect("none");
     let ledger = Arc::new(Nowhere);
     let material = Material::default();
-    let brokerage =
-        Brokerage::new(target.name.clone(), &manifest, &effective, material, state, Arc::clone(&ledger) as _, ledger)
-            .expect("set up");
+    let brokerage = Brokerage::new(target, &manifest, &effective, material, state, Arc::clone(&ledger) as _, ledger)
+        .expect("set up");
     let broker = brokerage.open(Step::IdentityStore, Writes::Refused);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     Target { runtime, broker, answers }

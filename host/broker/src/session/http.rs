@@ -13,7 +13,7 @@ use raito_core::text::Ident;
 use raito_core::vocabulary::{HttpRequest, Mode, Route};
 
 use super::writing::Written;
-use super::{Admitted, Open, Origin, Session};
+use super::{Admitted, Open, Origin, Sending, Session};
 use crate::budget::Room;
 use crate::credential::TokenStage;
 use crate::http::{Answer, Attempt, HttpSlot, captures};
@@ -29,6 +29,21 @@ struct Ready<'s> {
     bytes: u64,
     /// The change-set that a write call is for.
     set: usize,
+    /// What a write call sends, as it goes on record; empty for reads.
+    on_record: String,
+}
+
+impl Ready<'_> {
+    fn sending(&self) -> Sending<'_> {
+        let statement = (self.mode == Mode::Write).then_some(self.on_record.as_str());
+        Sending { mode: self.mode, bytes: self.bytes, secrets: &self.slot.secret_names, statement }
+    }
+}
+
+/// A request for people: its line and its body.
+fn shown(request: &HttpRequest) -> String {
+    let body = request.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+    format!("{} {} {body}", request.method, request.target).trim_end().to_owned()
 }
 
 impl Session {
@@ -51,7 +66,13 @@ impl Session {
         if mode == Mode::Read {
             slot.budget.upload(bytes).map_err(|fault| self.deny(call, fault.message.as_str()))?;
         }
-        Ok(Ready { name, slot, route, mode, request, bytes, set })
+        let on_record = match mode {
+            Mode::Read => String::new(),
+            Mode::Write => self.on_record(&shown(&request), &arguments, &route.placeholders(), |arguments, _| {
+                route.build(arguments).map(|request| shown(&request))
+            }),
+        };
+        Ok(Ready { name, slot, route, mode, request, bytes, set, on_record })
     }
 
     fn http_origin(
@@ -90,7 +111,7 @@ impl Session {
         if ready.mode == Mode::Write {
             return Err(self.deny(call, "a write entry is sent, not fetched"));
         }
-        let number = self.record_call(call, ready.mode, ready.bytes, &ready.slot.secret_names)?;
+        let number = self.record_call(call, ready.sending())?;
         let record = |secret: &str, stage: TokenStage<'_>| self.record_token(&ready.name, secret, stage);
         let (began, mut attempt) = (Instant::now(), Attempt::new(&record));
         match ready.slot.send(&ready.request, &mut attempt).await {
@@ -125,7 +146,7 @@ impl Session {
             // Before it is put down as a call: what is refused was not sent.
             self.follows_plan(call, ready.set, None)?;
         }
-        let number = self.record_call(call, ready.mode, ready.bytes, &ready.slot.secret_names)?;
+        let number = self.record_call(call, ready.sending())?;
         if is_planned {
             return Ok(self.http_plan(call, &ready));
         }
@@ -155,9 +176,7 @@ impl Session {
 
     /// Records a write call instead of sending it.
     fn http_plan(&self, call: &Call, ready: &Ready<'_>) -> HttpDone {
-        let body = ready.request.body.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-        let shown = format!("{} {} {body}", ready.request.method, ready.request.target);
-        self.plan(call, ready.set, None, shown.trim_end().to_owned());
+        self.plan(call, ready.set, None, shown(&ready.request), ready.on_record.clone());
         let keep = |name: &Ident| (name.to_string(), self.captured.keep(None, ready.set));
         let captures = ready.route.returns.keys().map(keep).collect();
         HttpDone { reply: None, captures }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::join_all;
-use raito_core::call::{Call, Outcome, Reply};
+use raito_core::call::{Argument, Call, Outcome, Reply};
 use raito_core::event::Event;
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::limits;
@@ -13,7 +13,7 @@ use raito_core::vocabulary::{Mode, PlaceholderType, SqlRequest, Statement};
 use tokio::time::timeout;
 
 use super::writing::Written;
-use super::{Admitted, Open, Origin, Session};
+use super::{Admitted, Open, Origin, Sending, Session};
 use crate::sql::{ReadSession, SqlSlot, WriteSession, size, statements};
 use crate::target::SlotRuntime;
 use crate::told::CallError;
@@ -29,6 +29,20 @@ struct Ready<'s> {
     bytes: u64,
     /// The change-set that a write call is for.
     set: usize,
+    /// What a write call sends, as it goes on record; empty for reads.
+    on_record: String,
+}
+
+impl Ready<'_> {
+    fn sending(&self) -> Sending<'_> {
+        let statement = (self.mode == Mode::Write).then_some(self.on_record.as_str());
+        Sending { mode: self.mode, bytes: self.bytes, secrets: &[], statement }
+    }
+}
+
+/// Statements for people.
+fn shown(request: &SqlRequest) -> String {
+    statements(request).join(";\n")
 }
 
 impl Session {
@@ -55,13 +69,24 @@ impl Session {
             let own = slot.grant.write.as_ref().map(|login| login.user.as_str());
             as_role = warranted.grantor.filter(|grantor| statement.as_grantor && Some(grantor.as_str()) != own);
         }
-        let mut request = statement.build(&arguments).map_err(|error| self.turn_down(call, &error.to_string()))?;
+        let build = |arguments: &[Argument]| statement.build(arguments);
+        let mut request = build(&arguments).map_err(|error| self.turn_down(call, &error.to_string()))?;
         request.as_role = as_role;
+        let on_record = match mode {
+            Mode::Read => String::new(),
+            Mode::Write => {
+                let role = request.as_role.as_deref();
+                self.on_record(&shown(&request), &arguments, &statement.placeholders(), |arguments, pseudonym| {
+                    let built = build(arguments)?;
+                    Ok(shown(&SqlRequest { as_role: role.map(pseudonym), ..built }))
+                })
+            }
+        };
         let bytes = size(&request);
         if mode == Mode::Read {
             slot.budget.upload(bytes).map_err(|fault| self.deny(call, fault.message.as_str()))?;
         }
-        Ok(Ready { name, slot, statement, database, mode, request, bytes, set })
+        Ok(Ready { name, slot, statement, database, mode, request, bytes, set, on_record })
     }
 
     /// Records that the host logged in.
@@ -128,7 +153,7 @@ impl Session {
     pub(super) async fn sql_query(&self, call: &Call) -> Result<Reply, Fault> {
         let ready = self.sql_ready(call, Mode::Read)?;
         let session = self.reader(&ready).await?;
-        let number = self.record_call(call, ready.mode, ready.bytes, &[])?;
+        let number = self.record_call(call, ready.sending())?;
         let mut origin = Origin {
             slot: ready.name.clone(),
             call: number,
@@ -161,8 +186,9 @@ impl Session {
         }
         if self.is_plan() {
             for (call, ready) in calls.iter().zip(&ready) {
-                self.record_call(call, Mode::Write, ready.bytes, &[])?;
-                self.plan(call, ready.set, Some(ready.database.clone()), statements(&ready.request).join(";\n"));
+                self.record_call(call, ready.sending())?;
+                let (at, on_record) = (Some(ready.database.clone()), ready.on_record.clone());
+                self.plan(call, ready.set, at, shown(&ready.request), on_record);
             }
             return Ok(Reply::Executed(vec![Outcome::Planned; calls.len()]));
         }
@@ -173,7 +199,7 @@ impl Session {
         let began = Instant::now();
         let mut numbers = Vec::with_capacity(calls.len());
         for (call, ready) in calls.iter().zip(&ready) {
-            numbers.push(self.record_call(call, Mode::Write, ready.bytes, &[])?);
+            numbers.push(self.record_call(call, ready.sending())?);
         }
         self.keep_record()?;
         let name = first.name.clone();

@@ -1,14 +1,34 @@
 //! Write calls: each is one of the changes in hand, and of the plan.
 
-use raito_core::call::Call;
+use raito_core::call::{Argument, Call};
+use raito_core::digest::Digest;
 use raito_core::fault::Fault;
+use raito_core::grant::Handling;
+use raito_core::limits;
 use raito_core::plan::RecordedCall;
 use raito_core::ports::Writes;
 use raito_core::text::{ExternalId, Kind};
-use raito_core::vocabulary::{Does, Placeholder};
+use raito_core::vocabulary::{Does, EncodeError, Placeholder, without_people};
 use raito_core::warrant::{Warranted, WriteEntry};
 
 use super::{Session, locked};
+
+/// Characters of a pseudonym: few enough for the name of a role in PostgreSQL, which has at most 63 bytes, with 128 bits of
+/// the digest.
+const PSEUDONYM_CHARACTERS: usize = "hmac-sha256-".len() + 32;
+
+/// What a write call sends, as far as a line of the record can hold it.
+pub(super) fn bounded(statement: &str) -> String {
+    if statement.len() <= limits::AUDIT_STATEMENT_BYTES {
+        return statement.to_owned();
+    }
+    let mut end = limits::AUDIT_STATEMENT_BYTES;
+    while !statement.is_char_boundary(end) {
+        end -= 1;
+    }
+    let (bytes, digest) = (statement.len(), Digest::of(statement.as_bytes()));
+    format!("{}… ({bytes} bytes in all, with the SHA-256 {digest})", &statement[..end])
+}
 
 /// What a write entry says of itself.
 pub(super) struct Written<'e> {
@@ -50,8 +70,28 @@ impl Session {
     }
 
     /// Records a call of a plan.
-    pub(super) fn plan(&self, call: &Call, set: usize, at: Option<String>, shown: String) {
-        locked(&self.recorded).push(RecordedCall::new(call, at, set, shown));
+    pub(super) fn plan(&self, call: &Call, set: usize, at: Option<String>, shown: String, on_record: String) {
+        locked(&self.recorded).push(RecordedCall::new(call, at, set, shown, on_record));
+    }
+
+    /// What a write call sends, as it goes on record: as `shown`, or built of the same arguments with pseudonyms for people.
+    pub(super) fn on_record(
+        &self,
+        shown: &str,
+        arguments: &[Argument],
+        placeholders: &[&Placeholder],
+        build: impl Fn(&[Argument], &dyn Fn(&str) -> String) -> Result<String, EncodeError>,
+    ) -> String {
+        if self.shared.recorded_members == Handling::Keep {
+            return shown.to_owned();
+        }
+        let pseudonym = |name: &str| -> String {
+            let whole = self.shared.ledger.pseudonym(name.to_lowercase().as_bytes()).replace(':', "-");
+            whole.chars().take(PSEUDONYM_CHARACTERS).collect()
+        };
+        // What takes the name takes the pseudonym too. Should it not, the record has the digest of the arguments.
+        build(&without_people(arguments, placeholders, &pseudonym), &pseudonym)
+            .unwrap_or_else(|_| "not shown: it cannot be built with pseudonyms".to_owned())
     }
 
     /// Refuses a call that is not the next one of the plan.

@@ -138,7 +138,7 @@ impl Probe<'_> {
         let state = StateFile::open(&folder.path().join("state")).expect("a state");
         let (clock, record) = (Arc::new(TestClock::default()), Arc::new(Record::default()));
         let brokerage = Brokerage::new(
-            target.name.clone(),
+            target,
             &manifest,
             &effective,
             material,

@@ -251,14 +251,14 @@ impl Job<'_> {
             access::end(&run, Outcome::Failed).map_err(failed)?;
             return Err(error);
         }
-        for (number, call) in (1_u64..).zip(&part.plan.calls) {
+        for (number, call) in (1_u64..).zip(ready.calls()) {
             let event = Event::AccessChange {
                 target: opened.target().name.to_string(),
                 plan: digest,
                 commit: plan.commit.clone(),
                 number,
                 at: call.at.clone(),
-                statement: call.shown.clone(),
+                statement: call.on_record.clone(),
             };
             run.ledger.append(&event).map_err(|error| failed(error.into()))?;
         }

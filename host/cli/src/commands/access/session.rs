@@ -151,7 +151,7 @@ impl Session {
         let path = self.state.connector_state(&target.name)?;
         let state = StateFile::open(&path).map_err(|error| CliError::new(codes::STATE, error.to_string()))?;
         let brokerage = Brokerage::new(
-            target.name.clone(),
+            target,
             &inspected.manifest,
             &effective,
             material,
