@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -37,8 +39,8 @@ pub enum TextError {
     },
 }
 
-/// Gives `text` as people may see it: control characters, line separators and characters that change the direction or the
-/// appearance of other text are written as `\u{…}`.
+/// Gives `text` as people may see it: a character that cannot be seen, or that changes how other text is seen, is written as
+/// `\u{…}`.
 pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe_to_show) {
         return Cow::Borrowed(text);
@@ -64,14 +66,30 @@ pub fn excerpt(text: &str, max: usize) -> String {
     }
 }
 
-/// Says whether a character may change how a terminal or a page shows what stands around it: C0 and C1 controls, line and
-/// paragraph separators, joiners and direction marks (Unicode TR 36, section 3), and tag characters.
+/// Characters that are letters, symbols or marks to Unicode and look like nothing: BRAILLE PATTERN BLANK, OBJECT REPLACEMENT
+/// CHARACTER, KHITAN SMALL SCRIPT FILLER, EGYPTIAN HIEROGLYPH FULL BLANK and HALF BLANK, MUSICAL SYMBOL NULL NOTEHEAD.
+const BLANK: [char; 6] = ['\u{2800}', '\u{fffc}', '\u{16fe4}', '\u{13441}', '\u{13442}', '\u{1d159}'];
+
+/// Says whether somebody who reads a text may not see that a character is there, or may see other characters because of it, elsewhere
+/// or not at all. These are controls, formats and separators other than the space (general categories Cc, Cf, Zl, Zp, Zs), what
+/// Unicode says may be ignored (Default_Ignorable_Code_Point: fillers, variation selectors, tags), what nobody has defined
+/// (Cn, Co), and letters that are blank (Unicode TR 36, section 3, and TR 39, section 3.1).
 fn is_unsafe_to_show(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{00ad}' | '\u{061c}' | '\u{180e}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+    if character.is_ascii() {
+        return character.is_ascii_control();
+    }
+    let hidden = matches!(
+        CodePointMapData::<GeneralCategory>::new().get(character),
+        GeneralCategory::Control
+            | GeneralCategory::Format
+            | GeneralCategory::SpaceSeparator
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+            | GeneralCategory::PrivateUse
+            | GeneralCategory::Surrogate
+            | GeneralCategory::Unassigned
+    );
+    hidden || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character) || BLANK.contains(&character)
 }
 
 /// Checks the bounds that every text has.
@@ -290,6 +308,82 @@ mod tests {
         assert_eq!(name.to_string(), "a\\u{1b}[31m\\n\\u{202e}b");
         assert_eq!(name.as_str(), "a\u{1b}[31m\n\u{202e}b");
         assert_eq!(escape("Ünïcode, plain: ✓"), "Ünïcode, plain: ✓");
+    }
+
+    #[test]
+    fn nothing_that_cannot_be_seen_is_shown_as_it_is() {
+        // Of each kind some, and the first and the last of each range.
+        for character in [
+            '\0',
+            '\u{7f}',
+            '\u{85}',
+            '\u{a0}',
+            '\u{ad}',
+            '\u{34f}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{1160}',
+            '\u{1680}',
+            '\u{17b4}',
+            '\u{180b}',
+            '\u{180e}',
+            '\u{180f}',
+            '\u{2000}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{200f}',
+            '\u{2028}',
+            '\u{2029}',
+            '\u{202a}',
+            '\u{202e}',
+            '\u{202f}',
+            '\u{205f}',
+            '\u{2060}',
+            '\u{2064}',
+            '\u{2065}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{206f}',
+            '\u{2800}',
+            '\u{3000}',
+            '\u{3164}',
+            '\u{378}',
+            '\u{e000}',
+            '\u{f8ff}',
+            '\u{fe00}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{fff0}',
+            '\u{fffb}',
+            '\u{fffc}',
+            '\u{ffff}',
+            '\u{110bd}',
+            '\u{13430}',
+            '\u{13441}',
+            '\u{16fe4}',
+            '\u{1bca0}',
+            '\u{1d159}',
+            '\u{1d173}',
+            '\u{1fffe}',
+            '\u{e0001}',
+            '\u{e0020}',
+            '\u{e007f}',
+            '\u{e0100}',
+            '\u{e01ef}',
+            '\u{e0fff}',
+            '\u{f0000}',
+            '\u{10ffff}',
+        ] {
+            let shown = escape(&character.to_string()).into_owned();
+            assert_eq!(shown, format!("\\u{{{:x}}}", u32::from(character)));
+            assert_eq!(escape(&format!("a{character}b")), format!("a{shown}b"));
+        }
+        for text in
+            ["Müller", "Владимир", "山田 太郎", "नमस्ते", "שלום", "ดีใจ", "e\u{301}", "😀 ✓ — „a“ «b» ½ №", "한국어", "ﷺ"]
+        {
+            assert_eq!(escape(text), text);
+        }
     }
 
     #[test]
