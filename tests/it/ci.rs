@@ -128,7 +128,7 @@ fn the_example_for_github_plans_on_a_change_and_applies_on_merge() {
     for line in [
         "gains SELECT on table shop.sales.orders: ann`",
         "+      member ann",
-        "| `access/sales.yml:7` | warning | the membership of user bob ended 2020-01-01 |",
+        "| <code>access/sales.yml&#58;7</code> | warning | <code>the membership of user bob ended 2020-01-01</code> |",
     ] {
         assert!(summary.contains(line), "{line} is not in\n{summary}");
     }
@@ -143,7 +143,11 @@ fn the_example_for_github_plans_on_a_change_and_applies_on_merge() {
     managed.step("drift", "Drift").exits(0);
     managed.server.sql("shop", "grant \"R_READERS\" to carl");
     managed.step("drift", "Drift").exits(3);
-    assert!(managed.file("summary.md").contains("role R_READERS: member carl"), "{}", managed.file("summary.md"));
+    assert!(
+        managed.file("summary.md").contains("role R&#95;READERS&#58; member carl"),
+        "{}",
+        managed.file("summary.md")
+    );
 }
 
 #[test]
@@ -154,7 +158,11 @@ fn a_guardrail_fails_the_job_on_github_and_its_line_is_marked() {
     let planned = managed.step("plan", "Plan").exits(4).stdout;
     let line = "::error file=access/sales.yml,line=6,col=11,title=owner-required::R_READERS has no owner";
     assert!(planned.contains(line), "{planned}");
-    assert!(managed.file("plan.md").contains("| `access/sales.yml:6` | error | R_READERS has no owner"));
+    assert!(
+        managed
+            .file("plan.md")
+            .contains("| <code>access/sales.yml&#58;6</code> | error | <code>R&#95;READERS has no owner")
+    );
     managed.code("sales.yml", &CODE.replace("grants:", "grant:"));
     let checked = managed.step("plan", "Check the files").exits(2).stdout;
     assert!(
@@ -164,7 +172,7 @@ fn a_guardrail_fails_the_job_on_github_and_its_line_is_marked() {
     // The comment says that there is no plan, in the place of the one that was there.
     managed.step("plan", "Plan").exits(2);
     managed.step("plan", "Show the plan").exits(0);
-    let shown = "## Access plan\n\nThere is no plan.\n\n| where | | what |\n|---|---|---|\n| `access/sales.yml:5` | error | unknown key grant";
+    let shown = "## Access plan\n\nThere is no plan.\n\n| where | | what |\n|---|---|---|\n| <code>access/sales.yml&#58;5</code> | error | <code>unknown key grant";
     assert!(managed.file("plan.md").starts_with(shown), "{}", managed.file("plan.md"));
     managed.step("apply", "Apply").exits(2);
     assert!(managed.written().is_empty());
@@ -184,7 +192,11 @@ fn why_a_plan_fails_stands_in_the_comment_and_at_a_line() {
     // Somebody who is not known, and a server that does not let the host in.
     managed.code("sales.yml", &CODE.replace("user: ann", "user: nobody"));
     managed.job("access-plan").exits(2);
-    assert!(managed.file("plan.md").contains("| `access/sales.yml:7` | error | there is no user nobody"));
+    assert!(
+        managed
+            .file("plan.md")
+            .contains("| <code>access/sales.yml&#58;7</code> | error | <code>there is no user nobody")
+    );
     assert!(managed.file("tools/curl.called").contains("body@plan.md"));
     managed.server.sql("shop", &format!("alter role {READER} password 'another'"));
     let refused = managed.job("access-plan");

@@ -349,21 +349,21 @@ fn names_and_effective_access_are_those_of_the_last_read() {
     let shown = editor.shown(name, &format!("{HEAD}grants:\n  - name: unto|uched\n"));
     assert!(shown.starts_with("**role `untouched`**") && shown.contains("`carl`"), "{shown}");
     assert!(
-        shown.contains("- `table shop.sales.orders`: SELECT") && shown.contains("As of the last read, 20"),
+        shown.contains("- `table shop.sales.orders`: `SELECT`") && shown.contains("As of the last read, 20"),
         "{shown}"
     );
     let shown = editor.shown(name, &format!("{entry}    what: [{{ object: shop.sales.ord|ers }}]\n"));
     assert!(
-        shown.contains("`what was ordered`") && shown.contains("- SELECT: ") && shown.contains("`carl`"),
+        shown.contains("`what was ordered`") && shown.contains("- `SELECT`: ") && shown.contains("`carl`"),
         "{shown}"
     );
     let shown = editor.shown(name, &format!("{entry}    who: [{{ user: car|l }}]\n"));
-    assert!(shown.starts_with("**user `carl`**") && shown.contains("`table shop.sales.orders`: SELECT"), "{shown}");
+    assert!(shown.starts_with("**user `carl`**") && shown.contains("`table shop.sales.orders`: `SELECT`"), "{shown}");
     let shown = editor.shown(name, &format!("{HEAD}grants:\n  - name: R_|A\n"));
     assert!(shown.contains("it is not at the target"), "{shown}");
     let shown =
         editor.shown(name, &format!("{entry}    what: [{{ object: shop.sales.orders, permissions: [SEL|ECT] }}]\n"));
-    assert!(shown.contains("it needs USAGE on the schema"), "{shown}");
+    assert!(shown.contains("it needs `USAGE` on the `schema`"), "{shown}");
 
     // A later read is the last one then; one that is not whole is told, and completes nothing.
     managed.server.sql("postgres", "create role dora login");

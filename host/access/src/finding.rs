@@ -2,6 +2,7 @@
 
 use raito_config::Place;
 use raito_core::digest::Digest;
+use raito_core::text::escape;
 use serde_json::{Value, json};
 
 /// How much a finding matters.
@@ -62,7 +63,8 @@ impl Finding {
 pub fn human(findings: &[Finding]) -> Vec<String> {
     let line = |finding: &Finding| {
         let Place { line, column, .. } = finding.place;
-        format!("{}:{line}:{column}: {}[{}]: {}", finding.path, finding.level(), finding.rule, finding.text())
+        let (path, text) = (escape(&finding.path), finding.text());
+        format!("{path}:{line}:{column}: {}[{}]: {text}", finding.level(), finding.rule)
     };
     findings.iter().map(line).collect()
 }
@@ -87,18 +89,30 @@ pub fn json(findings: &[Finding]) -> Vec<Value> {
 
 /// As a table for a comment on a change.
 pub fn markdown(findings: &[Finding]) -> Vec<String> {
-    let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
     let mut lines = vec!["| where | | what |".to_owned(), "|---|---|---|".to_owned()];
     lines.extend(findings.iter().map(|finding| {
-        format!(
-            "| `{}:{}` | {} | {} |",
-            cell(&finding.path),
-            finding.place.line,
-            finding.level(),
-            cell(&finding.text())
-        )
+        let place = inert(&format!("{}:{}", finding.path, finding.place.line));
+        format!("| {place} | {} | {} |", finding.level(), inert(&finding.text()))
     }));
     lines
+}
+
+/// A text as code in a cell of a table, where nothing of it means anything to GitHub or GitLab: no Markdown, no HTML, no end of the
+/// cell, and no mention, reference or link, which both look for in what is rendered and pass over in code. A code span would not do:
+/// in a table, `\\|` ends the cell before the span is closed.
+fn inert(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    for character in escape(&text.replace(['\n', '\r'], " ")).chars() {
+        match character {
+            // What begins so is made a link, whatever stands around it.
+            '.' if out.as_bytes().last_chunk::<3>().is_some_and(|last| last.eq_ignore_ascii_case(b"www")) => {
+                out.push_str("&#46;");
+            }
+            plain if plain.is_alphanumeric() || " -,./()'\"".contains(plain) => out.push(plain),
+            other => out.push_str(&format!("&#{};", u32::from(other))),
+        }
+    }
+    format!("<code>{out}</code>")
 }
 
 /// As workflow commands of GitHub, which it shows beside the lines (docs.github.com, "Workflow commands for GitHub Actions").
@@ -147,7 +161,7 @@ pub fn sarif(findings: &[Finding], version: &str) -> Value {
         json!({
             "ruleId": finding.rule,
             "level": finding.level(),
-            "message": { "text": finding.text() },
+            "message": { "text": without_links(&finding.text()) },
             "locations": [{ "physicalLocation": {
                 "artifactLocation": { "uri": uri(&finding.path) },
                 "region": { "startLine": finding.place.line, "startColumn": finding.place.column },
@@ -160,6 +174,15 @@ pub fn sarif(findings: &[Finding], version: &str) -> Value {
         "version": "2.1.0",
         "runs": [{ "tool": { "driver": { "name": "raito", "version": version, "rules": rules } }, "results": results }],
     })
+}
+
+/// A message in which square brackets make no link (section 3.11.6): there, they stand behind a backslash.
+fn without_links(text: &str) -> String {
+    if text.contains("](") {
+        text.replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// A path as a relative reference (RFC 3986, section 3.3).
@@ -184,6 +207,41 @@ mod tests {
     }
 
     #[test]
+    fn nothing_of_a_name_means_anything_in_a_comment() {
+        let hostile = [
+            "<img src=x onerror=alert(1)>",
+            "@everyone @org/team",
+            "[click](https://evil.example) ![x](https://evil.example/x.png)",
+            "https://evil.example www.evil.example",
+            "a | b \\| c ` \\` ``",
+            "#1 !2 ~label %milestone &3 $4 org/repo#5 :tada: GH-6",
+            "</code></td></table><h1>x",
+            "*a* _b_ **c** ~~d~~ \\",
+            "&lt;b&gt; &#60;b&#62;",
+            "a\n\n# b\r\n- c",
+            "\u{202e}\u{3164}",
+        ];
+        for text in hostile {
+            let finding = Finding { message: text.into(), help: Some(text.into()), path: text.into(), ..finding() };
+            let row = markdown(&[finding])[2].clone();
+            let (cells, escaped) = (row.split(" | ").count(), row.replace("<code>", "").replace("</code>", ""));
+            assert_eq!((cells, row.matches("<code>").count(), row.matches("</code>").count()), (3, 2, 2), "{row}");
+            // What is left is letters, digits, spaces and numbers of characters, so nothing can be built of it.
+            let mut inside = escaped.trim_matches('|').replace(" | ", " ");
+            while let Some((before, (code, behind))) =
+                inside.split_once("&#").and_then(|(before, rest)| Some((before.to_owned(), rest.split_once(';')?)))
+            {
+                assert!(code.parse::<u32>().is_ok(), "{row}");
+                inside = format!("{before}{behind}");
+            }
+            assert!(inside.chars().all(|c| c.is_alphanumeric() || " -,./()'\"".contains(c)), "{row}");
+            assert!(!row.contains("://") && !row.contains("www."), "{row}");
+        }
+        let link = Finding { message: "[a](1)".into(), help: None, ..finding() };
+        assert_eq!(sarif(&[link], "1")["runs"][0]["results"][0]["message"]["text"], "\\[a\\](1)");
+    }
+
+    #[test]
     fn what_has_a_meaning_in_a_form_is_written_so_that_it_has_none() {
         let all = [finding()];
         assert_eq!(human(&all), ["access/a b,c.yml:3:5: error[mistake]: 100 % | wrong\nhere (write x)"]);
@@ -191,7 +249,10 @@ mod tests {
             github(&all),
             ["::error file=access/a b%2Cc.yml,line=3,col=5,title=mistake::100 %25 | wrong%0Ahere (write x)"]
         );
-        assert_eq!(markdown(&all)[2], "| `access/a b,c.yml:3` | error | 100 % \\| wrong here (write x) |");
+        assert_eq!(
+            markdown(&all)[2],
+            "| <code>access/a b,c.yml&#58;3</code> | error | <code>100 &#37; &#124; wrong here (write x)</code> |"
+        );
         let log = sarif(&all, "1.2.3");
         let place = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
         assert_eq!(place["artifactLocation"]["uri"], "access/a%20b%2Cc.yml");

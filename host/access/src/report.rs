@@ -1,5 +1,7 @@
 //! Plans for people: as text for a terminal, and as Markdown for a comment on a change.
 
+use raito_core::text::escape;
+
 use crate::evaluate::{Retired, Unmanaged};
 use crate::plan::{Entity, Plan, Refused, Sign, TargetPlan};
 
@@ -50,9 +52,7 @@ pub fn human(plan: &TargetPlan, beside: &Beside) -> Vec<String> {
             Some(at) if several => format!("{at}: "),
             _ => String::new(),
         };
-        lines.extend(
-            plan.calls.iter().map(|call| format!("      {}{}", at(call), raito_core::text::escape(&call.shown))),
-        );
+        lines.extend(plan.calls.iter().map(|call| format!("      {}{}", at(call), escape(&call.shown))));
     }
     let effects = plan.effects.lines();
     if !effects.is_empty() {
@@ -102,7 +102,7 @@ pub fn markdown(plan: &Plan, beside: &[Beside]) -> Vec<String> {
             some(&effects, |effect| format!("- {}", code(effect)), "", &mut lines);
         }
         let whole = human(target, beside.get(at).unwrap_or(&none));
-        let longest = whole.iter().map(|line| line.chars().take_while(|c| *c == '`').count()).max().unwrap_or(0);
+        let longest = whole.iter().flat_map(|line| line.split(|c| c != '`')).map(str::len).max().unwrap_or(0);
         let fence = "`".repeat(longest.max(2) + 1);
         lines.extend([String::new(), "<details><summary>Changes and calls</summary>".into(), String::new()]);
         lines.push(format!("{fence}diff"));
@@ -125,8 +125,10 @@ fn span(text: &str) -> String {
     code(&text.replace(['\n', '\r'], " "))
 }
 
-/// A line as a code span: with more backticks around than within (CommonMark, section 6.1).
+/// A text as a code span: escaped, so that it is one line, with more backticks around than within (CommonMark, section 6.1). Nothing
+/// in it is Markdown, a mention or a link.
 pub(crate) fn code(text: &str) -> String {
+    let text = &*escape(text);
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
     if longest == 0 { format!("{fence}{text}{fence}") } else { format!("{fence} {text} {fence}") }
@@ -142,5 +144,22 @@ fn diff_line(line: &str) -> String {
             format!("{sign}{indent}{text}")
         }
         _ => format!(" {line}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_ends_no_code() {
+        for text in ["a\n\n# b", "`` @x ``", "`", "a`b", "<img src=x>", "\u{202e}x", " `` "] {
+            let span = code(text);
+            let fence = span.chars().take_while(|c| *c == '`').count();
+            let inner = &span[fence..span.len() - fence];
+            assert!(span.ends_with(&"`".repeat(fence)) && !span.contains('\n'), "{span}");
+            assert!(inner.split(|c| c != '`').all(|run| run.len() != fence), "{span}");
+        }
+        assert_eq!(code("a\nb"), "`a\\nb`");
     }
 }

@@ -134,8 +134,8 @@ fn permission_text(snapshot: &Snapshot, answer: &Answer) -> String {
     .into_iter()
     .filter_map(|(holds, word)| holds.then_some(word))
     .collect();
-    let name = snapshot.permission_name(answer.permission);
-    if but.is_empty() { name.to_string() } else { format!("{name} ({})", but.join(", ")) }
+    let name = code(&snapshot.permission_name(answer.permission).to_string());
+    if but.is_empty() { name } else { format!("{name} ({})", but.join(", ")) }
 }
 
 /// What a user holds.
@@ -200,7 +200,9 @@ fn permission(site: &Site<'_>, name: &str, read: &LastRead) -> Option<String> {
             let any = |needs: &Vec<raito_core::record::KindPermission>| {
                 needs
                     .iter()
-                    .map(|need| format!("{} on the {}", need.permission, need.kind))
+                    .map(|need| {
+                        format!("{} on the {}", code(&need.permission.to_string()), code(&need.kind.to_string()))
+                    })
                     .collect::<Vec<_>>()
                     .join(" or ")
             };
