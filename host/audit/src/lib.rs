@@ -6,6 +6,7 @@
 //! `prove_growth` show somebody else a part of the log. `host/docs/audit.md` says how each can be checked without raito.
 
 mod anchor;
+mod chain;
 mod checkpoints;
 mod head;
 mod keys;

@@ -11,6 +11,7 @@ use raito_core::checkpoint::Root;
 use raito_core::digest::Digest;
 use raito_core::limits;
 
+use crate::chain::{Broken, walk};
 use crate::head::Head;
 use crate::log::{GENESIS, OpenError, io_error};
 use crate::read::lines_from;
@@ -27,8 +28,8 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// The end of the log in a file without a torn line. Only what stands behind the head is read; all of it where there
-    /// is no head.
+    /// The end of the log in a file without a torn line. What stands behind the head is read line by line, all of it where there is
+    /// no head; of what stands before, the chain is walked again.
     pub(crate) fn find(
         file: &mut File,
         path: &Path,
@@ -43,6 +44,10 @@ impl Position {
                 if digest != Some(head.sha256) {
                     return Err(another(format!("its line {} is not the one that was synced", head.seq)));
                 }
+                walk(file, &head, &tree, newest).map_err(|broken| match broken {
+                    Broken::Io(error) => io_error("read", path)(error),
+                    Broken::Another(what) => another(what),
+                })?;
                 Self { prev: head.sha256, bytes: head.bytes(), tree }
             }
             _ => Self { prev: GENESIS, bytes: 0, tree: Tree::default() },

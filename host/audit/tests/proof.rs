@@ -195,6 +195,42 @@ fn a_log_that_is_not_the_one_that_was_signed_is_not_gone_on_with() {
 }
 
 #[test]
+fn a_log_with_lines_that_were_swapped_or_changed_is_not_gone_on_with() {
+    let refused = |folder: &Path| {
+        let before = fs::read(folder.join(LOG_FILE)).expect("a log");
+        let error = open(folder).err().unwrap_or_else(|| panic!("it was gone on with"));
+        assert!(matches!(error, OpenError::Another { .. }), "{error}");
+        assert_eq!(fs::read(folder.join(LOG_FILE)).expect("a log"), before, "and nothing was added");
+    };
+    for first in 0..7 {
+        let (folder, _) = written(8);
+        let mut lines = log_lines(folder.path());
+        lines.swap(first, first + 1);
+        fs::write(folder.path().join(LOG_FILE), lines.join("\n") + "\n").expect("writable");
+        refused(folder.path());
+        let (folder, _) = written(8);
+        let mut lines = log_lines(folder.path());
+        lines[first] = lines[first].replace(&format!("t{first}"), &format!("u{first}"));
+        fs::write(folder.path().join(LOG_FILE), lines.join("\n") + "\n").expect("writable");
+        refused(folder.path());
+    }
+    // The chain and the head written anew, and a checkpoint from before: as of somebody who has no key to sign with.
+    let (real, other) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    for (folder, begins) in [(&real, 0), (&other, 10)] {
+        let log = open(folder.path()).expect("opens");
+        append(&log, begins);
+        log.checkpoint().expect("signed");
+        append(&log, 1);
+        log.sync().expect("on the disk");
+    }
+    drop(open(real.path()).expect("as it was written"));
+    for file in [LOG_FILE, HEAD_FILE] {
+        fs::copy(other.path().join(file), real.path().join(file)).expect("writable");
+    }
+    refused(real.path());
+}
+
+#[test]
 fn what_was_cut_off_or_written_anew_is_found_by_the_checkpoints_beside_it() {
     let (folder, _) = written(9);
     let (path, lines) = (folder.path(), log_lines(folder.path()));

@@ -334,6 +334,10 @@ pub const TARGETS: usize = 1_024;
 pub const PARALLEL_TARGETS: u16 = 64;
 /// Bytes of one line of the audit log: arguments are digested, lists of grants are the longest lines.
 pub const AUDIT_LINE_BYTES: usize = 1_024 * 1_024;
+/// Bytes of the audit log whose chain is walked when it is opened: some 150,000 lines, in a fraction of a second.
+pub const AUDIT_WALKED_BYTES: u64 = 64 * 1_024 * 1_024;
+/// Bytes at a random place of a longer log that are walked as well.
+pub const AUDIT_PROBED_BYTES: u64 = 8 * 1_024 * 1_024;
 /// Bytes of what a write call sends that are on record: escaped as JSON they fit into a line. Of more, the beginning is on record and
 /// the digest of all of it.
 pub const AUDIT_STATEMENT_BYTES: usize = 128 * 1_024;
