@@ -129,8 +129,55 @@ fn c10_what_others_can_change_is_refused_or_warned_of() {
     place.raito(&["validate", "--ceiling", "named.yml"]).exits(0);
     fs::set_permissions(place.path().join("ceiling.yml"), Permissions::from_mode(0o664)).expect("ours");
     place.raito(&["validate", "--ceiling", "named.yml"]).exits(4).says(&["E-ceiling", "others than its owner"]);
+    fs::set_permissions(place.path().join("raito.yml"), Permissions::from_mode(0o664)).expect("ours");
+    place.raito(&["validate"]).exits(0).says(&["its group can change raito.yml"]);
     fs::set_permissions(place.path().join("raito.yml"), Permissions::from_mode(0o666)).expect("ours");
     place.raito(&["validate"]).exits(2).says(&["E-file", "raito.yml can be changed by everybody"]);
+}
+
+#[test]
+fn c10_a_state_directory_that_is_not_ours_alone_is_refused() {
+    let place = Place::new("targets: []\n");
+    let state = place.path().join(".raito");
+    let mode = |mode: u32| fs::set_permissions(&state, Permissions::from_mode(mode)).expect("ours");
+    place.raito(&["run"]).exits(0);
+    for (bits, says) in [
+        (0o750, "can be read by others"),
+        (0o701, "can be read by others"),
+        (0o770, "can be changed by others"),
+        (0o707, "can be changed by others"),
+        (0o722, "can be changed by others"),
+        (0o1777, "can be changed by others"),
+    ] {
+        mode(bits);
+        for command in [&["run"][..], &["cloud", "get", "/sources"], &["audit", "verify"], &["audit", "show"]] {
+            place.raito(command).exits(1).says(&["E-state", ".raito", says, "chmod 700"]);
+        }
+        let doctor = place.raito(&["doctor"]);
+        assert!(doctor.code != Some(0) && doctor.stdout.contains(says), "{}", doctor.stdout);
+    }
+    mode(0o700);
+    place.raito(&["run"]).exits(0);
+    fs::write(place.path().join("file"), "").expect("ours");
+    place.raito(&["run", "--state-dir", "file"]).exits(1).says(&["E-state", "is no folder", "--state-dir"]);
+    let lines = place.events().len();
+    // Only root can give files away.
+    if std::os::unix::fs::chown(&state, Some(65_534), None).is_ok() {
+        for command in [&["run"][..], &["cloud", "get", "/sources"], &["audit", "verify"]] {
+            place.raito(command).exits(1).says(&["E-state", "belongs to another user (uid 65534", "--state-dir"]);
+        }
+        std::os::unix::fs::chown(&state, Some(0), None).expect("root");
+        assert_eq!(place.events().len(), lines, "and nothing was written");
+        let key = state.join("audit/signing-key");
+        std::os::unix::fs::chown(&key, Some(65_534), None).expect("root");
+        place.raito(&["run"]).exits(1).says(&["E-audit", "signing-key belongs to another user"]);
+        let secret = place.path().join("secret");
+        fs::write(&secret, "a secret in a file").expect("ours");
+        fs::set_permissions(&secret, Permissions::from_mode(0o600)).expect("ours");
+        std::os::unix::fs::chown(&secret, Some(65_534), None).expect("root");
+        place.configure("cloud: { url: \"https://localhost:1\", token: { file: secret } }\ntargets: []\n");
+        place.raito(&["run", "--state-dir", "other"]).exits(2).says(&["E-secret", "belongs to another user"]);
+    }
 }
 
 /// A pipe gives each byte once: whoever looks a second time gets what was put there meanwhile.

@@ -17,8 +17,11 @@ pub(crate) fn key(folder: &Path, name: &str) -> Result<Key, OpenError> {
     let path = folder.join(name);
     match fs::File::open(&path) {
         Ok(file) => {
-            let mode = file.metadata().map_err(io_error("look at", &path))?.mode();
-            if mode & 0o077 != 0 {
+            let about = file.metadata().map_err(io_error("look at", &path))?;
+            if about.uid() != rustix::process::geteuid().as_raw() {
+                return Err(OpenError::KeyOwner(path));
+            }
+            if about.mode() & 0o077 != 0 {
                 return Err(OpenError::KeyMode(path));
             }
             let mut bytes = Zeroizing::new(Vec::with_capacity(64));

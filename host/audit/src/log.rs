@@ -63,6 +63,9 @@ pub enum OpenError {
     /// The file of a key holds none.
     #[error("{} holds no key of 32 bytes: move its folder away to begin a new log", .0.display())]
     NoKey(PathBuf),
+    /// The key is another user's, who knows it.
+    #[error("{} belongs to another user: move its folder away to begin a new log", .0.display())]
+    KeyOwner(PathBuf),
     /// The key can be read by others.
     #[error("{} can be read by others: chmod 600 it", .0.display())]
     KeyMode(PathBuf),

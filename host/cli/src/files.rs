@@ -41,6 +41,16 @@ impl Writers {
             _ => Self::Nobody,
         }
     }
+
+    /// Who can change it besides, for people; none where nobody can.
+    pub(crate) fn others(self) -> Option<&'static str> {
+        match self {
+            Self::Nobody => None,
+            Self::Owner => Some("its owner, who is another user,"),
+            Self::Group => Some("its group"),
+            Self::Everybody => Some("everybody"),
+        }
+    }
 }
 
 /// All bytes of a file of at most this many.

@@ -132,8 +132,13 @@ fn from_file(path: &Path) -> Result<String, CliError> {
         CliError::new(codes::SECRET, format!("cannot read {}: {}", files::shown(path), files::reason(&error)))
     };
     let file = File::open(path).map_err(cannot)?;
-    let mode = file.metadata().map_err(cannot)?.mode();
-    if mode & 0o077 != 0 {
+    let about = file.metadata().map_err(cannot)?;
+    if ![0, rustix::process::geteuid().as_raw()].contains(&about.uid()) {
+        let message =
+            format!("{} belongs to another user (uid {}), who can read and change it", files::shown(path), about.uid());
+        return Err(CliError::new(codes::SECRET, message).help("keep the secret in a file of your own, with mode 600"));
+    }
+    if about.mode() & 0o077 != 0 {
         let message = format!("{} can be read by others", files::shown(path));
         return Err(CliError::new(codes::SECRET, message).help(format!("chmod 600 {}", files::shown(path))));
     }

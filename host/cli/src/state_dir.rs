@@ -1,6 +1,6 @@
 //! What runs keep: a folder beside the configuration that only its owner can read, with a lock for whoever writes.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -36,6 +36,35 @@ pub(crate) fn find_last_read(state: &Path, target: &TargetName) -> PathBuf {
     last_read(&state.join(READS), target)
 }
 
+/// Why a folder is none to keep keys, tokens and a log in, and what to do about it; none where it is this user's alone. Its owner can
+/// change everything in it, whatever its mode is, root's processes included.
+fn unfit(about: &Metadata) -> Option<(String, &'static str)> {
+    let own = rustix::process::geteuid().as_raw();
+    if !about.is_dir() {
+        return Some(("is no folder".into(), "name another one with --state-dir"));
+    }
+    if about.uid() != own {
+        let what = format!("belongs to another user (uid {}, and this process is of uid {own})", about.uid());
+        return Some((
+            what,
+            "run as that user, or name a folder of your own with --state-dir; what is in PATH is only theirs to trust",
+        ));
+    }
+    match about.mode() {
+        mode if mode & 0o022 != 0 => Some((
+            "can be changed by others".into(),
+            "find out what they put there; then chmod 700 PATH, or begin anew with another --state-dir",
+        )),
+        mode if mode & 0o077 != 0 => Some(("can be read by others".into(), "chmod 700 PATH")),
+        _ => None,
+    }
+}
+
+/// Whether a folder is this user's alone, for who only looks into it.
+pub(crate) fn is_private(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|about| unfit(&about).is_none())
+}
+
 impl StateDir {
     /// Opens the folder, and makes it where there is none.
     pub(crate) fn open(path: &Path) -> Result<Self, CliError> {
@@ -47,10 +76,10 @@ impl StateDir {
             // It often stands in a repository, whose history is no place for who may do what, and for keys.
             fs::write(path.join(".gitignore"), "*\n").map_err(cannot)?;
         }
-        let mode = fs::metadata(path).map_err(cannot)?.mode();
-        if mode & 0o077 != 0 {
-            let message = format!("{} can be read by others", files::shown(path));
-            return Err(CliError::new(codes::STATE, message).help(format!("chmod 700 {}", files::shown(path))));
+        let about = fs::metadata(path).map_err(cannot)?;
+        if let Some((what, help)) = unfit(&about) {
+            let shown = files::shown(path);
+            return Err(CliError::new(codes::STATE, format!("{shown} {what}")).help(help.replace("PATH", &shown)));
         }
         let path = path.canonicalize().map_err(cannot)?;
         Ok(Self { path })

@@ -11,7 +11,7 @@ use crate::codes;
 use crate::env;
 use crate::error::CliError;
 use crate::files::{self, Writers};
-use crate::state_dir::StateDir;
+use crate::state_dir::{StateDir, is_private};
 
 /// The configuration that is looked for.
 const FILE: &str = "raito.yml";
@@ -47,6 +47,9 @@ pub(super) fn load(global: &Global) -> Result<Loaded, CliError> {
     if writers == Writers::Everybody {
         let error = CliError::new(codes::FILE, format!("{} can be changed by everybody", files::shown(&path)));
         return Err(error.help(format!("chmod o-w {}", files::shown(&path))));
+    }
+    if let Some(who) = writers.others() {
+        tracing::warn!("{who} can change {}, which says where secrets come from and go", files::shown(&path));
     }
     let configuration = read_configuration(&text, &env::variable)
         .map_err(|mistakes| CliError::mistakes(files::shown(&path), &text, Holds::Sources, mistakes))?;
@@ -86,12 +89,14 @@ pub(super) fn state(global: &Global, base: &Path) -> Result<StateDir, CliError> 
     StateDir::open(&path)
 }
 
-/// Where the state directory is, for who only looks: nothing is made.
+/// Where the state directory is, for who only looks: nothing is made. One that is not this user's alone, such as one that came with
+/// somebody else's files, is not looked into.
 pub(super) fn state_path(global: &Global) -> Option<PathBuf> {
-    match &global.state_dir {
+    let path = match &global.state_dir {
         Some(path) => Some(path.clone()),
         None => path(global).ok().map(|path| folder(&path).join(".raito")),
-    }
+    };
+    path.filter(|path| is_private(path))
 }
 
 /// The state directory for commands that need no configuration.

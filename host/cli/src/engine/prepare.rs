@@ -46,16 +46,11 @@ fn invalid(file: &Path, error: &InspectError) -> CliError {
 /// that everybody can change is refused, and one that some other user can change is warned of.
 fn check_writers(target: &Target, file: &Path, writers: Writers) -> Result<(), CliError> {
     let file = files::shown(file);
-    let who = match writers {
-        _ if target.connector.sha256.is_some() => return Ok(()),
-        Writers::Nobody => return Ok(()),
-        Writers::Owner => "its owner, who is another user,",
-        Writers::Group => "its group",
-        Writers::Everybody => {
-            let error = CliError::new(codes::CONNECTOR_WRITABLE, format!("{file} can be changed by everybody"));
-            return Err(error.help(format!("chmod go-w {file}, or pin the connector's sha256 in the configuration")));
-        }
-    };
+    let Some(who) = writers.others().filter(|_| target.connector.sha256.is_none()) else { return Ok(()) };
+    if writers == Writers::Everybody {
+        let error = CliError::new(codes::CONNECTOR_WRITABLE, format!("{file} can be changed by everybody"));
+        return Err(error.help(format!("chmod go-w {file}, or pin the connector's sha256 in the configuration")));
+    }
     tracing::warn!("target {}: {who} can change {file}, whose sha256 is not pinned", target.name);
     Ok(())
 }
