@@ -40,7 +40,7 @@ fn the_demo_connector_conforms_to_the_scenario_beside_it() {
     assert_eq!(report["report"]["unused"], json!([]), "every read entry is used");
     let tried = checks(report, "passed");
     for step in ["identity-store", "data-source", "access-from-target", "data-usage"] {
-        for check in ["vocabulary", "reads", "expected", "repeats", "faults", "broken-answers"] {
+        for check in ["vocabulary", "reads", "expected", "repeats", "faults", "broken-answers", "references"] {
             assert!(tried.contains(&format!("{step} {check}")), "{step} {check} is not in {tried:?}");
         }
     }

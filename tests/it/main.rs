@@ -43,6 +43,7 @@ mod python;
 mod reads;
 mod record;
 mod recover;
+mod references;
 mod refusals;
 mod removals;
 mod session;

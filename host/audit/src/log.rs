@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hmac::{Hmac, Mac as _};
 use raito_core::checkpoint::SignedCheckpoint;
@@ -14,7 +15,7 @@ use raito_core::limits;
 use raito_core::ports::{Clock, Ledger, LedgerError};
 use raito_core::text::RunId;
 use rustix::fs::FlockOperation;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::checkpoints::Checkpoints;
@@ -101,6 +102,8 @@ pub struct Log {
     key: Key,
     signer: Signer,
     clock: Arc<dyn Clock>,
+    /// How far the clock went back since the line before this run.
+    went_back: Option<Duration>,
     inner: Mutex<Inner>,
 }
 
@@ -136,13 +139,28 @@ impl Log {
         let (checkpoints, newest) = Checkpoints::open(folder)?;
         let signed = newest.as_ref().map(|newest| newest.checkpoint().root);
         let end = Position::find(&mut file, &path, head, signed)?;
+        let back = clock_back(&mut file, clock.now_ms()).map_err(io_error("read", &path))?;
         let inner = Mutex::new(Inner { file, end, bytes: 0, checkpoints, newest, failed: None });
-        let log = Self { folder: folder.to_path_buf(), run, key: key(folder, KEY_FILE)?, signer, clock, inner };
-        if let Some((bytes, sha256)) = torn {
-            let recovered = log.append(&Event::Recovered { bytes, sha256 });
-            recovered.map_err(|error| OpenError::Io { what: "write", path, error: io::Error::other(error.0) })?;
+        let went_back = back.as_ref().map(|(_, by_ms)| Duration::from_millis(*by_ms));
+        let key = key(folder, KEY_FILE)?;
+        let log = Self { folder: folder.to_path_buf(), run, key, signer, clock, went_back, inner };
+        let recovered = torn.map(|(bytes, sha256)| Event::Recovered { bytes, sha256 });
+        let back = back.map(|(before, by_ms)| Event::ClockBack { before, by_ms });
+        for event in recovered.into_iter().chain(back) {
+            let written = log.append(&event);
+            written.map_err(|error| OpenError::Io {
+                what: "write",
+                path: path.clone(),
+                error: io::Error::other(error.0),
+            })?;
         }
         Ok(log)
+    }
+
+    /// How far the clock went back since the line before this run, where that is worth telling: once, since the lines of this run have
+    /// the time of now.
+    pub fn went_back(&self) -> Option<Duration> {
+        self.went_back
     }
 
     /// The digest of the last line.
@@ -251,6 +269,22 @@ impl Ledger for Log {
 fn rfc3339(ms: u64) -> String {
     let ms = i64::try_from(ms).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(ms).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
+}
+
+/// The time of the last line, and by how many milliseconds it is later than now, where that is more than clocks are set by.
+fn clock_back(file: &mut File, now_ms: u64) -> io::Result<Option<(String, u64)>> {
+    #[derive(Deserialize)]
+    struct Time {
+        t: String,
+    }
+    let (bytes, _) = tail(file, limits::AUDIT_LINE_BYTES + 1)?;
+    let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    let line = text.iter().rposition(|byte| *byte == b'\n').map_or(text, |at| &text[at + 1..]);
+    let Ok(Time { t }) = serde_json::from_slice(line) else { return Ok(None) };
+    let time = t.parse::<jiff::Timestamp>().ok().and_then(|time| u64::try_from(time.as_millisecond()).ok());
+    let by_ms = time.and_then(|time| time.checked_sub(now_ms));
+    let tolerance = u64::try_from(limits::CLOCK_TOLERANCE.as_millis()).unwrap_or(u64::MAX);
+    Ok(by_ms.filter(|by_ms| *by_ms > tolerance).map(|by_ms| (t, by_ms)))
 }
 
 /// What signs for this log. Its public key stands beside it for whoever verifies.

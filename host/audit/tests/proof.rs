@@ -161,6 +161,38 @@ fn a_log_goes_on_with_the_same_tree_whatever_a_crash_left() {
     }
 }
 
+/// A clock that is set by hand.
+struct At(u64);
+impl Clock for At {
+    fn now_ms(&self) -> u64 {
+        self.0
+    }
+}
+
+#[test]
+fn a_clock_that_went_back_is_on_record_once() {
+    const NOON: u64 = 1_767_268_800_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let open_at = |now: u64| {
+        let run = RunId::new("01890000-0000-7000-8000-000000000000").expect("a UUID");
+        let log = Log::open(folder.path(), run, Arc::new(At(now))).expect("opens");
+        append(&log, 1);
+        log.checkpoint().expect("signed");
+        log.went_back().map(|back| back.as_secs())
+    };
+    assert_eq!(open_at(NOON), None, "the first");
+    assert_eq!(open_at(NOON + 3_600_000), None);
+    assert_eq!(open_at(NOON + 3_599_000), None, "clocks are set by so much");
+    assert_eq!(open_at(NOON), Some(3_599));
+    assert_eq!(open_at(NOON), None, "once");
+    assert_eq!(open_at(NOON + 60_000), None);
+    let told: Vec<String> =
+        log_lines(folder.path()).into_iter().filter(|line| line.contains("\"kind\":\"clock-back\"")).collect();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains("\"before\":\"2026-01-01T12:59:59.000Z\",\"by-ms\":3599000"), "{told:?}");
+    check(folder.path(), &[]).expect("verifies");
+}
+
 #[test]
 fn the_same_lines_are_signed_once() {
     let (folder, signed) = written(3);

@@ -227,7 +227,7 @@ pub(crate) struct Who {
     /// How many answers at most
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub(crate) limit: usize,
-    /// End with 1 where something was not read that could change the answer
+    /// End with 1 where something was not read that could change the answer, or is only named and defined by no record
     #[arg(long)]
     pub(crate) strict: bool,
 }

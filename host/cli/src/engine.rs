@@ -68,8 +68,7 @@ impl Engine<'_> {
         memory::keep_to_itself()?;
         let _lock = self.state.lock_run()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let log = Log::open(&self.state.audit(), new_run_id(), Arc::clone(&clock))
-            .map_err(|error| CliError::new(codes::AUDIT, error.to_string()))?;
+        let log = open_log(self.state, &clock)?;
         let log = Arc::new(log);
         let audit = |error: raito_core::ports::LedgerError| CliError::new(codes::AUDIT, error.to_string());
         log.append(&run_start(self.state, self.digest, self.ceiling_digest, self.asked.dry_run)).map_err(audit)?;
@@ -273,6 +272,20 @@ impl Context {
         let summary = TargetSummary { name: target.name.to_string(), outcome: report.outcome, steps: report.steps };
         Ok(Ended { summary, exit })
     }
+}
+
+/// Opens the audit log for a run, and says where the clock went back since the run before.
+pub(crate) fn open_log(state: &StateDir, clock: &Arc<dyn Clock>) -> Result<Log, CliError> {
+    let log = Log::open(&state.audit(), new_run_id(), Arc::clone(clock))
+        .map_err(|error| CliError::new(codes::AUDIT, error.to_string()))?;
+    if let Some(back) = log.went_back() {
+        let seconds = back.as_secs();
+        tracing::warn!(
+            "the clock went back by {seconds} s since the last run: what was read then has a time that is wrong, or this run's is; \
+             set the clock, and see `raito audit show --kind clock-back`"
+        );
+    }
+    Ok(log)
 }
 
 /// The event with which a run begins.

@@ -113,6 +113,7 @@ fn migrator() -> Migrator {
         (1, "everything", include_str!("store/0001.sql")),
         (2, "applied states", include_str!("store/0002.sql")),
         (3, "removals", include_str!("store/0003.sql")),
+        (4, "clocks", include_str!("store/0004.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, AssertSqlSafe(sql).into_sql_str(), false)

@@ -23,6 +23,8 @@ pub(crate) struct Read {
     pub(crate) pages: Vec<Mark>,
     pub(crate) description: Option<Description>,
     pub(crate) used: GuestUse,
+    /// Whether it came to its end.
+    pub(crate) is_whole: bool,
 }
 
 /// Where a page ended.
@@ -75,6 +77,7 @@ pub(crate) async fn read(plan: &Plan<'_>, replay: &Arc<Replay>, breaks: Breaks) 
         Ok(mut guest) => {
             let result = pull(plan, guest.as_mut(), replay, breaks, &mut read).await;
             read.used = guest.used();
+            read.is_whole = result.is_ok();
             result
         }
         Err(fault) => Err(fault),

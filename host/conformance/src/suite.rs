@@ -6,6 +6,7 @@ use std::sync::Arc;
 use raito_core::manifest::Manifest;
 use raito_core::ports::{Connector, Context};
 use raito_core::record::Description;
+use raito_core::references::References;
 use raito_core::step::Step;
 use raito_core::vocabulary::Mode;
 
@@ -39,6 +40,7 @@ pub async fn run(subject: &Subject<'_>, scenario: Scenario) -> Result<Report, Sc
     let mut report = Report { steps: Vec::new(), checks: Vec::new(), unused: Vec::new(), not_tried: Vec::new() };
     let mut used = BTreeSet::new();
     let mut description: Option<Description> = None;
+    let mut references = References::default();
     for step in Step::ALL.into_iter().filter(|step| subject.steps.contains(step)) {
         if let Some(reason) = left_out(step, &scenario, description.is_some()) {
             report.not_tried.push(NotTried { step, reason });
@@ -52,11 +54,32 @@ pub async fn run(subject: &Subject<'_>, scenario: Scenario) -> Result<Report, Sc
             description: description.as_ref(),
         };
         let (sound, passed) = of_step(&plan, &script, scenario.expect.get(&step), &mut report).await;
+        report.checks.extend(defined(&mut references, step, &sound));
         used.extend(passed.used);
         description = description.or(sound.description);
     }
     report.unused = unused(subject.manifest, &used);
     Ok(report)
+}
+
+/// Whether everything that the records name is defined by a record, as far as the steps up to here can tell; none where the step did not
+/// read to its end.
+fn defined(references: &mut References, step: Step, sound: &Read) -> Option<Check> {
+    if !sound.is_whole {
+        return None;
+    }
+    for line in &sound.lines {
+        // They were written from records a moment ago.
+        if let Ok(line) = serde_json::from_str(line) {
+            references.take(&line);
+        }
+    }
+    let wrong: Vec<String> = references.end(step, sound.reading.gaps()).iter().map(ToString::to_string).collect();
+    let (outcome, said) = match references.too_many() {
+        true => (Outcome::NotTried, vec!["there are more names than are kept".to_owned()]),
+        false => verdict(&wrong, "all that is named so far is defined, or may be in a gap".into()),
+    };
+    Some(Check { step, name: "references", outcome, said })
 }
 
 /// Why a step is not tried; none where it is.

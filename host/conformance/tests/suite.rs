@@ -11,7 +11,7 @@ use raito_core::digest::Digest;
 use raito_core::fault::{Fault, FaultKind, StepFault};
 use raito_core::manifest::Manifest;
 use raito_core::ports::{AnyPage, BoxFuture, Broker, Connector, Context, Guest, GuestUse, Opening};
-use raito_core::record::{Applied, ChangeSet, Coverage, Description, IdentityPage, Page, User};
+use raito_core::record::{Applied, ChangeSet, Coverage, Description, IdentityPage, Membership, Page, User};
 use raito_core::step::Step;
 use raito_core::text::{ExternalId, Name, Resume};
 use serde_json::{Value as Json, json};
@@ -68,6 +68,8 @@ enum Wrong {
     Forgets,
     /// Gives a record twice.
     Twice,
+    /// Names a group, and somebody in it, that it defines nowhere.
+    NamesNobody,
 }
 
 struct Fake {
@@ -178,10 +180,18 @@ impl Reading {
             self.ended = next.is_none();
         }
         let users = people.iter().map(|name| user(name)).collect();
-        let records = IdentityPage { users, ..IdentityPage::default() };
+        let memberships = if self.wrong == Wrong::NamesNobody { vec![membership()] } else { Vec::new() };
+        let records = IdentityPage { users, memberships, ..IdentityPage::default() };
         let resume = resume.and_then(|next| Resume::new(next.to_string()).ok());
         Ok(Some(AnyPage::Identities(Page { records, gaps: Vec::new(), resume })))
     }
+}
+
+fn membership() -> Membership {
+    serde_json::from_value(json!({
+        "group-external-id": "crew", "member": { "kind": "user", "id": "zoe", "inherits": true },
+    }))
+    .expect("a membership")
 }
 
 fn user(name: &str) -> User {
@@ -269,7 +279,10 @@ fn a_sound_connector_conforms() {
     let report = report(Wrong::Nothing, scenario());
     assert!(report.conforms(), "{report:#?}");
     let names: Vec<&str> = report.checks.iter().map(|check| check.name).collect();
-    assert_eq!(names, ["vocabulary", "reads", "expected", "repeats", "resumes", "faults", "broken-answers"]);
+    assert_eq!(
+        names,
+        ["vocabulary", "reads", "expected", "repeats", "resumes", "faults", "broken-answers", "references"]
+    );
     assert!(report.checks.iter().all(|check| check.outcome == Outcome::Passed), "{report:#?}");
     let step = &report.steps[0];
     assert_eq!((step.records, step.pages, step.largest_page, step.calls), (7, 4, 2, 4));
@@ -286,7 +299,7 @@ fn another_way_after_a_fault_need_not_be_recorded() {
 
 #[test]
 fn each_wrong_is_found_by_the_check_that_is_for_it() {
-    let expected: [(Wrong, &[&str], &str); 13] = [
+    let expected: [(Wrong, &[&str], &str); 15] = [
         (Wrong::SwallowsFaults, &["resumes", "faults", "broken-answers"], "ends as if it were complete"),
         (Wrong::RenamesFaults, &["resumes", "faults"], "pass unavailable on"),
         (Wrong::DefaultsToNobody, &["broken-answers"], "the answer {}: the read ends as if it were complete"),
@@ -300,6 +313,8 @@ fn each_wrong_is_found_by_the_check_that_is_for_it() {
         (Wrong::EmptyPages, &["reads"], "empty pages in a row"),
         (Wrong::Forgets, &["repeats", "resumes"], "records are missing"),
         (Wrong::Twice, &["reads"], "user ann comes twice"),
+        (Wrong::NamesNobody, &["references"], "1 user is named, and no record defines it: zoe"),
+        (Wrong::NamesNobody, &["references"], "1 group is named, and no record defines it: crew"),
     ];
     for (wrong, checks, said) in expected {
         let report = report(wrong, scenario());

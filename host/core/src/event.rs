@@ -342,6 +342,13 @@ pub enum Event {
         /// The exit code.
         exit: u8,
     },
+    /// The clock went back: the line before says that it was written later than now. Written once, when the log is opened.
+    ClockBack {
+        /// The time of the line before.
+        before: String,
+        /// How far the clock went back, in milliseconds.
+        by_ms: u64,
+    },
     /// The log was opened behind a line that was not complete, which was taken off.
     Recovered {
         /// Bytes that were taken off.
@@ -352,7 +359,7 @@ pub enum Event {
 }
 
 /// The kinds of events, as `kind` has them.
-pub const KINDS: [&str; 25] = [
+pub const KINDS: [&str; 26] = [
     "run-start",
     "target-start",
     "isolation",
@@ -377,6 +384,7 @@ pub const KINDS: [&str; 25] = [
     "anchored",
     "target-end",
     "run-end",
+    "clock-back",
     "recovered",
 ];
 

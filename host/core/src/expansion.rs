@@ -22,6 +22,7 @@ mod objects;
 mod principals;
 mod rules;
 mod snapshot;
+mod undefined;
 mod usable;
 
 pub use answer::{Answer, AnswerFilter, How, Path, PathStep, Rows};

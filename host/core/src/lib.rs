@@ -30,6 +30,7 @@ pub mod parts;
 pub mod plan;
 pub mod ports;
 pub mod record;
+pub mod references;
 pub mod secret;
 pub mod seen;
 pub mod sql;

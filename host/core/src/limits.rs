@@ -50,6 +50,10 @@ pub const STEP_PAGES: u64 = 1_000_000;
 pub const EMPTY_PAGES_IN_A_ROW: u32 = 64;
 /// Bytes of a resume token, which only lives within a run.
 pub const RESUME_BYTES: usize = 16 * 1_024;
+/// Ids of a read that are kept to tell what is named and not defined: those of the largest catalogue that was measured, in some 24 MB.
+pub const REFERENCES_IDS: usize = 1_500_000;
+/// Bytes of names that were not defined when they came: a read in which access comes before people has all of its members there.
+pub const REFERENCES_BYTES: usize = 16 * 1_024 * 1_024;
 /// Bytes of what the host keeps of one step until it is over: names of access controls, and gaps. Hundreds of thousands of access controls with names of usual length; the host's memory is to stay below 200 MiB beside
 /// them.
 pub const STEP_KEPT_BYTES: usize = 64 * 1_024 * 1_024;
@@ -334,6 +338,8 @@ pub const TARGETS: usize = 1_024;
 pub const PARALLEL_TARGETS: u16 = 64;
 /// Bytes of one line of the audit log: arguments are digested, lists of grants are the longest lines.
 pub const AUDIT_LINE_BYTES: usize = 1_024 * 1_024;
+/// How far a clock may go back before anybody is told: clocks are set by some hundred milliseconds all the time.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
 /// Bytes of the audit log whose chain is walked when it is opened: some 150,000 lines, in a fraction of a second.
 pub const AUDIT_WALKED_BYTES: u64 = 64 * 1_024 * 1_024;
 /// Bytes at a random place of a longer log that are walked as well.

@@ -1,7 +1,7 @@
 //! What was seen before: a set of ids that takes the same few bytes for each, however long the ids are.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher, RandomState};
 
 /// Ids of one read, by kind. It keeps 64 bits of a keyed hash (SipHash-1-3) of each; the keys are drawn for each set, so
 /// nobody outside can choose two ids that look the same. By chance any two of n do with a probability of n²/2⁶⁵: 3 in 10⁸
@@ -28,13 +28,13 @@ impl Default for Seen {
 
 impl Seen {
     /// Adds an id. False where it was there.
-    pub fn insert(&mut self, kind: &str, id: &str) -> bool {
+    pub fn insert(&mut self, kind: &str, id: &(impl Hash + ?Sized)) -> bool {
         let hash = self.keys.hash_one((kind, id));
         self.tables[table(hash)].insert(hash)
     }
 
     /// Whether the id was added.
-    pub fn contains(&self, kind: &str, id: &str) -> bool {
+    pub fn contains(&self, kind: &str, id: &(impl Hash + ?Sized)) -> bool {
         let hash = self.keys.hash_one((kind, id));
         self.tables[table(hash)].contains(&hash)
     }

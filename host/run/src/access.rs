@@ -15,6 +15,7 @@ use raito_core::fault::{Fault, FaultKind, StepFault};
 use raito_core::plan::RecordedCall;
 use raito_core::ports::{BoxFuture, Cloud, Opening, Upload};
 use raito_core::record::{Applied, ChangeSet, Description};
+use raito_core::references::References;
 use raito_core::step::Step;
 use raito_core::text::{Name, RunId, TargetName};
 use raito_core::upload::Line;
@@ -80,7 +81,10 @@ pub struct WholeRead {
 /// `Failure` where a step does not reach its end; what it could not read within it stands in the gaps.
 pub async fn read_catalogue(run: &TargetRun<'_>) -> Result<WholeRead, Failure> {
     let keep = Keeping { controls: &|_| true, records: true, ..Keeping::NONE };
-    let of = |opening, description| Task { opening, description, keep: &keep, sends: false };
+    let of = |opening, description| {
+        let references = References::default();
+        Task { opening, description, keep: &keep, sends: false, references }
+    };
     let identities = match run.effective.steps.get(&Step::IdentityStore) {
         Some(StepState::Runs) => reading(run, of(Opening::IdentityStore, None)).await?,
         _ => Read::default(),

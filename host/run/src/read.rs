@@ -12,6 +12,7 @@ use raito_core::groups::Groups;
 use raito_core::limits;
 use raito_core::ports::{AnyPage, Context, Guest, Opening, StepBroker, Upload, Writes};
 use raito_core::record::{AccessControl, Description, Gap, Statement, User};
+use raito_core::references::References;
 use raito_core::step::Step;
 use raito_core::text::{ExternalId, Name};
 use raito_core::unite::{AccessControls, AccessReading, Reading};
@@ -42,6 +43,8 @@ pub(crate) struct Read {
     pub(crate) groups: Groups,
     /// Users, groups, memberships and objects, where all are kept.
     pub(crate) kept: Vec<Line>,
+    /// What the steps so far defined and named.
+    pub(crate) references: References,
 }
 
 /// What of a read is kept for step 4.
@@ -72,6 +75,8 @@ pub(crate) struct Task<'t> {
     pub(crate) keep: &'t Keeping<'t>,
     /// Whether the cloud is told.
     pub(crate) sends: bool,
+    /// What the steps before defined and named.
+    pub(crate) references: References,
 }
 
 /// A reading step in progress.
@@ -85,6 +90,7 @@ struct Reader<'r> {
     users: BTreeMap<ExternalId, Name>,
     groups: Groups,
     kept: Vec<Line>,
+    references: References,
     upload: Option<Box<dyn Upload>>,
     /// Of all that is sent.
     hasher: Hasher,
@@ -138,6 +144,7 @@ async fn read_with(run: &TargetRun<'_>, task: Task<'_>, broker: &Arc<dyn StepBro
         users: BTreeMap::new(),
         groups: Groups::default(),
         kept: Vec::new(),
+        references: task.references,
         upload,
         hasher: Hasher::default(),
         batches: Hasher::default(),
@@ -155,6 +162,11 @@ async fn read_with(run: &TargetRun<'_>, task: Task<'_>, broker: &Arc<dyn StepBro
         reader.send(vec![Line::Coverage(coverage)]).await?;
     }
     let receipt = reader.finish(&upload_id).await?;
+    let undefined = reader.references.end(step, reader.reading.gaps());
+    let mut warnings: Vec<String> = undefined.iter().map(ToString::to_string).collect();
+    if step == Step::AccessFromTarget && reader.references.too_many() {
+        warnings.push("so much was read that nobody looked whether everything that is named is defined".to_owned());
+    }
     Ok(Read {
         records: reader.reading.records(),
         gaps: reader.reading.gaps().to_vec(),
@@ -165,9 +177,10 @@ async fn read_with(run: &TargetRun<'_>, task: Task<'_>, broker: &Arc<dyn StepBro
         kept: std::mem::take(&mut reader.kept),
         controls: reader.access.finish(),
         memory_bytes: pumped.used.memory_bytes,
-        description: described,
         calls: 0,
-        warnings: Vec::new(),
+        warnings,
+        references: std::mem::take(&mut reader.references),
+        description: described,
     })
 }
 
@@ -275,6 +288,7 @@ impl Reader<'_> {
         // Each record is kept or goes as soon as it is written: a page and its text are not in memory both.
         for line in lines {
             line.write(&mut bytes);
+            self.references.take(&line);
             self.keep_line(line);
         }
         self.lines += count;

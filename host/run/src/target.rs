@@ -15,6 +15,7 @@ use raito_core::limits;
 use raito_core::members::{resolve_controls, resolve_groups, resolve_users};
 use raito_core::ports::{Cloud, Connector, Context, Ledger, LedgerError, Opening, TargetBroker};
 use raito_core::record::{AccessControl, Description, User};
+use raito_core::references::References;
 use raito_core::step::Step;
 use raito_core::text::{ExternalId, Ident, Name, RunId};
 use raito_core::threshold::OverThreshold;
@@ -135,6 +136,8 @@ struct Known {
     unread: BTreeSet<Name>,
     description: Option<Description>,
     access: Option<Read>,
+    /// What the steps so far defined and named.
+    references: References,
 }
 
 /// Carries out all steps of a target, and tells the cloud how it went.
@@ -331,7 +334,8 @@ fn record_end(
 }
 
 async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result<StepReport, Failure> {
-    let of = |opening| Task { opening, description: None, keep: &Keeping::NONE, sends: !run.dry_run };
+    let references = std::mem::take(&mut known.references);
+    let of = |opening| Task { opening, description: None, keep: &Keeping::NONE, sends: !run.dry_run, references };
     match step {
         Step::IdentityStore => {
             recognise(run, known).await?;
@@ -343,11 +347,13 @@ async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result
             let mut read = read_step(run, Task { keep: &keep, ..of(Opening::IdentityStore) }).await?;
             known.users = Some(std::mem::take(&mut read.users));
             known.groups = groups(&mut read);
+            known.references = std::mem::take(&mut read.references);
             Ok(read_report(step, &read))
         }
         Step::DataSource => {
             recognise(run, known).await?;
-            let read = read_step(run, of(Opening::DataSource(None))).await?;
+            let mut read = read_step(run, of(Opening::DataSource(None))).await?;
+            known.references = std::mem::take(&mut read.references);
             known.description.clone_from(&read.description);
             check_instance(run, known)?;
             Ok(read_report(step, &read))
@@ -359,7 +365,9 @@ async fn carry_out(run: &TargetRun<'_>, step: Step, known: &mut Known) -> Result
             let keep = |control: &AccessControl| kept.as_ref().is_some_and(|kept| kept.takes(control));
             let keep = Keeping { controls: &keep, ..Keeping::NONE };
             let description = known.description.as_ref();
-            let read = read_step(run, Task { description, keep: &keep, ..of(Opening::AccessFromTarget) }).await?;
+            let mut read = read_step(run, Task { description, keep: &keep, ..of(Opening::AccessFromTarget) }).await?;
+            // Nothing that comes later names what these steps define.
+            read.references = References::default();
             let report = read_report(step, &read);
             resolve_members(run, known, &read.controls);
             known.access = Some(read);

@@ -8,6 +8,7 @@ use raito_core::marker;
 use raito_core::members::resolve_controls;
 use raito_core::ports::Opening;
 use raito_core::record::{AccessControl, Change, ChangeSet, Description};
+use raito_core::references::References;
 use raito_core::text::Name;
 
 use crate::apply::{Basis, decided, protected, unread};
@@ -28,7 +29,9 @@ pub(crate) async fn verify(
     let kept = Kept::of(&now, basis.description);
     let keep = Keeping { controls: &|control| kept.takes(control), ..Keeping::NONE };
     let (opening, description) = (Opening::AccessFromTarget, Some(basis.description));
-    let again = read_step(run, Task { opening, description, keep: &keep, sends: false }).await?;
+    let again =
+        read_step(run, Task { opening, description, keep: &keep, sends: false, references: References::default() })
+            .await?;
     for wanted in now.iter_mut().filter(|wanted| wanted.external_id.is_none()) {
         wanted.external_id = made(basis, wanted, &again).map(|held| held.external_id.clone());
     }

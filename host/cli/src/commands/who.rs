@@ -56,7 +56,7 @@ async fn answer(client: &Client, global: &Global, args: &Who) -> Result<Exit, Cl
     }
     print(global, args.explain.is_some(), &printed);
     if args.strict && !complete {
-        say("not everything was read that could change this answer");
+        say("not everything was read, or is defined, that could change this answer");
         return Ok(Exit::Failed);
     }
     Ok(Exit::Done)
@@ -153,9 +153,29 @@ async fn accounts(client: &Client, args: &Who, called: &str) -> Result<Vec<(Stri
             }
             Ok(accounts)
         }
-        [] => Err(CliError::new(codes::USAGE, format!("there is no user {}", escape(called)))),
+        [] => only_named(client, called).await,
         several => Err(may_be(several, called)),
     }
+}
+
+/// The sources in which somebody is a member of something, although no read tells of an account. Whoever is listed for an object is
+/// found by name as well.
+async fn only_named(client: &Client, called: &str) -> Result<Vec<(String, String)>, CliError> {
+    let sources = get(client, "/sources").await?;
+    let mut found = Vec::new();
+    for source in sources["items"].as_array().into_iter().flatten().filter(|item| item["description"].is_object()) {
+        let source = text(source, "name");
+        let path = format!("/sources/{}/access?user={}&limit=1", encoded(&source), encoded(called));
+        match client.get(&path).await {
+            Ok(_) => found.push((source, called.to_owned())),
+            Err(CloudError::Refused(_)) => {}
+            Err(error) => return Err(CliError::from(&error)),
+        }
+    }
+    if found.is_empty() {
+        return Err(CliError::new(codes::USAGE, format!("there is no user {}", escape(called))));
+    }
+    Ok(found)
 }
 
 fn may_be(several: &[Vec<Value>], called: &str) -> CliError {
@@ -249,5 +269,6 @@ fn is_complete(answer: &Value, everywhere: bool) -> bool {
     // Usage changes nothing of who may do what.
     let is_whole = |read: &Value| read["complete-ms"] == read["newest-ms"] || read["step"] == "data-usage";
     let whole = reads.is_some_and(|reads| !reads.is_empty() && reads.iter().all(is_whole));
-    whole && empty("gaps") && (!everywhere || empty("not-granted")) && empty("incomplete") && empty("not-expanded")
+    let told = ["gaps", "incomplete", "not-expanded", "undefined"].into_iter().all(empty);
+    whole && told && (!everywhere || empty("not-granted"))
 }

@@ -48,6 +48,11 @@ pub(crate) fn head(source: &str, answer: &Value) -> Vec<String> {
             _ => "access controls",
         };
         let line = match (&read["complete-ms"], &read["newest-ms"]) {
+            _ if read["clock-was-ahead"] == true => {
+                format!(
+                    "  {step}: read when the clock was ahead; nobody can tell when that was, and the next run corrects it"
+                )
+            }
             (Value::Null, newest) => format!("  {step}: never read whole; in part at {}", time(newest)),
             (complete, newest) if complete == newest => format!("  {step}: read whole at {}", time(complete)),
             (complete, newest) => {
@@ -66,6 +71,7 @@ pub(crate) fn head(source: &str, answer: &Value) -> Vec<String> {
     lines.extend(said("not-known", "left out"));
     lines.extend(said("incomplete", "not told whole"));
     lines.extend(said("not-expanded", "rules that are not expanded"));
+    lines.extend(said("undefined", "named, and defined by no record"));
     lines
 }
 
@@ -89,6 +95,9 @@ fn notes(item: &Value) -> String {
     }
     if item["conditional"] == true {
         notes.push("under a condition".to_owned());
+    }
+    if item["user"]["undefined"] == true {
+        notes.push("no such account was read".to_owned());
     }
     if item["user"]["enabled"] == false {
         notes.push("account disabled".to_owned());

@@ -93,9 +93,12 @@ struct Asking {
 impl Asking {
     async fn new(app: &App, source: &str, asked: Asked) -> Result<Self, Refusal> {
         let Query(question) = asked?;
+        if question.as_of.is_some_and(|time| time > app.clock.now_ms()) {
+            return Err(Refusal::bad_request("as-of: that time is still to come, and nobody knows what holds then"));
+        }
         let source = app.store.source_id(source).await?;
         let snapshot = app.store.snapshot(source, question.as_of, app.clock.now_ms()).await?;
-        let mut coverage = app.store.coverage(source, question.as_of).await?;
+        let mut coverage = app.store.coverage(source, question.as_of, app.clock.now_ms()).await?;
         for left_out in snapshot.left_out() {
             let list = if left_out.scope.is_some() { &mut coverage.not_granted } else { &mut coverage.not_known };
             list.push(left_out.reason.as_str().to_owned());
@@ -222,8 +225,9 @@ async fn explain(State(app): State<App>, Path(source): Path<String>, asked: Aske
 }
 
 impl Asking {
-    fn who(self) -> Result<AccessPage, Refusal> {
+    fn who(mut self) -> Result<AccessPage, Refusal> {
         let object = self.object()?;
+        self.coverage.undefined = self.snapshot.undefined_about(object);
         let filter = self.filter(Some(object))?;
         let answers = self.snapshot.who(object, &filter);
         let from = self.question.cursor.unwrap_or(0) as usize;
@@ -245,8 +249,9 @@ impl Asking {
         })
     }
 
-    fn access(self) -> Result<AccessPage, Refusal> {
+    fn access(mut self) -> Result<AccessPage, Refusal> {
         let user = self.user()?;
+        self.coverage.undefined = self.snapshot.undefined_of(user);
         let filter = self.filter(None)?;
         let from = self.snapshot.object_at(self.question.cursor.unwrap_or(0));
         let answers = match from {
@@ -267,8 +272,13 @@ impl Asking {
         })
     }
 
-    fn explain(self) -> Result<Explained, Refusal> {
+    fn explain(mut self) -> Result<Explained, Refusal> {
         let (user, object) = (self.user()?, self.object()?);
+        let mut undefined = self.snapshot.undefined_of(user);
+        undefined.extend(self.snapshot.undefined_about(object));
+        undefined.sort();
+        undefined.dedup();
+        self.coverage.undefined = undefined;
         let name = self.question.permission.as_deref().ok_or_else(|| Refusal::bad_request("permission: name one"))?;
         let permission = *permissions(&self.snapshot, Some(object), name)
             .first()
@@ -304,6 +314,7 @@ fn person(snapshot: &Snapshot, id: PrincipalId) -> PersonItem {
         external_id: principal.external_id.as_str().to_owned(),
         name: principal.name.as_str().to_owned(),
         enabled: principal.enabled,
+        undefined: snapshot.is_undefined(id),
     }
 }
 

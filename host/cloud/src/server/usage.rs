@@ -70,7 +70,7 @@ pub(super) async fn add_last_uses(app: &App, source: &str, page: &mut AccessPage
         }
         (None, None) => return Ok(()),
     };
-    let uses = app.store.last_uses(source, &filter).await?;
+    let uses = app.store.last_uses(source, &filter, app.clock.now_ms()).await?;
     for item in &mut page.items {
         let done = (item.object.key().0.to_vec(), item.permission.to_lowercase());
         item.last_use = uses.get(&(item.user.external_id.clone(), done)).copied();

@@ -28,7 +28,10 @@ pub(super) struct Commit<'u> {
     pub(super) upload: &'u UploadId,
     /// Who uploads.
     pub(super) caller: &'u Caller,
+    /// A time that is later than every upload before.
     pub(super) now: i64,
+    /// What the clock says.
+    pub(super) clock: i64,
     pub(super) gaps: &'u [Gap],
     pub(super) complete: bool,
 }
@@ -101,7 +104,7 @@ impl Commit<'_> {
                 before: counts.before,
             };
             let removals: Vec<Removal> = all.iter().map(removal).collect();
-            let (source, upload, caller, now) = (self.source, self.upload, self.caller, self.now);
+            let (source, upload, caller, now) = (self.source, self.upload, self.caller, self.clock);
             Removing { source, upload, caller, rules, now }.check(&mut *connection, &removals).await?;
         }
         for (kind, counts) in &all {
@@ -226,12 +229,13 @@ impl Commit<'_> {
         .await?;
         let description = self.description(&mut *connection).await?;
         super::named::resolve(&mut *connection, self.source, description.as_ref()).await?;
-        if let Some(coverage) = coverage {
+        // What a target has not lived through yet, its log does not tell.
+        if let Some(coverage) = coverage.filter(|coverage| integer(coverage.from_ms) <= self.clock) {
             sqlx::query("insert into coverages values (?1, ?2, ?3, ?4)")
                 .bind(self.source)
                 .bind(self.upload.run.as_str())
                 .bind(integer(coverage.from_ms))
-                .bind(integer(coverage.to_ms))
+                .bind(integer(coverage.to_ms).min(self.clock))
                 .execute(connection)
                 .await?;
         }
@@ -258,12 +262,13 @@ impl Commit<'_> {
     ) -> Result<(), IngestError> {
         let (run, step) = (self.upload.run.as_str(), self.upload.step.name());
         let receipt = serde_json::to_string(receipt).map_err(StoreError::Content)?;
-        sqlx::query("insert into uploads values (?1, ?2, ?3, ?4, ?5)")
+        sqlx::query("insert into uploads values (?1, ?2, ?3, ?4, ?5, ?6)")
             .bind(run)
             .bind(step)
             .bind(self.now)
             .bind(self.complete && self.gaps.is_empty())
             .bind(receipt)
+            .bind(self.clock)
             .execute(&mut *connection)
             .await
             .map_err(|error| match error {

@@ -391,6 +391,7 @@ impl Ingest {
             source: self.source,
             upload: &self.upload,
             caller: &self.caller,
+            clock: integer(now_ms),
             now: after_last(&mut transaction, self.source, integer(now_ms)).await?,
             gaps: &self.gaps,
             complete: end.complete,

@@ -143,6 +143,7 @@ pub(super) struct Removing<'u> {
     pub(super) caller: &'u Caller,
     /// What they ask for. It can only be stricter than what the cloud wants, except for the owner of the cloud.
     pub(super) rules: &'u UploadRules,
+    /// What the clock says.
     pub(super) now: i64,
 }
 

@@ -281,23 +281,28 @@ fn built(error: raito_core::expansion::BuildError) -> StoreError {
 
 impl Store {
     /// What answers about a source rest on: the reads of each step up to a time, and what the newest of them left open.
-    pub(crate) async fn coverage(&self, source: i64, as_of: Option<u64>) -> Result<Coverage, StoreError> {
+    pub(crate) async fn coverage(&self, source: i64, as_of: Option<u64>, now_ms: u64) -> Result<Coverage, StoreError> {
         let at = as_of.map_or(i64::MAX, integer);
-        let reads: Vec<(String, i64, Option<i64>)> = sqlx::query_as(
-            "select u.step, max(u.at_ms), max(case when u.complete then u.at_ms end) from uploads u join runs r on r.id = u.run \
-             where r.source = ?1 and u.at_ms <= ?2 group by u.step order by u.step",
-        )
-        .bind(source)
-        .bind(at)
-        .fetch_all(&self.pool)
-        .await?;
-        let gaps = self.gaps(source, at, "g.step <> 'data-usage'").await?;
-        let read = |(step, newest, complete): (String, i64, Option<i64>)| ReadItem {
-            step,
-            newest_ms: super::number(newest),
-            complete_ms: complete.map(super::number),
+        // Of each step the newest; of its row the time that the clock said (SQLite, "Bare columns in an aggregate query").
+        const NEWEST: &str = "select u.step, max(u.at_ms), coalesce(u.clock_ms, u.at_ms) from uploads u join runs r on r.id = u.run \
+                              where r.source = ?1 and u.at_ms <= ?2";
+        let newest = async |more: &str| -> Result<Vec<(String, i64, i64)>, StoreError> {
+            let sql = format!("{NEWEST} {more} group by u.step order by u.step");
+            Ok(sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(source).bind(at).fetch_all(&self.pool).await?)
         };
-        Ok(Coverage { reads: reads.into_iter().map(read).collect(), gaps, ..Coverage::default() })
+        let complete: HashMap<String, i64> =
+            newest("and u.complete").await?.into_iter().map(|(step, _, clock)| (step, clock)).collect();
+        let gaps = self.gaps(source, at, "g.step <> 'data-usage'").await?;
+        let read = |(step, _, newest): (String, i64, i64)| {
+            let (newest, complete) = (super::number(newest), complete.get(&step).copied().map(super::number));
+            ReadItem {
+                step,
+                newest_ms: newest.min(now_ms),
+                complete_ms: complete.map(|complete| complete.min(now_ms)),
+                clock_was_ahead: newest.max(complete.unwrap_or(0)) > now_ms,
+            }
+        };
+        Ok(Coverage { reads: newest("").await?.into_iter().map(read).collect(), gaps, ..Coverage::default() })
     }
 
     /// What the newest uploads up to a time left open, of the steps that a condition names.
@@ -308,5 +313,71 @@ impl Store {
              where w.source = ?1 and v.step = u.step and v.at_ms <= ?2) order by g.reason limit 100"
         );
         Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(source).bind(at).fetch_all(&self.pool).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raito_core::exchange::{RunOpening, UploadId, UploadRules};
+    use raito_core::step::Step;
+    use raito_core::text::RunId;
+    use raito_core::threshold::Thresholds;
+
+    use super::*;
+    use crate::store::Caller;
+
+    const NOON: u64 = 1_767_268_800_000;
+    const YEARS_LATER: u64 = NOON + 4 * 365 * 86_400_000;
+
+    /// Uploads a read of a step with these lines at a time.
+    async fn upload(store: &Store, number: u32, step: Step, now_ms: u64, lines: &[Value]) -> Option<u64> {
+        let run = RunId::new(format!("00000000-0000-4000-8000-{number:012}")).expect("a UUID");
+        let opening: RunOpening = serde_json::from_value(json!({
+            "run": run, "source": "shop", "connector": "demo", "version": "1", "sha256": "0".repeat(64),
+        }))
+        .expect("an opening");
+        let opened = store.open_run(&opening, now_ms).await.expect("opens");
+        let rules = UploadRules { thresholds: Thresholds::default(), allow_removals: None };
+        let upload = UploadId { run, step };
+        let mut ingest = store.begin_upload(upload, rules, Caller::Host).await.expect("begins");
+        let end = json!({ "end": { "lines": lines.len(), "complete": true } });
+        for line in lines.iter().chain([&end]) {
+            ingest.line(format!("{line}\n").as_bytes()).await.expect("a line");
+        }
+        ingest.commit(now_ms).await.expect("taken in");
+        opened.usage_since_ms
+    }
+
+    #[tokio::test]
+    async fn no_answer_is_from_the_future() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("cloud.db")).await.expect("opens");
+        let statement = |id: &str, at: u64| json!({ "statement": { "external-id": id, "started-ms": at, "success": true, "calls": 1, "precise": true } });
+        // The clock is ahead, as is what the target says of statements.
+        upload(&store, 1, Step::IdentityStore, YEARS_LATER, &[]).await;
+        let coverage = json!({ "coverage": { "from-ms": NOON, "to-ms": YEARS_LATER * 2 } });
+        let lines = [statement("s1", NOON - 5_000), statement("s2", YEARS_LATER + 1), coverage];
+        upload(&store, 2, Step::DataUsage, YEARS_LATER, &lines).await;
+        let source = store.source_id("shop").await.expect("a source");
+        let told = async |now: u64| store.coverage(source, None, now).await.expect("told").reads;
+        let then: Vec<(u64, Option<u64>, bool)> = told(YEARS_LATER)
+            .await
+            .into_iter()
+            .map(|read| (read.newest_ms, read.complete_ms, read.clock_was_ahead))
+            .collect();
+        assert_eq!(then, [(YEARS_LATER, Some(YEARS_LATER), false); 2], "nobody knew");
+        let usage = store.usage_coverage(source).await.expect("told").covered;
+        assert_eq!(usage.iter().map(|one| one.to_ms).max(), Some(YEARS_LATER), "no log tells of what is to come");
+        // It was set right: what was read then is from before, and what is read now has its time.
+        let read = told(NOON).await;
+        assert!(
+            read.iter().all(|read| read.clock_was_ahead && read.newest_ms <= NOON && read.complete_ms <= Some(NOON))
+        );
+        let since = upload(&store, 3, Step::IdentityStore, NOON, &[]).await;
+        assert_eq!(since, Some(NOON - 5_000), "a statement of the future keeps no other from being read");
+        let read = told(NOON).await;
+        let of = |step: &str| read.iter().find(|read| read.step == step).expect("a read");
+        assert_eq!((of("identity-store").newest_ms, of("identity-store").clock_was_ahead), (NOON, false));
+        assert!(of("data-usage").clock_was_ahead);
     }
 }

@@ -84,7 +84,13 @@ impl Store {
     }
 
     /// The last use of each object by each user, by what was done.
-    pub(crate) async fn last_uses(&self, source: i64, filter: &UsageFilter) -> Result<LastUses, StoreError> {
+    /// What a target says was used in the future was used by now.
+    pub(crate) async fn last_uses(
+        &self,
+        source: i64,
+        filter: &UsageFilter,
+        now_ms: u64,
+    ) -> Result<LastUses, StoreError> {
         let sql = format!(
             "select s.user_id, a.object_key, lower(a.action), max(coalesce(s.ended_ms, s.started_ms)), min(s.precise), sum(s.calls) \
              {USES} and s.user_id is not null group by s.user_id, a.object_key, lower(a.action)"
@@ -94,7 +100,8 @@ impl Store {
         let (user, object) = bound(filter);
         let rows = query.bind(source).bind(user).bind(object).fetch_all(&self.pool).await?;
         let last = |(user, object, action, ms, precise, calls): Row| {
-            let last = LastUse { at_ms: number(ms.unwrap_or_default()), precise, calls: number(calls) };
+            let at_ms = number(ms.unwrap_or_default());
+            let last = LastUse { at_ms: at_ms.min(now_ms), precise: precise && at_ms <= now_ms, calls: number(calls) };
             ((user, (object, action)), last)
         };
         Ok(rows.into_iter().map(last).collect())

@@ -69,6 +69,8 @@ pub(super) struct Principals {
     /// Users and access controls: those that one can act as.
     actors: RoaringBitmap,
     users: RoaringBitmap,
+    /// Those that a record told of.
+    defined: RoaringBitmap,
     starts: Mutex<HashMap<PrincipalId, Arc<RoaringBitmap>>>,
 }
 
@@ -147,6 +149,23 @@ impl Principals {
         let principal = &mut self.all[id.0 as usize];
         principal.name = name;
         principal.enabled = enabled;
+        self.defined.insert(id.0);
+    }
+
+    /// Whether a principal is only named, and no record told of it. Rules are told by the description.
+    pub(super) fn is_undefined(&self, id: PrincipalId) -> bool {
+        self.get(id).kind != PrincipalKind::Special && !self.defined.contains(id.0)
+    }
+
+    /// All principals that are only named.
+    pub(super) fn undefined(&self) -> impl Iterator<Item = PrincipalId> {
+        let all = (0..u32::try_from(self.all.len()).unwrap_or(u32::MAX)).map(PrincipalId);
+        all.filter(|id| self.is_undefined(*id))
+    }
+
+    /// Whether a principal is the rule that covers every user.
+    pub(super) fn is_everyone(&self, id: PrincipalId) -> bool {
+        self.everyone == Some(id)
     }
 
     /// Makes one a member of another.

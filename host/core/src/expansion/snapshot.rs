@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use roaring::RoaringBitmap;
+
 use super::answer::{AnswerFilter, How};
 use super::objects::{ObjectId, Objects, Raw};
 use super::principals::{EVERYONE, Link, Principal, PrincipalId, PrincipalKind, Principals, kind_of};
@@ -59,6 +61,8 @@ pub struct Snapshot {
     pub(super) unknown_specials: Vec<ExternalId>,
     /// What no read tells.
     pub(super) left_out: Vec<Gap>,
+    /// Objects that are only named, where their inside is not left out.
+    pub(super) strangers: RoaringBitmap,
 }
 
 /// What does not fit the description.
@@ -256,18 +260,11 @@ impl Builder {
             raw.parent =
                 raw.parent.and_then(|parent| self.by_external_id.get(&parent).copied()).filter(|parent| parent != key);
         }
-        let known: std::collections::HashSet<Key> = self.objects.iter().map(|(key, _)| *key).collect();
-        let mut strangers: Vec<(Key, ObjectRef)> =
-            self.references.into_iter().filter(|(key, _)| !known.contains(key)).collect();
-        strangers.sort_by(|one, two| one.1.cmp(&two.1));
-        for (key, reference) in strangers {
-            let Some(kind) = self.rules.kind(&reference.kind) else { continue };
-            let rights = crate::record::Rights::Caller;
-            self.objects.push((key, Raw { reference, kind, parent: None, reads: vec![], rights }));
-        }
+        let strangers = self.take_in_strangers();
         self.objects.sort_by(|one, two| one.1.reference.path.cmp(&two.1.reference.path).then(one.0.cmp(&two.0)));
         self.objects.dedup_by_key(|(key, _)| *key);
         let objects = Objects::new(self.objects);
+        let strangers = strangers.into_iter().filter_map(|key| objects.find(key)).map(|id| id.0).collect();
         let (mut grants, mut denials, mut with_policy) = (Vec::new(), Vec::new(), HashMap::<_, Vec<_>>::new());
         for (key, permission, control, action, conditional, may_pass_on) in self.facts {
             let Some(object) = objects.find(key) else { continue };
@@ -306,7 +303,35 @@ impl Builder {
             incomplete: self.incomplete,
             unknown_specials: self.unknown_specials,
             left_out: self.left_out,
+            strangers,
         }
+    }
+
+    /// Takes in the objects that facts name and nobody told of. Gives those of which no reason is told.
+    fn take_in_strangers(&mut self) -> Vec<Key> {
+        let known: std::collections::HashSet<Key> = self.objects.iter().map(|(key, _)| *key).collect();
+        let references = std::mem::take(&mut self.references);
+        let mut strangers: Vec<(Key, ObjectRef)> =
+            references.into_iter().filter(|(key, _)| !known.contains(key)).collect();
+        strangers.sort_by(|one, two| one.1.cmp(&two.1));
+        let is_inside = self.inside_of_left_out();
+        let unexplained =
+            strangers.iter().filter(|(_, reference)| !is_inside(reference)).map(|(key, _)| *key).collect();
+        for (key, reference) in strangers {
+            let Some(kind) = self.rules.kind(&reference.kind) else { continue };
+            let rights = crate::record::Rights::Caller;
+            self.objects.push((key, Raw { reference, kind, parent: None, reads: vec![], rights }));
+        }
+        unexplained
+    }
+
+    /// Says of an object whether it stands within one whose inside no read tells.
+    fn inside_of_left_out(&self) -> impl Fn(&ObjectRef) -> bool + use<> {
+        let scopes: Vec<Key> = self.left_out.iter().filter_map(|gap| gap.scope.as_ref()).map(id_key).collect();
+        let keys: Vec<Key> = scopes.iter().filter_map(|scope| self.by_external_id.get(scope).copied()).collect();
+        let within = self.objects.iter().filter(|(key, _)| keys.contains(key));
+        let paths: Vec<_> = within.map(|(_, raw)| raw.reference.path.clone()).collect();
+        move |object| paths.iter().any(|path| object.path.len() > path.len() && object.path.starts_with(path))
     }
 
     /// The principal that stands for an access control, which facts are added to one by one.

@@ -6,7 +6,7 @@ mod egress;
 mod scenario;
 mod surroundings;
 
-use raito_sdk::access::{AccessControl, Action};
+use raito_sdk::access::{AccessControl, Action, Member, MemberKind, PermissionUse, What};
 use raito_sdk::data_source::{
     ControlKind, DataObject, Description, Identity, ObjectKind, Permission, Rights, Shorthand,
 };
@@ -76,7 +76,38 @@ impl Pages for OnePage<access_from_target::Page> {
             self.sent += PAGE;
             return Ok(self.page.clone());
         }
+        if self.scenario.is("undefined")
+            && let Some(page) = &mut self.page
+        {
+            page.access_controls.push(hr());
+        }
         Ok(self.page.take())
+    }
+}
+
+/// An access control that names what nobody defines: a user beside one who is there, who made them members, and an object.
+fn hr() -> AccessControl {
+    let member = |id: &str, by: Option<&str>| Member {
+        kind: MemberKind::User,
+        id: id.into(),
+        inherits: true,
+        assumable: false,
+        may_pass_on: false,
+        granted_by: by.map(str::to_owned),
+        expires_ms: None,
+    };
+    let on = |path: &str| What {
+        object: ObjectRef { path: vec![path.into()], signature: None, kind: "table".into() },
+        permissions: vec![PermissionUse { name: "read".into(), may_pass_on: false, granted_by: None }],
+        condition: None,
+    };
+    AccessControl {
+        external_id: "hr".into(),
+        name: "hr".into(),
+        actual_name: "hr".into(),
+        who: vec![member("u1", None), member("ann", Some("nobody"))],
+        what: vec![on("root"), on("lost")],
+        ..control()
     }
 }
 

@@ -25,7 +25,7 @@ use crate::codes;
 use crate::commands::configuration::{self, Loaded};
 use crate::engine::isolation::Workplace;
 use crate::engine::prepare::{Prepared, prepare};
-use crate::engine::{hinted, interrupt, new_run_id, run_start};
+use crate::engine::{hinted, interrupt, new_run_id, open_log, run_start};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::leaks::Screened;
@@ -93,8 +93,7 @@ impl Session {
         let state = configuration::state(global, &loaded.base)?;
         let lock = state.lock_run()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let log = Log::open(&state.audit(), new_run_id(), Arc::clone(&clock))
-            .map_err(|error| CliError::new(codes::AUDIT, error.to_string()))?;
+        let log = open_log(&state, &clock)?;
         let log = Screened(Arc::new(log));
         log.append(&run_start(&state, loaded.digest, ceiling_digest, plans)).map_err(audit)?;
         let stop = Stop::default();
