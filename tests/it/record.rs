@@ -1,4 +1,4 @@
-//! What the audit log says of changes: each as it was sent, told from those that were only planned.
+//! Changes in the audit log: each as it was sent, apart from those that were only planned.
 
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ fn c19_members_are_on_record_as_digests_where_the_target_says_so() {
         assert!(!log.contains(&format!("\\\"{name}\\\"")), "{name} is on record");
     }
 
-    // Whoever is taken away has the same digest.
+    // A member that is taken away has the same digest.
     let id = managed.place.list("/sources/shop/internal-access-controls")[0]["id"].as_str().expect("an id").to_owned();
     let mut fewer = readers(&managed);
     fewer["who"] = json!([managed.member("bob"), managed.member("staff")]);

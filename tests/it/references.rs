@@ -1,4 +1,5 @@
-//! What a connector names and defines nowhere: it is told in the run and with every answer that rests on it, and answers agree.
+//! Dangling references: names that a connector defines nowhere are reported in the run and with
+//! every answer that rests on one, and answers agree.
 
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ fn undefined() -> Place {
 }
 
 #[test]
-fn e9_what_is_named_and_defined_by_nothing_is_told_in_the_run() {
+fn e9_names_without_a_definition_are_reported_in_the_run() {
     let place = undefined();
     let said = warnings(&place.run(&[]));
     assert_eq!(
@@ -31,7 +32,7 @@ fn e9_what_is_named_and_defined_by_nothing_is_told_in_the_run() {
     );
     let human = place.raito(&["run"]).exits(0);
     assert!(format!("{}{}", human.stdout, human.stderr).contains("no record defines it: ann"), "{}", human.stdout);
-    // Where step 1 does not run, nobody can tell.
+    // Without step 1, nobody can tell about users.
     let said = warnings(&place.run(&["--skip-identity-store-sync"]));
     assert_eq!(said, ["1 object is named, and no record defines it: table lost"]);
 }
@@ -81,7 +82,7 @@ fn e9_answers_agree_about_somebody_who_is_only_named_and_say_so() {
     let (_, why) = json(&["--explain", "ann", "root", "read"]);
     assert_eq!(why["how"], "active", "{why:#}");
 
-    // Whoever wants to be sure is told no.
+    // `--strict` fails.
     for asked in [&["root"][..], &["--user", "ann"], &["--user", "u1"], &["--explain", "ann", "root", "read"]] {
         let strict = place.raito(&[&["who", "--strict"], asked].concat()).exits(1);
         assert!(strict.stdout.contains("named, and defined by no record: "), "{}", strict.stdout);

@@ -1,4 +1,5 @@
-//! How much an upload may remove, and who decides that: the cloud, and never the token that uploads.
+//! How much an upload may remove, and who decides that: the cloud, and never the token that
+//! uploads.
 
 use serde_json::{Value, json};
 

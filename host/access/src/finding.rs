@@ -97,14 +97,15 @@ pub fn markdown(findings: &[Finding]) -> Vec<String> {
     lines
 }
 
-/// A text as code in a cell of a table, where nothing of it means anything to GitHub or GitLab: no Markdown, no HTML, no end of the
-/// cell, and no mention, reference or link, which both look for in what is rendered and pass over in code. A code span would not do:
-/// in a table, `\\|` ends the cell before the span is closed.
+/// A text as code in a cell of a table, where nothing of it means anything to GitHub or GitLab: no
+/// Markdown, no HTML, no end of the cell, and no mention, reference or link, which both look for in
+/// what is rendered and pass over in code. A code span would not do: in a table, `\\|` ends the
+/// cell before the span is closed.
 fn inert(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for character in escape(&text.replace(['\n', '\r'], " ")).chars() {
         match character {
-            // What begins so is made a link, whatever stands around it.
+            // Markdown makes a link of every word that begins with `www.`, also within HTML.
             '.' if out.as_bytes().last_chunk::<3>().is_some_and(|last| last.eq_ignore_ascii_case(b"www")) => {
                 out.push_str("&#46;");
             }
@@ -176,7 +177,8 @@ pub fn sarif(findings: &[Finding], version: &str) -> Value {
     })
 }
 
-/// A message in which square brackets make no link (section 3.11.6): there, they stand behind a backslash.
+/// A message in which square brackets make no link (section 3.11.6): there, they stand behind a
+/// backslash.
 fn without_links(text: &str) -> String {
     if text.contains("](") {
         text.replace('\\', "\\\\").replace('[', "\\[").replace(']', "\\]")
@@ -226,7 +228,8 @@ mod tests {
             let row = markdown(&[finding])[2].clone();
             let (cells, escaped) = (row.split(" | ").count(), row.replace("<code>", "").replace("</code>", ""));
             assert_eq!((cells, row.matches("<code>").count(), row.matches("</code>").count()), (3, 2, 2), "{row}");
-            // What is left is letters, digits, spaces and numbers of characters, so nothing can be built of it.
+            // Only letters, digits, spaces and numbers of characters are left, and nothing can be
+            // built of these.
             let mut inside = escaped.trim_matches('|').replace(" | ", " ");
             while let Some((before, (code, behind))) =
                 inside.split_once("&#").and_then(|(before, rest)| Some((before.to_owned(), rest.split_once(';')?)))

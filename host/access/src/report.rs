@@ -125,8 +125,8 @@ fn span(text: &str) -> String {
     code(&text.replace(['\n', '\r'], " "))
 }
 
-/// A text as a code span: escaped, so that it is one line, with more backticks around than within (CommonMark, section 6.1). Nothing
-/// in it is Markdown, a mention or a link.
+/// A text as a code span: escaped, so that it is one line, with more backticks around than within
+/// (CommonMark, section 6.1). Nothing in it is Markdown, a mention or a link.
 pub(crate) fn code(text: &str) -> String {
     let text = &*escape(text);
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);

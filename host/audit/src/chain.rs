@@ -1,8 +1,9 @@
-//! The chain, walked again where a log is opened: lines that were changed, swapped or taken out since they were written are found
-//! before a run adds to them and signs the whole.
+//! The chain, walked again where a log is opened: lines that were changed, swapped or taken out
+//! since they were written are found before a run adds to them and signs the whole.
 //!
-//! All of a log of ordinary size is walked, and of a longer one its last part and another one at a random place. So what was
-//! changed in a long log is found by one of the next runs, and by `raito audit verify` at once.
+//! All of a log of ordinary size is walked, and of a longer one its last part and another one at a
+//! random place. So what was changed in a long log is found by one of the next runs, and by `raito
+//! audit verify` at once.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
@@ -29,8 +30,9 @@ impl From<io::Error> for Broken {
     }
 }
 
-/// Walks along the lines up to the head. They must follow each other and end with the line that the head has; where all of them are
-/// walked, they must be those of the head's tree, and of the newest checkpoint.
+/// Walks along the lines up to the head. They must follow each other and end with the line that the
+/// head has; where all of them are walked, they must be those of the head's tree, and of the newest
+/// checkpoint.
 pub(crate) fn walk(file: &File, head: &Head, tree: &Tree, newest: Option<Root>) -> Result<(), Broken> {
     let end = head.bytes();
     if end <= limits::AUDIT_WALKED_BYTES {
@@ -72,7 +74,8 @@ fn whole(file: &File, head: &Head, tree: &Tree, newest: Option<Root>) -> Result<
     Ok(())
 }
 
-/// Walks along the lines that begin in a stretch of the file, and gives the digest of the last one; none where there is none.
+/// Walks along the lines that begin in a stretch of the file, and gives the digest of the last one;
+/// none where there is none.
 fn stretch(
     file: &File,
     from: u64,
@@ -103,8 +106,8 @@ fn stretch(
     }
 }
 
-/// What stands behind a key in the beginning of a line, where this program writes it: a line with it elsewhere is another line, which
-/// its digest shows.
+/// The text behind a key, in the beginning of a line, where this program writes it. A line with the
+/// key elsewhere is another line, and its digest shows that.
 fn behind<'l>(line: &'l [u8], key: &str) -> Option<&'l [u8]> {
     let beginning = &line[..line.len().min(512)];
     let at = beginning.windows(key.len()).position(|part| part == key.as_bytes())?;

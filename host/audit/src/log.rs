@@ -157,8 +157,8 @@ impl Log {
         Ok(log)
     }
 
-    /// How far the clock went back since the line before this run, where that is worth telling: once, since the lines of this run have
-    /// the time of now.
+    /// How far the clock went back since the line before this run, where that is worth telling:
+    /// once, since the lines of this run have the time of now.
     pub fn went_back(&self) -> Option<Duration> {
         self.went_back
     }
@@ -271,7 +271,8 @@ fn rfc3339(ms: u64) -> String {
     jiff::Timestamp::from_millisecond(ms).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
 }
 
-/// The time of the last line, and by how many milliseconds it is later than now, where that is more than clocks are set by.
+/// The time of the last line, and by how many milliseconds it is later than now, where that is more
+/// than clocks are set by.
 fn clock_back(file: &mut File, now_ms: u64) -> io::Result<Option<(String, u64)>> {
     #[derive(Deserialize)]
     struct Time {

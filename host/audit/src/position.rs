@@ -28,8 +28,8 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// The end of the log in a file without a torn line. What stands behind the head is read line by line, all of it where there is
-    /// no head; of what stands before, the chain is walked again.
+    /// The end of the log in a file without a torn line. What stands behind the head is read line
+    /// by line, all of it where there is no head; of what stands before, the chain is walked again.
     pub(crate) fn find(
         file: &mut File,
         path: &Path,

@@ -246,7 +246,8 @@ fn a_log_with_lines_that_were_swapped_or_changed_is_not_gone_on_with() {
         fs::write(folder.path().join(LOG_FILE), lines.join("\n") + "\n").expect("writable");
         refused(folder.path());
     }
-    // The chain and the head written anew, and a checkpoint from before: as of somebody who has no key to sign with.
+    // The chain and the head written anew, and a checkpoint from before: as of somebody who has no
+    // key to sign with.
     let (real, other) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     for (folder, begins) in [(&real, 0), (&other, 10)] {
         let log = open(folder.path()).expect("opens");

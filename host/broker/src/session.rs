@@ -89,13 +89,13 @@ pub(crate) struct Session {
     leaked: Mutex<Option<String>>,
 }
 
-/// What a call sends, for the record.
+/// The parts of a call that go on record when it is sent.
 struct Sending<'c> {
     mode: Mode,
     bytes: u64,
     /// The secret slots whose secrets are put in.
     secrets: &'c [String],
-    /// What a write call sends; none for reads.
+    /// The statement or request of a write call; none for reads.
     statement: Option<&'c str>,
 }
 

@@ -91,7 +91,8 @@ pub(crate) struct Shared {
     pub(crate) watch: Arc<Watch>,
     /// How members stand in the write calls that are on record.
     pub(crate) recorded_members: Handling,
-    /// What came so far, for secrets that come in pieces. It is of the run, since what a guest keeps is too.
+    /// The answers so far, for secrets that come in pieces. They are of the run, since a guest's
+    /// state is too.
     pub(crate) strands: Mutex<Strands>,
     places: Vec<Place>,
 }

@@ -366,7 +366,7 @@ async fn pieces_over_two_entries_two_steps_and_one_list_are_found() {
         if seen.line.starts_with("POST") {
             return answer(out, 200, &[], TOKEN.get(8..).unwrap_or_default().as_bytes());
         }
-        answer(out, 200, &[], TOKEN[..8].as_bytes())
+        answer(out, 200, &[], &TOKEN.as_bytes()[..8])
     });
     let mut broker = plain(&server, "");
     assert!(broker.list().await.is_ok());
@@ -381,7 +381,7 @@ async fn pieces_over_two_entries_two_steps_and_one_list_are_found() {
 async fn pieces_in_another_order_or_with_something_between_them_are_not_found() {
     let server = Server::plain(|seen, out| {
         let (from, to) = asked(seen);
-        answer(out, 200, &[], TOKEN[from..to].as_bytes())
+        answer(out, 200, &[], &TOKEN.as_bytes()[from..to])
     });
     let end = TOKEN.len();
     let broker = plain(&server, "");

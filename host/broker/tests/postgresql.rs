@@ -317,7 +317,8 @@ async fn of_many_databases_few_connections_are_kept() {
 
 #[tokio::test]
 async fn a_secret_that_comes_in_pieces_of_rows_is_found_in_its_last_one() {
-    // In a column beside another one, over the rows of one answer; in one row; over the answers to a statement.
+    // In a column beside another one, over the rows of one answer; in one row; over the answers to
+    // a statement.
     let (a, b) = PASSWORD.split_at(9);
     let cells = |cells: &[&str]| row(&cells.iter().map(|cell| Some(cell.as_bytes())).collect::<Vec<_>>());
     let beside = [cells(&["1", a]), cells(&["2", b])].concat();

@@ -123,8 +123,9 @@ pub(crate) struct Run {
     /// Targets at the same time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(limits::PARALLEL_TARGETS)))]
     pub(crate) parallel: u16,
-    /// Remove this many records although that is over the threshold of the target; the exact number that was said. A cloud
-    /// other than the embedded one has thresholds of its own, which somebody confirms there
+    /// Remove this many records although that is over the threshold of the target; the exact number
+    /// that was said. A cloud other than the embedded one has thresholds of its own, which somebody
+    /// confirms there
     #[arg(long, value_name = "N")]
     pub(crate) allow_removals: Option<u64>,
     /// Take this many permissions and members away at the target although that is over the threshold; the exact number that
@@ -227,7 +228,8 @@ pub(crate) struct Who {
     /// How many answers at most
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub(crate) limit: usize,
-    /// End with 1 where something was not read that could change the answer, or is only named and defined by no record
+    /// End with 1 where something was not read that could change the answer, or is only named and
+    /// defined by no record
     #[arg(long)]
     pub(crate) strict: bool,
 }

@@ -42,7 +42,7 @@ impl Writers {
         }
     }
 
-    /// Who can change it besides, for people; none where nobody can.
+    /// The others who can change it, for people; none where nobody can.
     pub(crate) fn others(self) -> Option<&'static str> {
         match self {
             Self::Nobody => None,

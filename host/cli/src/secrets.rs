@@ -113,8 +113,8 @@ pub(crate) async fn fetch(source: &SecretSource, base: &Path) -> Result<Secret, 
         .map_err(|error| CliError::new(codes::SECRET, format!("the secret from {source} is none: {error}")))
 }
 
-/// The variable that a secret should be in is not set. A name that is not written as such names are may be the secret itself, in
-/// the wrong place.
+/// The variable that a secret should be in is not set. A name that is not written as such names are
+/// may be the secret itself, in the wrong place.
 fn unset(name: &str) -> CliError {
     if is_variable(name) {
         return CliError::new(codes::SECRET, format!("the environment variable {name} is not set"));

@@ -36,8 +36,9 @@ pub(crate) fn find_last_read(state: &Path, target: &TargetName) -> PathBuf {
     last_read(&state.join(READS), target)
 }
 
-/// Why a folder is none to keep keys, tokens and a log in, and what to do about it; none where it is this user's alone. Its owner can
-/// change everything in it, whatever its mode is, root's processes included.
+/// Why a folder is none to keep keys, tokens and a log in, and what to do about it; none where it
+/// is this user's alone. Its owner can change everything in it, whatever its mode is, root's
+/// processes included.
 fn unfit(about: &Metadata) -> Option<(String, &'static str)> {
     let own = rustix::process::geteuid().as_raw();
     if !about.is_dir() {

@@ -1,7 +1,8 @@
-//! The text of a file as people may see it around a mistake: every value that may be a secret is hidden.
+//! The text of a file as people may see it around a mistake: every value that may be a secret is
+//! hidden.
 //!
-//! The text need not be YAML, since what is wrong with it may be just that. It is read as far as it can be, and a value of which
-//! nobody knows what it is for is hidden.
+//! The text need not be YAML, since what is wrong with it may be just that. It is read as far as it
+//! can be, and a value of which nobody knows what it is for is hidden.
 
 use raito_core::manifest::SlotName;
 
@@ -9,12 +10,13 @@ use crate::hide::{HIDDEN, is_secret_name, is_variable, quotable};
 use crate::keys::{CEILING, CONFIGURATION, HTTP_GRANT, KEYRING, Key, SCHEMES, SECRET, SQL_GRANT, Shape};
 use crate::mistake::Place;
 
-/// Which values of a file are shown.
+/// Whether a file has places for secrets, and so which of its values are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
     /// The file says where secrets come from: only values of known keys are shown.
     Sources,
-    /// The file has no place for secrets, as access code: values are shown unless their key says that they are secret.
+    /// The file has no place for secrets, as access code: values are shown unless their key says
+    /// that they are secret.
     Nothing,
 }
 
@@ -23,7 +25,7 @@ pub enum Holds {
 pub struct Excerpt {
     /// The text, line by line as in the file.
     pub text: String,
-    /// What was hidden, in its order.
+    /// The hidden values, in their order.
     hidden: Vec<Hidden>,
 }
 
@@ -41,7 +43,7 @@ impl Excerpt {
         excerpt
     }
 
-    /// Where a place of the file is in this text.
+    /// The place in this text of a place in the file.
     pub fn place(&self, place: Place) -> Place {
         let mut shown = place;
         for hidden in self.hidden.iter().filter(|hidden| hidden.line == place.line) {
@@ -94,7 +96,7 @@ impl Line<'_> {
     }
 }
 
-/// What is known of the values that come: the keys that they stand below.
+/// The keys that the next values stand below.
 struct Hiding {
     holds: Holds,
     /// Keys of mappings without brackets, with their columns.
@@ -190,7 +192,8 @@ impl Hiding {
         rest
     }
 
-    /// How long the text in quotation marks is, with the closing one; where there is none, it goes on in the next line.
+    /// How long the text in quotation marks is, with the closing one; where there is none, it goes
+    /// on in the next line.
     fn quoted_end(&mut self, text: &str, quote: char) -> usize {
         let mut characters = text.char_indices().peekable();
         while let Some((at, character)) = characters.next() {
@@ -262,7 +265,8 @@ fn is_shown(path: &[&str], value: &str) -> bool {
     {
         return true;
     }
-    // A scheme stands below the name of a secret, which is anything; what stands below the scheme is known.
+    // A scheme stands below the name of a secret, which is anything; what stands below the scheme
+    // is known.
     let scheme = path.iter().rposition(|key| SCHEMES.iter().any(|known| known.name == *key));
     let path = &path[scheme.unwrap_or_default()..];
     let is_known = |key: &&str| SlotName::parse(key).is_some() || !shapes(key).is_empty();
@@ -270,14 +274,14 @@ fn is_shown(path: &[&str], value: &str) -> bool {
     !of_inner.is_empty()
         && path.iter().all(|key| is_known(key) && !shapes(key).iter().any(|shape| matches!(shape, Shape::Secret)))
         && of_inner.iter().all(|shape| match shape {
-            // Where a flag may be a login, anything else may be its password.
+            // A key that takes a flag or a login may have been given the password of that login.
             Shape::FlagOr(_) => matches!(value, "true" | "false"),
             Shape::Map(_) | Shape::Maps(_) | Shape::Settings | Shape::Grants | Shape::Secret | Shape::TextMap => false,
             _ => true,
         })
 }
 
-/// What the keys of this name are, wherever they stand.
+/// The shapes of all keys of this name, wherever they stand.
 fn shapes(name: &str) -> Vec<Shape> {
     let mut found = Vec::new();
     for keys in [CONFIGURATION, CEILING, HTTP_GRANT, SQL_GRANT, SCHEMES] {
@@ -359,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_can_be_read() {
+    fn values_that_are_no_secret_can_be_read() {
         let text = "cloud: embedded\ntargets:\n  - name: shop # the shop\n    connector: { file: a.wasm }\n    grants:\n      sql.main:\n        \
                     url: \"postgresql://raito_read@db:5432/\"\n        databases: [shop, 'billing']\n        password: { env: SHOP_PASSWORD }\n        \
                     write: { user: w, password: { file: w.txt } }\n    drift: report\n    break-glass:\n      - postgres\n";

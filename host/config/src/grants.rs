@@ -77,8 +77,8 @@ pub(crate) fn secret(reader: &mut Reader<'_>, node: &Node) -> Option<SecretSourc
     }
 }
 
-/// The name of an environment variable (POSIX, section 8.1, and lower case too). What cannot be one may be the secret itself, so it is
-/// not repeated.
+/// The name of an environment variable (POSIX, section 8.1, and lower case too). A text that cannot
+/// be one may be the secret itself, so it is not repeated.
 fn variable(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
     let name = reader.text(node)?;
     let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');

@@ -1,9 +1,10 @@
 //! Hiding what a value of a file may hold of a secret, before anybody quotes it.
 //!
-//! A secret does not stand in a file, so wherever one does, the file is wrong, and the error is about just that line. The search for
-//! known secrets is of no help there: nobody knows this one. So it is decided by where a value stands.
+//! A secret does not stand in a file, so wherever one does, the file is wrong, and the error is
+//! about just that line. The search for known secrets is of no help there: nobody knows this one.
+//! So it is decided by where a value stands.
 
-/// What stands for something hidden. It says nothing of how long that is.
+/// The text in place of a hidden one. It says nothing of how long that is.
 pub(crate) const HIDDEN: &str = "***";
 
 /// Words in names of what is secret.
@@ -28,8 +29,8 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
     SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
-/// The value without what is secret in it: who logs in with which password in a URL, parameters with a name that says it, and what
-/// stands behind the scheme of an `Authorization` field.
+/// The value without what is secret in it: who logs in with which password in a URL, parameters
+/// with a name that says it, and what stands behind the scheme of an `Authorization` field.
 pub fn quotable(value: &str) -> String {
     let value = without_userinfo(value);
     let value = without_pairs(&value);
@@ -40,7 +41,8 @@ pub fn quotable(value: &str) -> String {
 /// Hides the password of a URL, or all that stands there where only databases take a name alone.
 fn without_userinfo(value: &str) -> String {
     let Some((before, rest)) = value.split_once("://") else { return value.to_owned() };
-    // A password that nobody encoded may hold any character, so its end is the last `@` that there is.
+    // A password that nobody encoded may hold any character, so its end is the last `@` that there
+    // is.
     let Some((userinfo, host)) = rest.rsplit_once('@') else { return value.to_owned() };
     let scheme = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
     let names_a_login = ["postgresql", "postgres", "ldap", "ldaps", "mysql"].contains(&scheme);
@@ -78,7 +80,8 @@ fn without_scheme(value: &str) -> String {
     found.map_or_else(|| value.to_owned(), |end| format!("{}{HIDDEN}", &value[..end]))
 }
 
-/// Whether a text is the name of an environment variable as everybody writes them, and not a secret in the wrong place.
+/// Whether a text is the name of an environment variable as everybody writes them, and not a secret
+/// in the wrong place.
 pub fn is_variable(name: &str) -> bool {
     let mut bytes = name.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_uppercase() || first == b'_')
@@ -90,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_secret_in_a_value_is_hidden_and_the_rest_is_not() {
+    fn the_secret_part_of_a_value_is_hidden_and_no_more() {
         for (value, shown) in [
             ("postgresql://user:hunter2@host/", "postgresql://user:***@host/"),
             ("postgresql://user:p@ss/w:rd @host:5432/", "postgresql://user:***@host:5432/"),

@@ -62,8 +62,8 @@ pub async fn run(subject: &Subject<'_>, scenario: Scenario) -> Result<Report, Sc
     Ok(report)
 }
 
-/// Whether everything that the records name is defined by a record, as far as the steps up to here can tell; none where the step did not
-/// read to its end.
+/// Whether everything that the records name is defined by a record, as far as the steps up to here
+/// can tell; none where the step did not read to its end.
 fn defined(references: &mut References, step: Step, sound: &Read) -> Option<Check> {
     if !sound.is_whole {
         return None;

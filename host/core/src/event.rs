@@ -1,8 +1,9 @@
 //! What goes on record: everything that crosses a border, as one event each.
 //!
-//! Events hold no secret. Values that may be personal (arguments of reads, log messages) stand as keyed digests, which the log's
-//! owner can open for an auditor by handing over the key. Write calls stand in full, or where the target says so, with keyed
-//! digests in place of members. Texts that somebody else may have written a part of are searched
+//! Events hold no secret. Values that may be personal (arguments of reads, log messages) stand as
+//! keyed digests, which the log's owner can open for an auditor by handing over the key. Write
+//! calls stand in full, or where the target says so, with keyed digests in place of members. Texts
+//! that somebody else may have written a part of are searched
 //! for secrets before they are kept.
 
 use std::collections::BTreeMap;
@@ -128,7 +129,7 @@ pub enum Event {
         arguments: String,
         /// Bytes of the request.
         bytes: u64,
-        /// What would be sent.
+        /// The statement or request that would be sent.
         statement: String,
     },
     /// A call is about to leave. Written before it does.
@@ -150,7 +151,8 @@ pub enum Event {
         arguments: String,
         /// Bytes of the request.
         bytes: u64,
-        /// What a write call sends, in full: who may do what is what the record is kept for. None for reads.
+        /// The statement or request of a write call, in full, because the record is kept to say who
+        /// may do what. None for reads.
         #[serde(skip_serializing_if = "Option::is_none")]
         statement: Option<String>,
         /// The secret slots whose secrets are put in.
@@ -168,7 +170,7 @@ pub enum Event {
         number: u64,
         /// The place that it goes to.
         at: Option<String>,
-        /// What will be sent, as the call has it that follows.
+        /// The statement or request that will be sent, as the call that follows has it.
         statement: String,
     },
     /// What access code applied last is about to be kept in the cloud. Written before it is sent.
@@ -342,7 +344,8 @@ pub enum Event {
         /// The exit code.
         exit: u8,
     },
-    /// The clock went back: the line before says that it was written later than now. Written once, when the log is opened.
+    /// The clock went back: the line before says that it was written later than now. Written once,
+    /// when the log is opened.
     ClockBack {
         /// The time of the line before.
         before: String,

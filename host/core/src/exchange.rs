@@ -64,10 +64,11 @@ pub struct RunOpened {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct UploadRules {
-    /// When removing stops. A cloud that this host does not own stops at its own thresholds as well.
+    /// When removing stops. A cloud that this host does not own stops at its own thresholds as
+    /// well.
     pub thresholds: Thresholds,
-    /// The number that a person typed to remove so many all the same. It does not lift the thresholds of a cloud that this host does
-    /// not own.
+    /// The number that a person typed to remove so many all the same. It does not lift the
+    /// thresholds of a cloud that this host does not own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_removals: Option<u64>,
 }

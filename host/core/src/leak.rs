@@ -2,9 +2,10 @@
 //!
 //! A target may echo what it was sent, and a library may print it. So everything that a connector or a person is to get is
 //! held against all secrets of the run: as they are, in base64 (standard and URL alphabet, at each of the three ways in
-//! which three bytes can lie around them) and in hexadecimal, each also percent-encoded, with `+` for spaces as forms have it,
-//! escaped as JSON, or escaped as HTML and XML. The search goes on over the borders of pieces, and over those between answers
-//! (`strand`). It finds no form beyond these: a target and a connector that work together can agree on one.
+//! which three bytes can lie around them) and in hexadecimal, each also percent-encoded, with `+`
+//! for spaces as forms have it, escaped as JSON, or escaped as HTML and XML. The search goes on
+//! over the borders of pieces, and over those between answers (`strand`). It finds no form beyond
+//! these: a target and a connector that work together can agree on one.
 
 mod form;
 mod strand;
@@ -226,7 +227,8 @@ fn around(text: &str, begin: usize, end: usize) -> (usize, usize) {
     (begin, end)
 }
 
-/// The number of a pattern, and the form of the view that showed it where that is not the text itself.
+/// The number of a pattern, and the form of the view that showed it where that is not the text
+/// itself.
 type Found = (usize, Option<Form>);
 
 /// All ways to look at bytes that come in pieces.
@@ -265,7 +267,7 @@ impl Views {
         self.undone.iter_mut().find_map(|(view, form)| Some((view.end(automaton)?, Some(*form))))
     }
 
-    /// What the end would show, were this the end.
+    /// The pattern that would be complete if this were the end.
     fn would_end(&self, automaton: &DFA) -> Option<Found> {
         self.undone.iter().find_map(|(view, form)| Some((view.would_end(automaton)?, Some(*form))))
     }

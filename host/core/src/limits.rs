@@ -50,9 +50,11 @@ pub const STEP_PAGES: u64 = 1_000_000;
 pub const EMPTY_PAGES_IN_A_ROW: u32 = 64;
 /// Bytes of a resume token, which only lives within a run.
 pub const RESUME_BYTES: usize = 16 * 1_024;
-/// Ids of a read that are kept to tell what is named and not defined: those of the largest catalogue that was measured, in some 24 MB.
+/// Ids of a read that are kept to tell what is named and not defined: those of the largest
+/// catalogue that was measured, in some 24 MB.
 pub const REFERENCES_IDS: usize = 1_500_000;
-/// Bytes of names that were not defined when they came: a read in which access comes before people has all of its members there.
+/// Bytes of names that were not defined when they came: a read in which access comes before people
+/// has all of its members there.
 pub const REFERENCES_BYTES: usize = 16 * 1_024 * 1_024;
 /// Bytes of what the host keeps of one step until it is over: names of access controls, and gaps. Hundreds of thousands of access controls with names of usual length; the host's memory is to stay below 200 MiB beside
 /// them.
@@ -264,11 +266,13 @@ pub const SECRET_BYTES: usize = 64 * 1_024;
 pub const SHORT_SECRET_BYTES: usize = 12;
 /// Bytes of a long secret by which it is recognised: 48 random bytes do not repeat.
 pub const LEAK_PATTERN_BYTES: usize = 48;
-/// Places of a target's answers, such as a header field or a column, at which what came before is kept in mind: secrets that come
-/// in pieces are searched for at each. Connectors have some hundred; from here on one place stands for all others.
+/// Places of a target's answers, such as a header field or a column, at which what came before is
+/// kept in mind: secrets that come in pieces are searched for at each. Connectors have some
+/// hundred; from here on one place stands for all others.
 pub const LEAK_STRANDS: usize = 4_096;
-/// Bytes of a JSON answer up to which each of its values is held against the values that came before at its place. Whoever hands
-/// out a secret in pieces sends small answers; large ones are searched as a whole.
+/// Bytes of a JSON answer up to which each of its values is held against the values that came
+/// before at its place. Whoever hands out a secret in pieces sends small answers; large ones are
+/// searched as a whole.
 pub const LEAK_FIELDS_BYTES: usize = 16 * 1_024;
 /// Tokens of one secret slot that are looked for: the one in use, and those before it that an answer may still echo.
 pub const WATCHED_TOKENS: usize = 8;
@@ -276,7 +280,8 @@ pub const WATCHED_TOKENS: usize = 8;
 pub const TOKEN_ANSWER_BYTES: usize = 128 * 1_024;
 /// Time that fetching a token may take.
 pub const TOKEN_EXCHANGE: Duration = Duration::from_secs(30);
-/// Time that a confirmed number of removals can be used: until the next run of those that run once a day.
+/// Time that a confirmed number of removals can be used: until the next run of those that run once
+/// a day.
 pub const CLOUD_CONFIRMATION: Duration = Duration::from_secs(24 * 3_600);
 /// Time that a token is used where its endpoint does not say how long it lives.
 pub const TOKEN_LIFETIME: Duration = Duration::from_secs(300);
@@ -338,14 +343,16 @@ pub const TARGETS: usize = 1_024;
 pub const PARALLEL_TARGETS: u16 = 64;
 /// Bytes of one line of the audit log: arguments are digested, lists of grants are the longest lines.
 pub const AUDIT_LINE_BYTES: usize = 1_024 * 1_024;
-/// How far a clock may go back before anybody is told: clocks are set by some hundred milliseconds all the time.
+/// How far a clock may go back before anybody is told: clocks are set by some hundred milliseconds
+/// all the time.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
-/// Bytes of the audit log whose chain is walked when it is opened: some 150,000 lines, in a fraction of a second.
+/// Bytes of the audit log whose chain is walked when it is opened: some 150,000 lines, in a
+/// fraction of a second.
 pub const AUDIT_WALKED_BYTES: u64 = 64 * 1_024 * 1_024;
 /// Bytes at a random place of a longer log that are walked as well.
 pub const AUDIT_PROBED_BYTES: u64 = 8 * 1_024 * 1_024;
-/// Bytes of what a write call sends that are on record: escaped as JSON they fit into a line. Of more, the beginning is on record and
-/// the digest of all of it.
+/// Bytes of what a write call sends that are on record: escaped as JSON they fit into a line. Of
+/// more, the beginning is on record and the digest of all of it.
 pub const AUDIT_STATEMENT_BYTES: usize = 128 * 1_024;
 /// Bytes of one audit log file of one run's events; a run that would exceed them is stopped.
 pub const AUDIT_RUN_BYTES: u64 = 4 * 1_024 * 1_024 * 1_024;

@@ -1,11 +1,14 @@
-//! References of a read: what its records name, and whether a record of the read defines it.
+//! References of a read: the names in its records, and whether a record of the read defines each.
+//! One without is dangling.
 //!
-//! An access control may have a member whom no step tells of, or a permission on an object that is not there. The read is no less
-//! whole for it, but nobody can say who that is, and answers that go by members and answers that go by users differ. So
-//! names without a definition are counted and told.
+//! An access control may have a member whom no step tells of, or a permission on an object that is
+//! not there. The read is no less whole for it, but nobody can say who that is, and answers that go
+//! by members and answers that go by users differ. So names without a definition are counted and
+//! told.
 //!
-//! Users and groups are defined by step 1, objects by step 2, access controls by step 3. A name is judged only once the step that
-//! would define it was read whole: what lies in a gap, or was left out, is missing for a reason that is told already.
+//! Users and groups are defined by step 1, objects by step 2, access controls by step 3. A name is
+//! judged only once the step that would define it was read whole: what lies in a gap, or was left
+//! out, is missing for a reason that is told already.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +19,13 @@ use crate::step::Step;
 use crate::text::{ExternalId, PathPart};
 use crate::upload::Line;
 
-/// What is named.
+/// The kinds of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Named {
     User,
     Group,
     Control,
-    /// Whoever granted something, or creates it: a user, a group or an access control.
+    /// A grantor or a creator: a user, a group or an access control.
     Actor,
     /// An object, by kind and path.
     Object,
@@ -77,7 +80,7 @@ impl std::fmt::Display for Undefined {
 /// How many names are told.
 const EXAMPLES: usize = 5;
 
-/// What the records of a read define and name, step after step.
+/// The definitions and names of the records of a read, step after step.
 #[derive(Debug, Default)]
 pub struct References {
     defined: Seen,
@@ -257,7 +260,7 @@ impl References {
     }
 }
 
-/// What an entry of the map takes beside the texts.
+/// Bytes that an entry of the map takes beside its texts.
 const NAME_OVERHEAD_BYTES: usize = 96;
 
 #[cfg(test)]
@@ -303,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_named_and_not_defined_is_counted_with_examples() {
+    fn names_without_a_definition_are_counted_with_examples() {
         let mut all = References::default();
         let membership = |group: &str, of: &str| {
             line(json!({ "membership": { "group-external-id": group, "member": member("user", of, None) } }))
@@ -337,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_read_is_not_judged() {
+    fn names_that_a_gap_may_define_are_not_judged() {
         let who = json!([member("user", "ann", None), member("access-control", "r9", Some("ann"))]);
         let lines = [control("r1", who, json!([on("t1")]))];
         let mut left_out = References::default();

@@ -39,8 +39,8 @@ pub enum TextError {
     },
 }
 
-/// Gives `text` as people may see it: a character that cannot be seen, or that changes how other text is seen, is written as
-/// `\u{…}`.
+/// Gives `text` as people may see it: a character that cannot be seen, or that changes how other
+/// text is seen, is written as `\u{…}`.
 pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe_to_show) {
         return Cow::Borrowed(text);
@@ -66,14 +66,16 @@ pub fn excerpt(text: &str, max: usize) -> String {
     }
 }
 
-/// Characters that are letters, symbols or marks to Unicode and look like nothing: BRAILLE PATTERN BLANK, OBJECT REPLACEMENT
-/// CHARACTER, KHITAN SMALL SCRIPT FILLER, EGYPTIAN HIEROGLYPH FULL BLANK and HALF BLANK, MUSICAL SYMBOL NULL NOTEHEAD.
+/// Characters that are letters, symbols or marks to Unicode and look like nothing: BRAILLE PATTERN
+/// BLANK, OBJECT REPLACEMENT CHARACTER, KHITAN SMALL SCRIPT FILLER, EGYPTIAN HIEROGLYPH FULL BLANK
+/// and HALF BLANK, MUSICAL SYMBOL NULL NOTEHEAD.
 const BLANK: [char; 6] = ['\u{2800}', '\u{fffc}', '\u{16fe4}', '\u{13441}', '\u{13442}', '\u{1d159}'];
 
-/// Says whether somebody who reads a text may not see that a character is there, or may see other characters because of it, elsewhere
-/// or not at all. These are controls, formats and separators other than the space (general categories Cc, Cf, Zl, Zp, Zs), what
-/// Unicode says may be ignored (Default_Ignorable_Code_Point: fillers, variation selectors, tags), what nobody has defined
-/// (Cn, Co), and letters that are blank (Unicode TR 36, section 3, and TR 39, section 3.1).
+/// Says whether somebody who reads a text may not see that a character is there, or may see other
+/// characters because of it, elsewhere or not at all. These are controls, formats and separators
+/// other than the space (general categories Cc, Cf, Zl, Zp, Zs), what Unicode says may be ignored
+/// (Default_Ignorable_Code_Point: fillers, variation selectors, tags), what nobody has defined (Cn,
+/// Co), and letters that are blank (Unicode TR 36, section 3, and TR 39, section 3.1).
 fn is_unsafe_to_show(character: char) -> bool {
     if character.is_ascii() {
         return character.is_ascii_control();

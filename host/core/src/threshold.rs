@@ -58,7 +58,8 @@ pub struct OverThreshold {
     pub remove_count: u64,
     /// How many records of all kinds would be removed: the number to type.
     pub total: u64,
-    /// Whether the threshold is one of a cloud, which takes the number from whoever may confirm it, and not with the upload.
+    /// Whether the threshold is one of a cloud, which takes the number from whoever may confirm it,
+    /// and not with the upload.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_cloud: bool,
 }

@@ -43,7 +43,7 @@ pub(crate) struct Read {
     pub(crate) groups: Groups,
     /// Users, groups, memberships and objects, where all are kept.
     pub(crate) kept: Vec<Line>,
-    /// What the steps so far defined and named.
+    /// The definitions and names of the steps so far.
     pub(crate) references: References,
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Task<'t> {
     pub(crate) keep: &'t Keeping<'t>,
     /// Whether the cloud is told.
     pub(crate) sends: bool,
-    /// What the steps before defined and named.
+    /// The definitions and names of the steps before.
     pub(crate) references: References,
 }
 

@@ -136,7 +136,7 @@ struct Known {
     unread: BTreeSet<Name>,
     description: Option<Description>,
     access: Option<Read>,
-    /// What the steps so far defined and named.
+    /// The definitions and names of the steps so far.
     references: References,
 }
 

@@ -122,7 +122,8 @@ pub fn placeholders(data: &[u8]) {
     }
 }
 
-/// A configuration and a ceiling. Mistakes stand where the file has text, and what is shown of the file has all of its lines.
+/// A configuration and a ceiling. Mistakes stand where the file has text, and what is shown of the
+/// file has all of its lines.
 pub fn configuration(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if text.len() > limits::CONFIG_BYTES {

@@ -134,7 +134,7 @@ fn permission_text(snapshot: &Snapshot, answer: &Answer) -> String {
     .into_iter()
     .filter_map(|(holds, word)| holds.then_some(word))
     .collect();
-    let name = code(&snapshot.permission_name(answer.permission).to_string());
+    let name = code(snapshot.permission_name(answer.permission).as_str());
     if but.is_empty() { name } else { format!("{name} ({})", but.join(", ")) }
 }
 
@@ -200,9 +200,7 @@ fn permission(site: &Site<'_>, name: &str, read: &LastRead) -> Option<String> {
             let any = |needs: &Vec<raito_core::record::KindPermission>| {
                 needs
                     .iter()
-                    .map(|need| {
-                        format!("{} on the {}", code(&need.permission.to_string()), code(&need.kind.to_string()))
-                    })
+                    .map(|need| format!("{} on the {}", code(need.permission.as_str()), code(need.kind.as_str())))
                     .collect::<Vec<_>>()
                     .join(" or ")
             };

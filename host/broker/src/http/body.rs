@@ -90,7 +90,8 @@ impl OpenBody {
         Ok(Some(self.rest.split_to(free.min(max)).to_vec()))
     }
 
-    /// A small body as a whole, once its end is known: before its last piece is given on, because that is held back until then.
+    /// A small body as a whole, once its end is known: before its last piece is given on, because
+    /// that is held back until then.
     pub(crate) fn small(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         if self.ended { self.all.take() } else { None }
     }

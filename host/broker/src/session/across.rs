@@ -1,8 +1,10 @@
-//! Secrets that come in pieces: what a slot answers is searched as one text too, over the borders of its answers.
+//! Secrets that come in pieces: what a slot answers is searched as one text too, over the borders
+//! of its answers.
 //!
-//! Pieces are found where they follow each other in the order in which a guest gets them: in the answers of a slot or of one of
-//! its entries, in a header field, in a column, or at one place of small JSON answers. Pieces in another order, with other
-//! text between them, or of several runs are not.
+//! Pieces are found where they follow each other in the order in which a guest gets them: in the
+//! answers of a slot or of one of its entries, in a header field, in a column, or at one place of
+//! small JSON answers. Pieces in another order, with other text between them, or of several runs
+//! are not.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use raito_core::limits;
 use raito_core::manifest::SlotName;
 use serde_json::Value;
 
-/// Where something of an answer stands.
+/// A part of an answer in which a value stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Spot {
     /// Anywhere in the answers of the slot.
@@ -38,11 +40,11 @@ struct Place {
     spot: Spot,
 }
 
-/// What came at each place of a target's answers, as far as a secret may still go on.
+/// The values that came at each place of a target's answers, as far back as a secret may begin.
 #[derive(Default)]
 pub(crate) struct Strands {
     known: HashMap<Place, Strand>,
-    /// What stands for all places beyond the bound.
+    /// One place for all those beyond the bound.
     rest: Option<Strand>,
 }
 
@@ -120,7 +122,8 @@ impl Search<'_> {
         }
     }
 
-    /// The cells of a page, each with those above it, and the first and the last ones as what the slot answers.
+    /// The cells of a page, each with those above it, and the first and the last ones as what the
+    /// slot answers.
     pub(super) fn rows(&mut self, rows: &[Vec<Option<String>>]) -> Option<Leak> {
         let width = rows.iter().map(Vec::len).max().unwrap_or_default();
         let in_columns = (0..width).find_map(|column| {

@@ -29,7 +29,7 @@ struct Ready<'s> {
     bytes: u64,
     /// The change-set that a write call is for.
     set: usize,
-    /// What a write call sends, as it goes on record; empty for reads.
+    /// The request of a write call, as it goes on record; empty for reads.
     on_record: String,
 }
 

@@ -15,11 +15,12 @@ use super::across::{Search, Source};
 use super::{Session, locked};
 use crate::told::CallError;
 
-/// What holds a secret of which an answer has the last piece.
+/// The place of a secret whose last piece is in an answer, for people.
 const ACROSS: &str = "an answer, together with those before it,";
 
 impl Session {
-    /// Where the answers to a request come from, one for each of its calls; none where the host alone answers.
+    /// Where the answers to a request come from, one for each of its calls; none where the host
+    /// alone answers.
     pub(super) fn sources(&self, request: &Request) -> Vec<Option<Source>> {
         if let Request::Next(handle, _) = request {
             return vec![locked(&self.open).get(handle).map(|held| held.source.clone())];
@@ -69,13 +70,14 @@ impl Session {
         Some((ACROSS, found?))
     }
 
-    /// Searches the values of a small JSON body that is read in pieces, before its last piece is given on.
+    /// Searches the values of a small JSON body that is read in pieces, before its last piece is
+    /// given on.
     ///
     /// # Errors
     /// A fault, put on record, where one of them ends a secret.
     pub(super) fn screen_fields(&self, from: &Source, body: &[u8]) -> Result<(), Fault> {
         let Some(net) = self.shared.watch.net() else { return Ok(()) };
-        let found = Search { strands: &mut *locked(&self.shared.strands), net: &net, from }.fields(body);
+        let found = Search { strands: &mut locked(&self.shared.strands), net: &net, from }.fields(body);
         found.map_or(Ok(()), |leak| Err(self.leak(ACROSS, &leak)))
     }
 
@@ -101,12 +103,13 @@ impl Session {
     }
 }
 
-/// What is said where a secret was found before.
+/// The fault for a call after a secret was found.
 fn withheld() -> Fault {
     Fault::denied("a secret was withheld")
 }
 
-/// What is left of a reply without secrets after a leak: faults, which say why there is nothing.
+/// The reply after a leak, although it has no secret: only its faults are kept, since they say why
+/// there is nothing.
 fn withhold(reply: Reply) -> Reply {
     match reply {
         Reply::Fault(fault) => Reply::Fault(fault),

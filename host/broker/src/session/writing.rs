@@ -13,11 +13,11 @@ use raito_core::warrant::{Warranted, WriteEntry};
 
 use super::{Session, locked};
 
-/// Characters of a pseudonym: few enough for the name of a role in PostgreSQL, which has at most 63 bytes, with 128 bits of
-/// the digest.
+/// Characters of a pseudonym: few enough for the name of a role in PostgreSQL, which has at most 63
+/// bytes, with 128 bits of the digest.
 const PSEUDONYM_CHARACTERS: usize = "hmac-sha256-".len() + 32;
 
-/// What a write call sends, as far as a line of the record can hold it.
+/// A statement, as far as a line of the record can hold it.
 pub(super) fn bounded(statement: &str) -> String {
     if statement.len() <= limits::AUDIT_STATEMENT_BYTES {
         return statement.to_owned();
@@ -74,7 +74,8 @@ impl Session {
         locked(&self.recorded).push(RecordedCall::new(call, at, set, shown, on_record));
     }
 
-    /// What a write call sends, as it goes on record: as `shown`, or built of the same arguments with pseudonyms for people.
+    /// The statement or request of a write call as it goes on record: as `shown`, or built of the
+    /// same arguments with pseudonyms for people.
     pub(super) fn on_record(
         &self,
         shown: &str,
@@ -89,7 +90,8 @@ impl Session {
             let whole = self.shared.ledger.pseudonym(name.to_lowercase().as_bytes()).replace(':', "-");
             whole.chars().take(PSEUDONYM_CHARACTERS).collect()
         };
-        // What takes the name takes the pseudonym too. Should it not, the record has the digest of the arguments.
+        // A placeholder that takes the name takes the pseudonym too. Should it not, the record has
+        // the digest of the arguments.
         build(&without_people(arguments, placeholders, &pseudonym), &pseudonym)
             .unwrap_or_else(|_| "not shown: it cannot be built with pseudonyms".to_owned())
     }
@@ -104,5 +106,24 @@ impl Session {
             None => Err("nothing was planned".into()),
         };
         followed.map_err(|reason| self.deny(call, &reason))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_is_on_record_whole_or_with_its_digest() {
+        let whole = "ä".repeat(limits::AUDIT_STATEMENT_BYTES / 2);
+        assert_eq!(bounded(&whole), whole);
+        let longer = format!("x{whole}");
+        let kept = bounded(&longer);
+        let digest = Digest::of(longer.as_bytes()).to_string();
+        assert!(kept.starts_with("xää") && kept.ends_with(&format!("with the SHA-256 {digest})")));
+        // Escaped as JSON, a byte may become six.
+        let control = "\u{1}".repeat(10 * limits::AUDIT_STATEMENT_BYTES);
+        let line = serde_json::to_vec(&bounded(&control)).expect("JSON");
+        assert!(line.len() < limits::AUDIT_LINE_BYTES * 9 / 10, "{}", line.len());
     }
 }

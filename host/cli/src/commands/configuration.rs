@@ -89,8 +89,8 @@ pub(super) fn state(global: &Global, base: &Path) -> Result<StateDir, CliError> 
     StateDir::open(&path)
 }
 
-/// Where the state directory is, for who only looks: nothing is made. One that is not this user's alone, such as one that came with
-/// somebody else's files, is not looked into.
+/// The path of the state directory, for commands that only look: nothing is made. A directory that
+/// is not this user's alone, such as one that came with somebody else's files, is not looked into.
 pub(super) fn state_path(global: &Global) -> Option<PathBuf> {
     let path = match &global.state_dir {
         Some(path) => Some(path.clone()),

@@ -158,8 +158,8 @@ async fn accounts(client: &Client, args: &Who, called: &str) -> Result<Vec<(Stri
     }
 }
 
-/// The sources in which somebody is a member of something, although no read tells of an account. Whoever is listed for an object is
-/// found by name as well.
+/// The sources in which somebody is a member of something, although no read tells of an account.
+/// Everybody who is listed for an object is found by name as well.
 async fn only_named(client: &Client, called: &str) -> Result<Vec<(String, String)>, CliError> {
     let sources = get(client, "/sources").await?;
     let mut found = Vec::new();

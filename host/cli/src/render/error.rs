@@ -56,7 +56,7 @@ fn mistake(mistakes: &Mistakes, index: usize) -> String {
     if GraphicalReportHandler::new_themed(theme).with_width(100).render_report(&mut text, report.as_ref()).is_err() {
         return format!("  {mistake}");
     }
-    // Where the column is another one because of what is hidden, that of the file is the one to look for.
+    // A hidden value moves the columns behind it; people look for those of the file.
     let (shown, of_file) =
         (format!(":{}:{}]", place.line, place.column), format!(":{}:{}]", place.line, mistake.place.column));
     text.replacen(&shown, &of_file, 1)

@@ -113,7 +113,8 @@ pub(crate) struct Coverage {
     pub(crate) incomplete: Vec<String>,
     /// Rules for members that are not expanded.
     pub(crate) not_expanded: Vec<String>,
-    /// What the answer rests on and no record defines: users, groups, access controls and objects that are only named; at most 100.
+    /// Users, groups, access controls and objects that the answer rests on and that no record
+    /// defines; at most 100.
     pub(crate) undefined: Vec<String>,
 }
 
@@ -127,7 +128,8 @@ pub(crate) struct ReadItem {
     pub(crate) newest_ms: u64,
     /// When the newest complete one was.
     pub(crate) complete_ms: Option<u64>,
-    /// Whether the cloud's clock was ahead when one of these was taken in. It is from before now, and nobody can tell from when.
+    /// Whether the cloud's clock was ahead when one of these was taken in. It is from before now,
+    /// and nobody can tell from when.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) clock_was_ahead: bool,
 }

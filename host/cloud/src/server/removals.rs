@@ -1,5 +1,5 @@
-//! How much may be removed: thresholds of sources, and exact numbers beyond them. Both need a scope of their own, because a token
-//! that uploads must not decide about what its uploads remove.
+//! How much may be removed: thresholds of sources, and exact numbers beyond them. Both need a scope
+//! of their own, because a token that uploads must not decide about what its uploads remove.
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};

@@ -115,7 +115,8 @@ struct Rules {
 }
 
 impl Rules {
-    /// The rules of whoever uploads, beside those of the cloud. A token that says nothing leaves it at the cloud's.
+    /// The rules of whoever uploads, beside those of the cloud. A token that says nothing leaves it
+    /// at the cloud's.
     fn rules(&self, caller: &Caller) -> UploadRules {
         let usual = match caller {
             Caller::Host => Thresholds::default(),

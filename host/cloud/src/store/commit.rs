@@ -26,11 +26,11 @@ pub(super) async fn after_last(connection: &mut SqliteConnection, source: i64, n
 pub(super) struct Commit<'u> {
     pub(super) source: i64,
     pub(super) upload: &'u UploadId,
-    /// Who uploads.
+    /// The caller that uploads.
     pub(super) caller: &'u Caller,
     /// A time that is later than every upload before.
     pub(super) now: i64,
-    /// What the clock says.
+    /// The time of the clock.
     pub(super) clock: i64,
     pub(super) gaps: &'u [Gap],
     pub(super) complete: bool,
@@ -229,12 +229,12 @@ impl Commit<'_> {
         .await?;
         let description = self.description(&mut *connection).await?;
         super::named::resolve(&mut *connection, self.source, description.as_ref()).await?;
-        // What a target has not lived through yet, its log does not tell.
-        if let Some(coverage) = coverage.filter(|coverage| integer(coverage.from_ms) <= self.clock) {
+        // A log does not tell of times that are still to come.
+        if let Some(coverage) = coverage {
             sqlx::query("insert into coverages values (?1, ?2, ?3, ?4)")
                 .bind(self.source)
                 .bind(self.upload.run.as_str())
-                .bind(integer(coverage.from_ms))
+                .bind(integer(coverage.from_ms).min(self.clock))
                 .bind(integer(coverage.to_ms).min(self.clock))
                 .execute(connection)
                 .await?;

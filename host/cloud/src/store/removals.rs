@@ -1,7 +1,9 @@
-//! How much an upload may remove: thresholds of each source, and numbers beyond them that somebody else confirms.
+//! How much an upload may remove: thresholds of each source, and numbers beyond them that somebody
+//! else confirms.
 //!
-//! The one who uploads may be wrong about what is gone, or lie. So the thresholds are the cloud's, and a number beyond them comes
-//! from another token than the one that uploads. The host's own token is that of whoever owns the cloud, who says so with the upload.
+//! The one who uploads may be wrong about what is gone, or lie. So the thresholds are the cloud's,
+//! and a number beyond them comes from another token than the one that uploads. The host's own
+//! token is that of whoever owns the cloud, who says so with the upload.
 
 use raito_core::exchange::{UploadId, UploadRules};
 use raito_core::limits;
@@ -139,11 +141,12 @@ impl Store {
 pub(super) struct Removing<'u> {
     pub(super) source: i64,
     pub(super) upload: &'u UploadId,
-    /// Who uploads.
+    /// The caller that uploads.
     pub(super) caller: &'u Caller,
-    /// What they ask for. It can only be stricter than what the cloud wants, except for the owner of the cloud.
+    /// The rules of that caller. They can only be stricter than those of the cloud, unless the
+    /// caller owns the cloud.
     pub(super) rules: &'u UploadRules,
-    /// What the clock says.
+    /// The time of the clock.
     pub(super) now: i64,
 }
 
@@ -159,7 +162,8 @@ impl Removing<'_> {
     ) -> Result<(), IngestError> {
         let stored = stored(&mut *connection, self.source).await?;
         match self.caller {
-            // An embedded cloud has its thresholds from the configuration beside it, and those that were set here as well.
+            // An embedded cloud has its thresholds from the configuration beside it, and those that
+            // were set here as well.
             Caller::Host => {
                 if let Some(stored) = stored {
                     stored.check(removals, self.rules.allow_removals)?;

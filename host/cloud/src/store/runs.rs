@@ -82,7 +82,8 @@ impl Store {
         .bind(integer(now_ms))
         .execute(&mut *transaction)
         .await?;
-        // One that began in the future, by another clock or by no clock, would keep all others from being read.
+        // One that began in the future, by another clock or by no clock, would keep all others from
+        // being read.
         let newest = "select max(started_ms) from statements where source = ?1 and started_ms <= ?2";
         let newest: Option<i64> =
             sqlx::query_scalar(newest).bind(source).bind(integer(now_ms)).fetch_one(&mut *transaction).await?;

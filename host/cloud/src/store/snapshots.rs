@@ -283,7 +283,8 @@ impl Store {
     /// What answers about a source rest on: the reads of each step up to a time, and what the newest of them left open.
     pub(crate) async fn coverage(&self, source: i64, as_of: Option<u64>, now_ms: u64) -> Result<Coverage, StoreError> {
         let at = as_of.map_or(i64::MAX, integer);
-        // Of each step the newest; of its row the time that the clock said (SQLite, "Bare columns in an aggregate query").
+        // Of each step the newest; of its row the time that the clock said (SQLite, "Bare columns
+        // in an aggregate query").
         const NEWEST: &str = "select u.step, max(u.at_ms), coalesce(u.clock_ms, u.at_ms) from uploads u join runs r on r.id = u.run \
                               where r.source = ?1 and u.at_ms <= ?2";
         let newest = async |more: &str| -> Result<Vec<(String, i64, i64)>, StoreError> {

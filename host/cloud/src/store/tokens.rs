@@ -17,7 +17,7 @@ pub(crate) struct Token {
     pub(crate) expires_ms: Option<u64>,
 }
 
-/// Who asks.
+/// The sender of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Caller {
     /// The host itself, with the token that nobody else has: whoever owns the cloud.
@@ -26,7 +26,7 @@ pub(crate) enum Caller {
     Token {
         /// Its id.
         id: String,
-        /// What it is for.
+        /// Its name.
         name: String,
     },
 }

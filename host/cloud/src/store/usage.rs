@@ -84,7 +84,7 @@ impl Store {
     }
 
     /// The last use of each object by each user, by what was done.
-    /// What a target says was used in the future was used by now.
+    /// A use that the target dates in the future counts as one of now.
     pub(crate) async fn last_uses(
         &self,
         source: i64,

@@ -152,7 +152,8 @@ impl Principals {
         self.defined.insert(id.0);
     }
 
-    /// Whether a principal is only named, and no record told of it. Rules are told by the description.
+    /// Whether a principal is only named, and no record told of it. Rules are told by the
+    /// description.
     pub(super) fn is_undefined(&self, id: PrincipalId) -> bool {
         self.get(id).kind != PrincipalKind::Special && !self.defined.contains(id.0)
     }

@@ -307,7 +307,8 @@ impl Builder {
         }
     }
 
-    /// Takes in the objects that facts name and nobody told of. Gives those of which no reason is told.
+    /// Takes in the objects that facts name and nobody told of. Gives those of which no reason is
+    /// told.
     fn take_in_strangers(&mut self) -> Vec<Key> {
         let known: std::collections::HashSet<Key> = self.objects.iter().map(|(key, _)| *key).collect();
         let references = std::mem::take(&mut self.references);

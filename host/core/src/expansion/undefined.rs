@@ -1,5 +1,5 @@
-//! What an answer rests on and no record defines: members, access controls and objects that are only named. Who somebody is that
-//! nobody tells of, and what they hold besides, no answer can say.
+//! Dangling references of an answer: members, access controls and objects that it rests on and that
+//! no record defines. No answer can say who such a member is, and what else they hold.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -16,8 +16,8 @@ impl Snapshot {
         self.principals.is_undefined(id)
     }
 
-    /// What is only named of everything that says who holds what on an object: the object, the access controls that are about it or
-    /// what stands above it, and whoever is in these by whatever way.
+    /// The dangling references behind the answer for an object: the object, the access controls
+    /// that are about it or the objects above it, and everybody who is in these by any way.
     pub fn undefined_about(&self, object: ObjectId) -> Vec<String> {
         let chain = self.objects.chain(object);
         let mut found: BTreeSet<String> = chain
@@ -49,8 +49,8 @@ impl Snapshot {
         found.into_iter().take(TOLD).collect()
     }
 
-    /// What is only named of everything that says what a user holds: the user, what the user is in by whatever way, and the objects that
-    /// these are about.
+    /// The dangling references behind the answer for a user: the user, everything that the user is
+    /// in by any way, and the objects that these are about.
     pub fn undefined_of(&self, user: PrincipalId) -> Vec<String> {
         let mut found = BTreeSet::new();
         let (mut open, mut seen) = (VecDeque::from([user]), BTreeSet::from([user]));

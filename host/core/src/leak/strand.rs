@@ -1,5 +1,5 @@
-//! What came at one place in one answer after the other, searched as if it were one text: a secret that a target hands out in
-//! pieces is in none of the answers alone.
+//! The search over the values of one place in one answer after the other, as if they were one text:
+//! a secret that a target hands out in pieces is in none of the answers alone.
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ impl Strand {
         Self { net: Arc::clone(net), views: Views::new(net.start()), last: Zeroizing::new(Vec::new()) }
     }
 
-    /// Looks at bytes that come next, as the end of what came before. Short secrets, which count only where they are a whole value,
-    /// are not looked for.
+    /// Looks at bytes that come next, as the end of what came before. Short secrets, which count
+    /// only where they are a whole value, are not looked for.
     pub fn next(&mut self, net: &Arc<Net>, bytes: &[u8]) -> Option<Leak> {
         let Some(automaton) = &net.automaton else { return Some(net.unsearched()) };
         if !Arc::ptr_eq(&self.net, net) {
@@ -36,7 +36,8 @@ impl Strand {
         found.map(|found| net.found(found))
     }
 
-    /// Looks at bytes that come next. A long answer that was searched before matters only at its ends.
+    /// Looks at bytes that come next. A long answer that was searched before matters only at its
+    /// ends.
     pub fn ends(&mut self, net: &Arc<Net>, answer: &[u8]) -> Option<Leak> {
         let end = net.holdback;
         if answer.len() <= 2 * end {
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_of_an_answer_is_bounded() {
+    fn a_strand_keeps_a_bounded_part_of_an_answer() {
         let watch = watch();
         let net = net(&watch);
         let mut strand = Strand::new(&net);

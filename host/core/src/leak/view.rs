@@ -1,10 +1,12 @@
-//! Ways to look at bytes: as they are, without percent-encoding, without escapes of JSON, without those of HTML and XML.
+//! Ways to look at bytes: as they are, without percent-encoding, without escapes of JSON, without
+//! those of HTML and XML.
 
 use aho_corasick::Anchored;
 use aho_corasick::automaton::{Automaton as _, StateID};
 use aho_corasick::dfa::DFA;
 
-/// Bytes that one character takes at most when it is escaped: `&#x10FFFF;`. An escape with more zeros in front is not undone.
+/// Bytes that one character takes at most when it is escaped: `&#x10FFFF;`. An escape with more
+/// zeros in front is not undone.
 pub(super) const ESCAPED_BYTES_MAX: usize = 10;
 
 /// What is undone.
@@ -27,7 +29,7 @@ impl Kind {
         }
     }
 
-    /// What the bytes of an escape are so far.
+    /// The escape that these bytes are so far.
     fn escape(self, held: &[u8]) -> Escape {
         match self {
             Self::Plain => Escape::None,
@@ -97,7 +99,8 @@ impl View {
         self.run(automaton, &escape[..escaped])
     }
 
-    /// The pattern that an escape which has no end so far would complete, taken as it is. More may still come.
+    /// The pattern that an escape which has no end so far would complete, taken as it is. More may
+    /// still come.
     pub(super) fn would_end(&self, automaton: &DFA) -> Option<usize> {
         walk(automaton, self.state?, &self.escape[..self.escaped]).1
     }
@@ -134,7 +137,7 @@ impl View {
     }
 }
 
-/// Where the search is after these bytes, and the first pattern that it found.
+/// The state of the search after these bytes, and the first pattern that it found.
 fn walk(automaton: &DFA, mut state: StateID, bytes: &[u8]) -> (StateID, Option<usize>) {
     for byte in bytes {
         state = automaton.next_state(Anchored::No, state, *byte);
@@ -180,8 +183,8 @@ fn json(held: &[u8]) -> Escape {
     }
 }
 
-/// References to characters (HTML standard, section 13.2.5.72; XML 1.0, section 4.1): by number, and those names that every
-/// escaping function writes.
+/// References to characters (HTML standard, section 13.2.5.72; XML 1.0, section 4.1): by number,
+/// and those names that every escaping function writes.
 fn markup(held: &[u8]) -> Escape {
     const NAMES: [(&[u8], u8); 5] = [(b"amp", b'&'), (b"lt", b'<'), (b"gt", b'>'), (b"quot", b'"'), (b"apos", b'\'')];
     let open = |is_open: bool| if is_open && held.len() < ESCAPED_BYTES_MAX { Escape::Open } else { Escape::None };

@@ -1,14 +1,16 @@
 //! Header fields and query parameters that a manifest may declare.
 //!
-//! None may carry credentials, steer the connection, claim where a request comes from, or make another request of it than the one
-//! that the manifest shows. Nor may one select a part or a form of the answer: a secret that a target echoes is recognised in
-//! the whole of an answer and in the forms that are searched for, so a connector that could ask for bytes 3 to 5, or for another
-//! encoding, would get it all the same. The lists are made from IANA's registry of HTTP field names and from what services and
-//! frameworks use beside it.
+//! None may carry credentials, steer the connection, claim where a request comes from, or make
+//! another request of it than the one that the manifest shows. Nor may one select a part or a form
+//! of the answer: a secret that a target echoes is recognised in the whole of an answer and in the
+//! forms that are searched for, so a connector that could ask for bytes 3 to 5, or for another
+//! encoding, would get it all the same. The lists are made from IANA's registry of HTTP field names
+//! and from what services and frameworks use beside it.
 
 use super::template::TemplateError;
 
-/// Fields that carry credentials, steer the connection, or claim where a request comes from. The host sets those that are needed.
+/// Fields that carry credentials, steer the connection, or claim where a request comes from. The
+/// host sets those that are needed.
 const OF_THE_HOST: [&str; 46] = [
     "alpn",
     "alt-used",
@@ -71,9 +73,9 @@ const OF_THE_HOST_PREFIXES: [&str; 9] = [
     "sec-",
 ];
 
-/// Words by which a header field tells that it carries credentials. A manifest that could set one would reach another
-/// tenant of the same service with credentials of its own; what a service needs is a secret slot. The last two are what
-/// the host itself signs with.
+/// Words by which a header field tells that it carries credentials. A manifest that could set one
+/// would reach another tenant of the same service with credentials of its own; what a service needs
+/// is a secret slot. The last two are what the host itself signs with.
 const CREDENTIAL_WORDS: [&str; 10] = [
     "auth",
     "token",
@@ -87,15 +89,17 @@ const CREDENTIAL_WORDS: [&str; 10] = [
     "x-amz-content-",
 ];
 
-/// Fields that make another request of one: another method, path or extension of the protocol (RFC 2774 for the last ones).
+/// Fields that make another request of one: another method, path or extension of the protocol (RFC
+/// 2774 for the last ones).
 const REWRITING: [&str; 12] =
     ["c-ext", "c-man", "c-opt", "c-pep", "ext", "man", "opt", "pep", "x-http-method", "x-method", "x-url", "x-path"];
 
 /// Words of such fields.
 const REWRITING_WORDS: [&str; 3] = ["override", "rewrite", "method"];
 
-/// Fields that select a part or a form of the answer: instance manipulations and delta encoding (RFC 3229), preferences (RFC 7240),
-/// negotiation (RFC 2295), depth and labels (RFC 4918, RFC 3253), dictionaries (RFC 9842), client hints (RFC 8942), and surrogates.
+/// Fields that select a part or a form of the answer: instance manipulations and delta encoding
+/// (RFC 3229), preferences (RFC 7240), negotiation (RFC 2295), depth and labels (RFC 4918, RFC
+/// 3253), dictionaries (RFC 9842), client hints (RFC 8942), and surrogates.
 const SELECTING: [&str; 27] = [
     "a-im",
     "alternates",
@@ -126,7 +130,8 @@ const SELECTING: [&str; 27] = [
     "width",
 ];
 
-/// Words of such fields, also of those that services call so with a name of their own, such as `X-Ms-Range`.
+/// Words of such fields, also of those that services call so with a name of their own, such as
+/// `X-Ms-Range`.
 const SELECTING_WORDS: [&str; 12] = [
     "charset",
     "compress",
@@ -142,13 +147,15 @@ const SELECTING_WORDS: [&str; 12] = [
     "want",
 ];
 
-/// Fields that select a form as well, and that services cannot do without: their value stands in the manifest, for everybody to see.
+/// Fields that select a form as well, and that services cannot do without: their value stands in
+/// the manifest, for everybody to see.
 const FIXED: [&str; 5] = ["accept", "accept-language", "accept-profile", "accept-version", "content-type"];
 
 /// Parts of such a value that would still choose a form in which secrets are not recognised.
 const FIXED_NEVER: [&str; 5] = ["charset", "encoding", "multipart/", "octet-stream", "base64"];
 
-/// Names of query parameters that carry credentials (RFC 6750, section 2.3, and what services use beside it).
+/// Names of query parameters that carry credentials (RFC 6750, section 2.3, and what services use
+/// beside it).
 const CREDENTIAL_PARAMETERS: [&str; 8] = [
     "access_token",
     "api_key",
@@ -164,7 +171,7 @@ const CREDENTIAL_PARAMETERS: [&str; 8] = [
 const METHOD_PARAMETERS: [&str; 5] =
     ["_method", "$method", "x-http-method", "x-http-method-override", "x-method-override"];
 
-/// What is wrong with a field of this name.
+/// The reasons why a field of some name cannot be declared.
 enum Wrong {
     /// It is the host's.
     Host,
@@ -179,7 +186,7 @@ fn compared(name: &str) -> String {
     name.to_ascii_lowercase().replace('_', "-")
 }
 
-/// What is wrong with a name, whatever carries it there; not whether it carries credentials.
+/// The reason against a name, whoever would send it; not whether it carries credentials.
 fn wrong(name: &str) -> Option<Wrong> {
     let has = |words: &[&str]| name.split('-').any(|word| words.contains(&word));
     if OF_THE_HOST.contains(&name) || OF_THE_HOST_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
@@ -192,7 +199,8 @@ fn wrong(name: &str) -> Option<Wrong> {
     (selects || (has(&["accept"]) && !FIXED.contains(&name))).then_some(Wrong::Selects)
 }
 
-/// Says whether the scheme `header` may put a secret into this field: not where it would do more than prove who asks.
+/// Says whether the scheme `header` may put a secret into this field: not where it would do more
+/// than prove who asks.
 pub(crate) fn may_carry_secret(name: &str) -> bool {
     let name = compared(name);
     ["authorization", "cookie"].contains(&name.as_str()) || (wrong(&name).is_none() && !FIXED.contains(&name.as_str()))
@@ -261,7 +269,8 @@ pub(super) fn check_parameter(name: &str) -> Result<(), TemplateError> {
 mod tests {
     use super::*;
 
-    /// Fields of requests in IANA's registry that no manifest may declare, and some that services use.
+    /// Fields of requests in IANA's registry that no manifest may declare, and some that services
+    /// use.
     const NEVER: &str = "A-IM Accept-Additions Accept-Charset Accept-Datetime Accept-Encoding Accept-Features Accept-Post \
         Accept-Ranges Accept-Signature ALPN Alt-Used Authorization Available-Dictionary C-Ext C-Man C-Opt C-PEP CDN-Loop \
         Client-Cert Client-Cert-Chain Connection Content-Encoding Content-Length Content-Range Content-Transfer-Encoding Cookie \
@@ -274,7 +283,7 @@ mod tests {
         If_Range X_HTTP_Method_Override X-Accept-Encoding X-Range Upload-Offset";
 
     #[test]
-    fn what_selects_steers_or_proves_cannot_be_declared() {
+    fn fields_that_select_steer_or_prove_cannot_be_declared() {
         for name in NEVER.split_whitespace() {
             assert!(check_name(&name.to_ascii_lowercase()).is_err(), "{name}");
             let is_own = ["Authorization", "Cookie", "Lock-Token"].contains(&name);
@@ -283,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_services_need_can_be_declared() {
+    fn fields_that_services_need_can_be_declared() {
         for name in [
             "if-match",
             "if-none-match",

@@ -1,17 +1,19 @@
-//! The values of a call that name people, and the same call without them: for a record that others may read.
+//! The values of a call that name people, and the same call without them: for a record that others
+//! may read.
 
 use std::collections::BTreeSet;
 
 use super::placeholder::{Origin, Placeholder, PlaceholderType};
 use crate::call::{Argument, Value};
 
-/// Whether a value of this origin names somebody: who gets something, who gave it, or who makes what it is about.
+/// Whether a value of this origin names somebody: who gets something, who gave it, or who makes
+/// what it is about.
 fn names_somebody(origin: Option<Origin>) -> bool {
     matches!(origin, Some(Origin::Member | Origin::Grantor | Origin::Creator))
 }
 
-/// The arguments with pseudonyms for members, grantors and creators. They can stand where the names stood, so the request is built
-/// of them as of the names.
+/// The arguments with pseudonyms for members, grantors and creators. They can stand where the names
+/// stood, so the request is built of them as of the names.
 pub fn without_people(
     arguments: &[Argument],
     placeholders: &[&Placeholder],

@@ -85,7 +85,8 @@ impl Pages for OnePage<access_from_target::Page> {
     }
 }
 
-/// An access control that names what nobody defines: a user beside one who is there, who made them members, and an object.
+/// An access control that names what nobody defines: a user beside one who is there, who made them
+/// members, and an object.
 fn hr() -> AccessControl {
     let member = |id: &str, by: Option<&str>| Member {
         kind: MemberKind::User,
