@@ -1,27 +1,25 @@
-//! What a statement uses, told from its text, for targets that keep texts and do not tell the objects.
+//! Which relations a statement uses, from its text, for targets that keep texts and do not report objects.
 //!
-//! Names are taken as they stand: which objects they mean is for whoever knows the objects. Utility statements, which use no
-//! rows, name nothing. What the parser does not understand is an error, so that nobody takes it for a statement without uses.
+//! The text is somebody else's, up to 60,000 bytes of it, and as deep as they like. So it is not parsed
+//! into a tree: its lexemes are walked once, with a stack of our own for parentheses (`walk`). Names are
+//! taken as they are written; which objects they mean is for whoever knows the objects. Utility
+//! statements, which use no rows, name nothing. A text that is not understood is an error, so that nobody
+//! takes it for a statement without uses.
 
-use std::borrow::Cow;
+mod walk;
+
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
-
-use sqlparser::ast::{
-    CopySource, FromTable, Ident, ObjectName, Query, Statement, TableFactor, TableObject, TableWithJoins, Visit,
-    Visitor,
-};
-use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::parser::Parser;
 
 use crate::limits;
 use crate::record::Named;
+use crate::sql::scan::scan;
 use crate::text::{PathPart, PermissionName};
+use walk::Walk;
 
-/// Why nobody can tell what a statement uses.
+/// Why the uses of a statement are unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unclear {
-    /// The parser does not understand it.
+    /// It is no statement.
     #[error("the text is not understood")]
     Text,
     /// The dialect is none that the host knows.
@@ -32,168 +30,55 @@ pub enum Unclear {
     Names,
 }
 
-/// The relations that a statement names, each with what it does with them: `SELECT`, `INSERT`, `UPDATE`, `DELETE` or
-/// `TRUNCATE`.
-///
-/// # Errors
-/// `Unclear` where nobody can tell.
-pub fn uses(text: &str, dialect: &str) -> Result<Vec<Named>, Unclear> {
-    if dialect != "postgresql" {
-        return Err(Unclear::Dialect);
-    }
-    // COPY … FROM STDIN ends with a semicolon for the parser, since rows may follow.
-    let is_copy = text.trim_start().get(..4).is_some_and(|word| word.eq_ignore_ascii_case("copy"));
-    let whole =
-        if is_copy { Cow::Owned(format!("{};", text.trim_end().trim_end_matches(';'))) } else { Cow::Borrowed(text) };
-    let statements = Parser::parse_sql(&PostgreSqlDialect {}, &whole).map_err(|_| Unclear::Text)?;
-    let mut names = Names::default();
-    for statement in statements.iter().filter(|statement| uses_rows(statement)) {
-        if let ControlFlow::Break(unclear) = statement.visit(&mut names) {
-            return Err(unclear);
-        }
-    }
-    names.finish()
+/// What a statement does with a relation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Action {
+    Select,
+    Insert,
+    Update,
+    Delete,
+    Truncate,
 }
 
-fn uses_rows(statement: &Statement) -> bool {
-    matches!(
-        statement,
-        Statement::Query(_)
-            | Statement::Insert(_)
-            | Statement::Update(_)
-            | Statement::Delete(_)
-            | Statement::Merge(_)
-            | Statement::Truncate(_)
-            | Statement::Copy { .. }
-    )
+impl Action {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Select => "SELECT",
+            Self::Insert => "INSERT",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Truncate => "TRUNCATE",
+        }
+    }
 }
 
 /// A name as the server reads it: in lower case unless it is quoted.
 type Path = Vec<String>;
 
-#[derive(Default)]
-struct Names {
-    /// Every relation that is named, as often as it is.
-    named: Vec<Path>,
-    /// Those of them that are changed, with what is done.
-    changed: Vec<(Path, &'static str)>,
-    /// Names that the statement gives to queries of its own.
-    own: BTreeSet<String>,
-    /// Those of them that mean a relation within the query that they are given to.
-    meant: BTreeSet<String>,
-}
-
-impl Names {
-    fn change(&mut self, name: &ObjectName, action: &'static str) -> ControlFlow<Unclear> {
-        let Some(path) = path(name) else { return ControlFlow::Break(Unclear::Names) };
-        self.changed.push((path, action));
-        ControlFlow::Continue(())
+/// The relations that a statement names, each with what it does with them: `SELECT`, `INSERT`, `UPDATE`,
+/// `DELETE` or `TRUNCATE`.
+///
+/// # Errors
+/// `Unclear` where that cannot be known.
+pub fn uses(text: &str, dialect: &str) -> Result<Vec<Named>, Unclear> {
+    if dialect != "postgresql" {
+        return Err(Unclear::Dialect);
     }
-
-    fn change_tables(&mut self, tables: &[TableWithJoins], action: &'static str) -> ControlFlow<Unclear> {
-        for table in tables {
-            if let TableFactor::Table { name, .. } = &table.relation {
-                self.change(name, action)?;
-            }
-        }
-        ControlFlow::Continue(())
+    let lexemes = scan(text).map_err(|_| Unclear::Text)?;
+    let mut all: BTreeSet<(Path, Action)> = BTreeSet::new();
+    let is_semicolon = |lexeme: &crate::sql::scan::Lexeme| lexeme.of(text) == ";";
+    for statement in lexemes.split(is_semicolon) {
+        all.extend(Walk::new(text, statement).uses()?);
     }
-
-    /// Each name once. One that is changed was visited as any other, and counts there no more.
-    fn finish(mut self) -> Result<Vec<Named>, Unclear> {
-        for (path, _) in &self.changed {
-            if let Some(at) = self.named.iter().position(|named| named == path) {
-                self.named.swap_remove(at);
-            }
-        }
-        let is_own = |path: &Path| match path.as_slice() {
-            [name] => self.own.contains(name) && !self.meant.contains(name),
-            _ => false,
-        };
-        let read = self.named.iter().filter(|path| !is_own(path)).map(|path| (path.clone(), "SELECT"));
-        let all: BTreeSet<(Path, &str)> = self.changed.iter().cloned().chain(read).collect();
-        if all.len() > limits::FACT_PERMISSIONS {
-            return Err(Unclear::Names);
-        }
-        let named = |(path, action): (Path, &str)| {
-            let parts: Result<Vec<PathPart>, _> = path.into_iter().map(PathPart::new).collect();
-            let action = PermissionName::new(action).map_err(|_| Unclear::Names)?;
-            Ok(Named { parts: parts.map_err(|_| Unclear::Names)?, action })
-        };
-        all.into_iter().map(named).collect()
+    if all.len() > limits::FACT_PERMISSIONS {
+        return Err(Unclear::Names);
     }
-}
-
-fn path(name: &ObjectName) -> Option<Path> {
-    name.0.iter().map(|part| part.as_ident().map(folded)).collect()
-}
-
-fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
-}
-
-impl Visitor for Names {
-    type Break = Unclear;
-
-    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<Unclear> {
-        let Some(path) = path(relation) else { return ControlFlow::Break(Unclear::Names) };
-        self.named.push(path);
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_statement(&mut self, statement: &Statement) -> ControlFlow<Unclear> {
-        match statement {
-            Statement::Insert(insert) => match &insert.table {
-                TableObject::TableName(name) => self.change(name, "INSERT"),
-                _ => ControlFlow::Break(Unclear::Names),
-            },
-            Statement::Update(update) => self.change_tables(std::slice::from_ref(&update.table), "UPDATE"),
-            Statement::Delete(delete) => match &delete.from {
-                FromTable::WithFromKeyword(tables) | FromTable::WithoutKeyword(tables) => {
-                    self.change_tables(tables, "DELETE")
-                }
-            },
-            Statement::Merge(merge) => match &merge.table {
-                TableFactor::Table { name, .. } => {
-                    merge_actions(merge).try_for_each(|action| self.change(name, action))
-                }
-                _ => ControlFlow::Break(Unclear::Names),
-            },
-            Statement::Truncate(truncate) => {
-                truncate.table_names.iter().try_for_each(|target| self.change(&target.name, "TRUNCATE"))
-            }
-            Statement::Copy { source: CopySource::Table { table_name, .. }, to, .. } => {
-                self.change(table_name, if *to { "SELECT" } else { "INSERT" })
-            }
-            _ => ControlFlow::Continue(()),
-        }
-    }
-
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Unclear> {
-        let Some(with) = &query.with else { return ControlFlow::Continue(()) };
-        for cte in &with.cte_tables {
-            let name = folded(&cte.alias.name);
-            // Only a recursive query can name itself; in any other the name means what it means outside.
-            let mut within = Names::default();
-            cte.query.visit(&mut within)?;
-            if !with.recursive && within.named.iter().any(|path| *path == [name.clone()]) {
-                self.meant.insert(name.clone());
-            }
-            self.own.insert(name);
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-fn merge_actions(merge: &sqlparser::ast::Merge) -> impl Iterator<Item = &'static str> {
-    use sqlparser::ast::MergeAction;
-    merge.clauses.iter().filter_map(|clause| match clause.action {
-        MergeAction::Insert(_) => Some("INSERT"),
-        MergeAction::Update { .. } => Some("UPDATE"),
-        MergeAction::Delete { .. } => Some("DELETE"),
-        #[allow(unreachable_patterns, reason = "further dialects have further actions")]
-        _ => None,
-    })
+    let named = |(path, action): (Path, Action)| {
+        let parts: Result<Vec<PathPart>, _> = path.into_iter().map(PathPart::new).collect();
+        let action = PermissionName::new(action.word()).map_err(|_| Unclear::Names)?;
+        Ok(Named { parts: parts.map_err(|_| Unclear::Names)?, action })
+    };
+    all.into_iter().map(named).collect()
 }
 
 #[cfg(test)]
@@ -216,44 +101,122 @@ mod tests {
 
     #[test]
     fn relations_are_told_with_what_is_done() {
-        assert_eq!(
-            told("select * from sales.orders o join Customers c on o.c = c.id"),
-            ["SELECT customers", "SELECT sales.orders"]
-        );
-        assert_eq!(told("insert into a select * from b returning id"), ["INSERT a", "SELECT b"]);
-        assert_eq!(told("update a set x = $1 from b where a.id = b.id"), ["SELECT b", "UPDATE a"]);
-        assert_eq!(told("delete from only_a using b where true"), ["DELETE only_a", "SELECT b"]);
-        assert_eq!(told("truncate a, s.b"), ["TRUNCATE a", "TRUNCATE s.b"]);
-        assert_eq!(told("copy s.a (x) to stdout"), ["SELECT s.a"]);
-        assert_eq!(told("copy a from stdin"), ["INSERT a"]);
-        assert_eq!(
-            told("select (select max(x) from b) from \"A b\" where exists (select from c)"),
-            ["SELECT A b", "SELECT b", "SELECT c"]
-        );
-        assert_eq!(told("insert into a select * from a"), ["INSERT a", "SELECT a"]);
-        let merge = "merge into a using b on a.x = b.x when matched then update set y = 1 when not matched then insert (x) values (1)";
-        assert_eq!(told(merge), ["INSERT a", "SELECT b", "UPDATE a"]);
+        for (text, uses) in [
+            (
+                "select * from sales.orders o join Customers c on o.c = c.id",
+                &["SELECT customers", "SELECT sales.orders"][..],
+            ),
+            ("insert into a select * from b returning id", &["INSERT a", "SELECT b"]),
+            ("insert into a (x) values (1) on conflict (x) do update set x = excluded.x", &["INSERT a"]),
+            ("insert into a table b", &["INSERT a", "SELECT b"]),
+            ("update only a as t set x = $1 from b where t.id = b.id", &["SELECT b", "UPDATE a"]),
+            ("delete from only_a using b, c where true", &["DELETE only_a", "SELECT b", "SELECT c"]),
+            ("truncate a, only s.b restart identity cascade", &["TRUNCATE a", "TRUNCATE s.b"]),
+            ("copy s.a (x) to stdout", &["SELECT s.a"]),
+            ("copy a from stdin with (format csv)", &["INSERT a"]),
+            ("copy (select * from a where x in (select y from b)) to stdout", &["SELECT a", "SELECT b"]),
+            ("table a", &["SELECT a"]),
+            ("insert into a select * from a", &["INSERT a", "SELECT a"]),
+            (
+                "select (select max(x) from b) from \"A b\" where exists (select from c)",
+                &["SELECT A b", "SELECT b", "SELECT c"],
+            ),
+            (
+                "merge into a using b on a.x = b.x when matched and b.y then update set y = 1 when not matched then insert (x) values (1)",
+                &["INSERT a", "SELECT b", "UPDATE a"],
+            ),
+            ("create table n as select * from a", &["SELECT a"]),
+            ("explain (analyze, buffers) delete from a", &["DELETE a"]),
+            ("declare c cursor with hold for select * from a", &["SELECT a"]),
+            ("select 1; select * from a;", &["SELECT a"]),
+        ] {
+            assert_eq!(told(text), uses, "{text}");
+        }
+    }
+
+    #[test]
+    fn from_is_a_clause_only_where_it_is_one() {
+        for (text, uses) in [
+            ("select extract(epoch from x), substring(y from 2), trim(both ' ' from z) from a", &["SELECT a"][..]),
+            ("select x is distinct from y, x is not distinct from z from a", &["SELECT a"]),
+            ("select distinct from a", &["SELECT a"]),
+            (
+                "select * from (a join b on a.x = b.x) join (c cross join d) on true, e",
+                &["SELECT a", "SELECT b", "SELECT c", "SELECT d", "SELECT e"],
+            ),
+            ("select * from f(1) with ordinality as r (x, y), lateral g(r.x) s, a", &["SELECT a"]),
+            ("select * from rows from (f(1), g(2)) as r, current_date, a tablesample system (1)", &["SELECT a"]),
+            ("select * from a, lateral (select * from b where b.x = a.x) q", &["SELECT a", "SELECT b"]),
+            ("((select * from a) union select * from b) except (table c)", &["SELECT a", "SELECT b", "SELECT c"]),
+            (
+                "select case when a.from_x then 1 end, count(*) filter (where x), array(select y from b) from a for update",
+                &["SELECT a", "SELECT b"],
+            ),
+            ("select x as \"from\", 'from c', $$ from d $$ /* from e */ from a -- from f", &["SELECT a"]),
+            (
+                "select * from a join b using (x) where (select y from c) in (table d)",
+                &["SELECT a", "SELECT b", "SELECT c", "SELECT d"],
+            ),
+        ] {
+            assert_eq!(told(text), uses, "{text}");
+        }
     }
 
     #[test]
     fn names_of_own_queries_are_no_relations() {
-        assert_eq!(told("with t as (select * from a) select * from t"), ["SELECT a"]);
-        assert_eq!(told("with recursive t as (select 1 union select * from t) select * from t"), [""; 0]);
-        assert_eq!(told("with t as (select * from t) select * from t"), ["SELECT t"]);
-        assert_eq!(
-            told("with gone as (delete from a returning *) insert into b select * from gone"),
-            ["DELETE a", "INSERT b"]
-        );
+        for (text, uses) in [
+            ("with t as (select * from a) select * from t", &["SELECT a"][..]),
+            ("with recursive t as (select 1 union select * from t) select * from t", &[]),
+            ("with t as (select * from t) select * from t", &["SELECT t"]),
+            ("with recursive t (x) as (select * from u), u as not materialized (select 1) select * from t", &[]),
+            ("with gone as (delete from a returning *) insert into b select * from gone", &["DELETE a", "INSERT b"]),
+            ("with t as (select 1) select * from s.t", &["SELECT s.t"]),
+            ("select * from (with t as (select 1) select * from t) q, t", &["SELECT t"]),
+            (
+                "with t as (select * from a), u as (select * from t) update b set x = 1 from u",
+                &["SELECT a", "UPDATE b"],
+            ),
+        ] {
+            assert_eq!(told(text), uses, "{text}");
+        }
     }
 
     #[test]
-    fn what_uses_no_rows_names_nothing_and_what_is_not_understood_is_unclear() {
-        for text in ["set x = 1", "begin", "create table t (id int)", "select 1", "explain select * from a"] {
+    fn statements_without_rows_name_nothing_and_other_texts_are_unclear() {
+        for text in [
+            "set x = 1",
+            "begin",
+            "create table t (id int)",
+            "select 1",
+            "explain select * from a",
+            "",
+            "grant select on a to b",
+        ] {
             assert_eq!(told(text), [""; 0], "{text}");
         }
-        for text in ["select * from (a", "<insufficient privilege>", "select * from a where \u{0}"] {
+        for text in [
+            "select * from (a",
+            "<insufficient privilege>",
+            "select * from a where \u{0}",
+            "select * from",
+            "selec * from a",
+            "select * from a)",
+        ] {
             assert_eq!(uses(text, "postgresql"), Err(Unclear::Text), "{text}");
         }
         assert_eq!(uses("select 1", "cobol"), Err(Unclear::Dialect));
+    }
+
+    #[test]
+    fn a_text_of_any_depth_ends() {
+        for text in [
+            format!("select {}1{} from a", "(".repeat(30_000), ")".repeat(30_000)),
+            format!("select 1{} from a", "+1".repeat(30_000)),
+            format!("select * from {}a{}", "(".repeat(20_000), ")".repeat(20_000)),
+        ] {
+            assert_eq!(told(&text), ["SELECT a"]);
+        }
+        let nested = format!("{}select * from a{}", "select * from (".repeat(3_000), ") q".repeat(3_000));
+        assert_eq!(told(&nested), ["SELECT a"]);
     }
 }
