@@ -222,3 +222,25 @@ fn a_statement_ends_soon_after_raito_was_killed() {
     raito.wait().expect("ended");
     wait_until(false, "the statement sleeps on for an hour");
 }
+
+#[test]
+fn validate_logs_in_where_it_is_asked_to_and_tells_what_a_run_would_find() {
+    let managed = managed("createrole");
+    let place = &managed.place;
+    let outcome = place.raito(&["validate", "--connect"]).exits(0);
+    for line in [
+        "shop: sql.main shop as raito_read may read",
+        "shop: sql.main crm as raito_write may change access",
+        "note: temporary files of a statement have no bound: as a superuser, GRANT SET ON PARAMETER temp_file_limit TO \"raito_read\"",
+    ] {
+        assert!(outcome.stdout.contains(line), "{line}:\n{}", outcome.stdout);
+    }
+    managed.server.sql("postgres", &format!("grant set on parameter temp_file_limit to {READER}"));
+    let outcome = place.raito(&["validate", "--connect"]).exits(0);
+    assert!(!outcome.stdout.contains("note:"), "{}", outcome.stdout);
+    let logins = place.raito(&["audit", "show", "--kind", "connect"]).exits(0).stdout;
+    assert!(logins.matches(WRITER).count() >= 4, "{logins}");
+    managed.server.sql("postgres", &format!("alter role {READER} superuser; alter role {WRITER} password 'another'"));
+    let outcome = place.raito(&["validate", "--connect"]).fails();
+    outcome.says(&["E-denied", "raito_read is a superuser", "E-target-unauthorized", "sql.main crm as raito_write"]);
+}

@@ -13,11 +13,13 @@ mod pacing;
 mod session;
 mod sql;
 mod state;
+mod survey;
 mod target;
 mod tls;
 mod told;
 
 pub use state::StateFile;
+pub use survey::Surveyed;
 pub use target::{Brokerage, Material, SetupError};
 
 /// How many authorities the system trusts.

@@ -99,7 +99,7 @@ pub(crate) struct Shared {
 
 /// The broker of one target and run.
 pub struct Brokerage {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Brokerage {

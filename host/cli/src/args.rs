@@ -79,7 +79,7 @@ pub(crate) enum Command {
     /// Write a commented raito.yml
     Init(Init),
     /// Check the configuration against its connectors, without running anything
-    Validate,
+    Validate(Validate),
     /// Look into connectors
     #[command(subcommand)]
     Connector(Connector),
@@ -232,6 +232,13 @@ pub(crate) struct Who {
     /// defined by no record
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    /// Also log in to each granted database, and report what a run would find there; reads and changes nothing
+    #[arg(long)]
+    pub(crate) connect: bool,
 }
 
 #[derive(Debug, Args)]

@@ -85,7 +85,7 @@ fn dispatch(cli: Cli, bars: &MultiProgress) -> Result<Exit, CliError> {
         Command::Access(args) => access::run(global, &args),
         Command::ApplyAccess(args) => block_on(access::apply_access(global, &args)),
         Command::Init(args) => init::run(&args),
-        Command::Validate => validate::run(global),
+        Command::Validate(args) => validate::run(global, &args),
         Command::Connector(args) => connector::run(global, &args),
         Command::Cloud(args) => block_on(cloud::run(global, &args)),
         Command::Audit(args) => audit::run(global, &args),

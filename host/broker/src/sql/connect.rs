@@ -114,7 +114,7 @@ impl SqlSlot {
     }
 
     /// The login that writes.
-    pub(super) fn writer(&self) -> Result<&SqlLogin, Fault> {
+    pub(crate) fn writer(&self) -> Result<&SqlLogin, Fault> {
         self.grant.write.as_ref().ok_or_else(|| Fault::denied("no write login is granted"))
     }
 

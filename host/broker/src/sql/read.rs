@@ -55,6 +55,28 @@ impl ReadSession {
         Ok(Self { proof: proof?, missing, connected, busy: AtomicBool::new(false), over: AtomicBool::new(false) })
     }
 
+    /// What the session lacks of what a run would like to have, one sentence each.
+    pub(crate) fn lacks(&self, slot: &SqlSlot) -> Vec<String> {
+        let user = &slot.grant.read.user;
+        let mut lacks: Vec<String> = self.missing.bounds.iter().map(|bound| settings::remedy(bound, user)).collect();
+        if self.missing.guard && slot.uses.foreign_relations().next().is_some() {
+            lacks.push(
+                "the server has no restrict_nonsystem_relation_kind, so nothing but its catalogue is read: update it to a \
+                 release of August 2024 or later"
+                    .to_owned(),
+            );
+        }
+        for extension in slot.uses.extensions() {
+            if self.proof.schema_of(extension).is_none() {
+                lacks.push(format!(
+                    "the extension {extension} is not in this database, or its functions are not its own: statements that \
+                     use it are refused"
+                ));
+            }
+        }
+        lacks
+    }
+
     /// The address that it is connected to.
     pub(crate) fn address(&self) -> std::net::SocketAddr {
         self.connected.address

@@ -95,6 +95,23 @@ fn pins(purpose: Purpose) -> Vec<Pin> {
     pins
 }
 
+/// What is without a bound where a setting could not be set, and how to have it.
+pub(super) fn remedy(setting: &str, user: &str) -> String {
+    match setting {
+        "temp_file_limit" => format!(
+            "temporary files of a statement have no bound: as a superuser, GRANT SET ON PARAMETER temp_file_limit TO \
+             \"{}\"",
+            raito_core::text::escape(user)
+        ),
+        "client_connection_check_interval" => {
+            "a statement goes on at the server after raito was killed, up to its timeout: the server does not check for \
+             its client on this system"
+                .to_owned()
+        }
+        other => format!("{other} could not be set"),
+    }
+}
+
 /// A time as the server shows it: in the largest unit that divides it.
 fn shown(time: std::time::Duration) -> String {
     match time.as_secs() {

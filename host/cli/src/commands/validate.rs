@@ -1,20 +1,24 @@
 //! `raito validate`
 
+mod connect;
+
 use std::path::Path;
 
 use raito_core::capability::StepState;
 use raito_core::grant::Target;
 
 use super::configuration;
-use crate::args::Global;
+use crate::args::{Global, Validate};
+use crate::commands::block_on;
 use crate::engine::prepare::check;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::render::{data, error, say};
 use crate::secrets;
 
-/// Checks everything that can be checked without running a connector or reaching a target.
-pub(super) fn run(global: &Global) -> Result<Exit, CliError> {
+/// Checks everything that can be checked without running a connector; with `--connect`, also what a
+/// login to each database shows.
+pub(super) fn run(global: &Global, asked: &Validate) -> Result<Exit, CliError> {
     let loaded = configuration::load(global)?;
     let (ceiling, _) = configuration::ceiling(global)?;
     let mut exits = Vec::new();
@@ -43,6 +47,9 @@ pub(super) fn run(global: &Global) -> Result<Exit, CliError> {
                 exits.push(refused.code.exit);
             }
         }
+    }
+    if asked.connect {
+        exits.push(block_on(connect::run(global, &loaded, &ceiling))?);
     }
     Ok(Exit::worst(exits))
 }

@@ -99,6 +99,18 @@ impl Uses {
         self.relations.iter().filter(|((schema, _), _)| schema.as_str() != "pg_catalog")
     }
 
+    /// The extensions whose functions are called.
+    pub fn extensions(&self) -> BTreeSet<&str> {
+        let mut all = BTreeSet::new();
+        for function in &self.functions {
+            all.extend(match &function.place {
+                Some(tree::Place::Extension(extension)) => Some(extension.as_str()),
+                Some(tree::Place::Schema(_)) | None => None,
+            });
+        }
+        all
+    }
+
     /// Relations with columns that are on no list of the host.
     pub fn unlisted_relations(&self) -> impl Iterator<Item = (&Relation, Vec<&str>)> {
         self.relations.iter().filter_map(|(relation, columns)| {
