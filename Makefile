@@ -7,7 +7,7 @@ PYTHON := connectors/demo-python
 PACK := for part in $(PARTS); do tests/connector.sh $$part $(RAITO) || exit 1; done && tests/setup.sh connectors && \
 	tests/python-connector.sh $(PYTHON) connectors/demo/connector.toml $(RAITO)
 
-.PHONY: help setup connectors build demo check test fuzz bench fmt clean
+.PHONY: help setup connectors build demo check test fuzz soak bench fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,12 @@ test: setup ## run all tests
 fuzz: build ## fuzz every border at which bytes from outside become values, each for SECONDS (60)
 	@tests/connector.sh connectors/demo $(RAITO)
 	@CARGO="$(CARGO)" tests/fuzz/run.sh $(or $(SECONDS),60)
+
+# Hours of the same evidence of which `make test` has minutes. HOURS is for each fuzz target of the gate for SQL.
+soak: setup ## gather long evidence: the gate for SQL against PostgreSQL's own parser and real servers
+	RAITO_FUZZ_ROUNDS=20000000 RAITO_FUZZ_STATEMENTS=20000 $(CARGO) test --release -p raito-fuzz --test statements --test servers \
+		--test usage -- --nocapture
+	@CARGO="$(CARGO)" tests/fuzz/run.sh $$(($(or $(HOURS),1) * 3600)) statements texts
 
 bench: setup connectors ## measure what host/docs/performance.md states
 	$(CARGO) bench -p raito-core --bench expansion --bench leak -p raito-access --bench files -p raito-audit --bench append \

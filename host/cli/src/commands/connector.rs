@@ -136,8 +136,11 @@ fn slot_lines(name: &str, slot: &Slot, lines: &mut Vec<String>) {
             Mode::Write => "write",
         };
         let mark = if entry.red.is_empty() { ' ' } else { '!' };
-        let shown: Vec<&str> = entry.shown.split_whitespace().collect();
-        lines.push(format!("       {mark} {mode} {}: {}", entry.name, escape(&shown.join(" "))));
+        // A statement stands on several lines, and each of its blanks is shown, since they can be within a literal.
+        let mut shown = entry.shown.lines();
+        let first = shown.next().unwrap_or_default();
+        lines.push(format!("       {mark} {mode} {}: {}", entry.name, escape(first)));
+        lines.extend(shown.map(|line| format!("                 {}", escape(line))));
         lines.extend(entry.red.iter().map(|red| format!("               ! {red}")));
     }
 }
