@@ -53,8 +53,10 @@ enum Waiting {
         level: u8,
         operands: usize,
     },
-    /// A parenthesis, the call or row that it belongs to, and how many commas it has.
+    /// A parenthesis or bracket, the mark that closes it, the call, row or array that it belongs to, and how
+    /// many commas it has.
     Open {
+        closes: &'static str,
         call: Option<String>,
         commas: usize,
     },
@@ -76,6 +78,14 @@ fn level(operator: &str) -> u8 {
         "*" | "/" | "%" => 9,
         _ => 7,
     }
+}
+
+/// The number of a literal such as `'-2'`: the server keeps `'-2'::integer` for `-2`.
+fn negated(literal: &str) -> Option<String> {
+    let digits = literal.strip_prefix("'-")?.strip_suffix('\'')?;
+    let is_number = digits.starts_with(|first: char| first.is_ascii_digit())
+        && digits.chars().all(|char| char.is_ascii_digit() || char == '.');
+    is_number.then(|| digits.to_owned())
 }
 
 struct Yard<'t> {
@@ -143,10 +153,14 @@ impl Yard<'_> {
             }
             Kind::Mark if text == "(" => {
                 self.at += 1;
-                self.waiting.push(Waiting::Open { call: None, commas: 0 });
+                self.waiting.push(Waiting::Open { closes: ")", call: None, commas: 0 });
             }
-            // A call without arguments.
-            Kind::Mark if text == ")" => return self.close_empty(),
+            Kind::Word if text.eq_ignore_ascii_case("array") && self.is_mark(1, "[") => {
+                self.at += 2;
+                self.waiting.push(Waiting::Open { closes: "]", call: Some("array[]".into()), commas: 0 });
+            }
+            // A call without arguments, or an array without elements.
+            Kind::Mark => return self.close_empty(),
             Kind::Word if text.eq_ignore_ascii_case("not") => {
                 self.at += 1;
                 self.waiting.push(Waiting::Operator { text: "not".into(), level: NOT, operands: 1 });
@@ -159,7 +173,7 @@ impl Yard<'_> {
                 return None;
             }
             Kind::Word | Kind::QuotedName => return self.name(),
-            Kind::Mark | Kind::Operator | Kind::Parameter | Kind::Comment | Kind::Other => return None,
+            Kind::Operator | Kind::Parameter | Kind::Comment | Kind::Other => return None,
         }
         Some(())
     }
@@ -179,7 +193,7 @@ impl Yard<'_> {
         }
         if self.is_mark(0, "(") {
             self.at += 1;
-            self.waiting.push(Waiting::Open { call: Some(name), commas: 0 });
+            self.waiting.push(Waiting::Open { closes: ")", call: Some(name), commas: 0 });
         } else {
             self.steps.push(Step::Name(name));
             self.wants_operand = false;
@@ -207,7 +221,7 @@ impl Yard<'_> {
     fn operator(&mut self) -> Option<()> {
         let (kind, text) = self.lexeme(0)?;
         match (kind, text) {
-            (Kind::Mark, ")") => self.close(),
+            (Kind::Mark, ")" | "]") => self.close(),
             (Kind::Mark, ",") => self.comma(),
             (Kind::Mark, "::") => self.cast(),
             (Kind::Operator, operator) => {
@@ -262,25 +276,32 @@ impl Yard<'_> {
         Some(())
     }
 
-    fn close(&mut self) -> Option<()> {
-        self.at += 1;
-        self.reduce(0);
+    /// Closes what was opened last; none where the mark at hand closes something else.
+    fn opened(&mut self) -> Option<(Option<String>, usize)> {
         match self.waiting.pop()? {
-            Waiting::Open { call: None, commas: 0 } => {}
-            Waiting::Open { call: None, commas } => self.steps.push(Step::Call("row".into(), commas + 1)),
-            Waiting::Open { call: Some(name), commas } => self.steps.push(Step::Call(name, commas + 1)),
-            Waiting::Operator { .. } => return None,
+            Waiting::Open { closes, call, commas } if self.is_mark(0, closes) => Some((call, commas)),
+            Waiting::Open { .. } | Waiting::Operator { .. } => None,
         }
+    }
+
+    fn close(&mut self) -> Option<()> {
+        self.reduce(0);
+        match self.opened()? {
+            (None, 0) => {}
+            (None, commas) => self.steps.push(Step::Call("row".into(), commas + 1)),
+            (Some(name), commas) => self.steps.push(Step::Call(name, commas + 1)),
+        }
+        self.at += 1;
         Some(())
     }
 
     fn close_empty(&mut self) -> Option<()> {
-        match self.waiting.pop()? {
-            Waiting::Open { call: Some(name), commas: 0 } => {
+        match self.opened()? {
+            (Some(name), 0) => {
                 self.take(Step::Call(name, 0));
                 Some(())
             }
-            Waiting::Open { .. } | Waiting::Operator { .. } => None,
+            _ => None,
         }
     }
 
@@ -308,7 +329,16 @@ impl Yard<'_> {
             name.push_str("[]");
             self.at += 2;
         }
-        self.steps.push(Step::Cast(name));
+        let number = match self.steps.last() {
+            Some(Step::Literal(text)) if ["integer", "bigint", "numeric"].contains(&name.as_str()) => negated(text),
+            _ => None,
+        };
+        if let Some(number) = number {
+            self.steps.pop();
+            self.steps.extend([Step::Name(number), Step::Operator("-".into(), 1)]);
+        } else {
+            self.steps.push(Step::Cast(name));
+        }
         Some(())
     }
 }
@@ -332,6 +362,9 @@ mod tests {
             ("name like 'a%' and not name not like 'b'", "((name ~~ 'a%'::text) AND (NOT (name !~~ 'b'::text)))"),
             ("lower(name) = f()", "(lower(name) = f())"),
             ("a::text = 'x'", "((a)::text = 'x'::text)"),
+            ("region = any (array['eu', 'us'])", "(region = ANY (ARRAY['eu'::text, 'us'::text]))"),
+            ("n <> all (array[1, -2])", "(n <> ALL (ARRAY[1, '-2'::integer]))"),
+            ("tags = array[]::text[]", "(tags = ARRAY[]::text[])"),
             ("d < '2020-01-01'", "(d < '2020-01-01'::timestamp with time zone)"),
         ] {
             assert!(is_same_text(wanted, kept), "{wanted} and {kept}: {:?} {:?}", postfix(wanted), postfix(kept));
@@ -352,6 +385,8 @@ mod tests {
             ("f(a, b)", "f((a, b))"),
             ("not a = b", "((NOT a) = b)"),
             ("a is null", "(a IS NOT NULL)"),
+            ("a = any (array[b, c])", "(a = ANY (ARRAY[b]))"),
+            ("array[a, (b)", "array[a, (b])"),
         ] {
             assert!(!is_same_text(wanted, kept) || wanted == kept, "{wanted} and {kept}");
         }
