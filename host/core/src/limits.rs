@@ -5,6 +5,13 @@
 
 use std::time::Duration;
 
+// --- the host ---------------------------------------------------------------------------------------
+
+/// Bytes of the stack of each thread of the host, whatever the system gives the first one: four
+/// times what the deepest input takes that the bounds of nesting let through
+/// (`tests/fuzz/tests/depth.rs`). Pages that nobody touches are not there.
+pub const STACK_BYTES: usize = 16 * 1_024 * 1_024;
+
 // --- text and records -------------------------------------------------------------------------------------------------
 
 /// Bytes of an identifier that a target assigns. The longest known ones are resource paths of clouds, below 600 bytes.
@@ -97,6 +104,9 @@ pub const MANIFEST_SLOTS: usize = 32;
 pub const MANIFEST_SETTINGS: usize = 128;
 /// Placeholders of one entry.
 pub const ENTRY_PLACEHOLDERS: usize = 64;
+/// Values that one route captures: each is looked for in the whole answer. An id, a version and an
+/// entity tag are three.
+pub const ENTRY_CAPTURES: usize = 8;
 
 // --- one guest --------------------------------------------------------------------------------------------------------
 
@@ -326,9 +336,11 @@ pub const CLOUD_LEAVE: Duration = Duration::from_secs(10);
 
 /// Bytes of a configuration file.
 pub const CONFIG_BYTES: usize = 4 * 1_024 * 1_024;
-/// The last column in which something may begin in a file of YAML. What nests deeper would take the stack of a parser that
-/// calls itself: 3,000 lists within each other end a build without optimisation.
-pub const YAML_COLUMNS: usize = 256;
+/// The last column in which something may begin in a file of YAML, which bounds how deep lists and
+/// mappings nest: at most two of them begin in one column, and the parser takes 255 more within
+/// brackets. Its functions call themselves, and so do those that format a file. A build without
+/// optimisation takes 4 MiB of stack for the deepest file that this lets through.
+pub const YAML_COLUMNS: usize = 100;
 /// Items of one list in a file of access code: one file with every role of a large warehouse has some ten thousand.
 pub const ACCESS_ITEMS: usize = 100_000;
 /// Files of access code that are read together.

@@ -7,8 +7,8 @@
 mod checks;
 
 use proptest::prelude::*;
-use raito_core::call::Value;
-use raito_core::manifest::Manifest;
+use raito_core::call::{Argument, Value};
+use raito_core::manifest::{Manifest, SlotKind};
 
 use checks::{check_everywhere, parsed, route, statement, text, with_route, with_statement};
 
@@ -214,6 +214,8 @@ fn a_type_stands_only_where_it_cannot_change_anything() {
     refused(&format!("{}headers = {{ Authorization = \"x\" }}\n", route("GET /a")), "set by the host");
     refused(&format!("{}headers = {{ X-Forwarded-For = \"x\" }}\n", route("GET /a")), "set by the host");
     refused(&format!("{}body = '{{{{x:text}}: 1}}'\n", route("POST /a")), "body");
+    let captures: String = (0..9).map(|at| format!("x{at} = \"/x\"\n")).collect();
+    refused(&format!("{}[http.a.routes.r.returns]\n{captures}", route("GET /a")), "more than 8 values are captured");
     let write = |body: &str| {
         format!("[http.a.routes.r]\nmode = \"write\"\ndoes = \"create\"\nrequest = \"POST /a\"\nbody = '{body}'\n")
     };
@@ -253,6 +255,31 @@ fn a_type_stands_only_where_it_cannot_change_anything() {
     refused(&ldap("dc=x", "({x:text}=a)"), "no attribute name");
     refused(&ldap("dc=x", "(cn=a)(cn=b)"), "goes on behind");
     refused(&ldap("dc=x", "(cn=a"), "ends with )");
+}
+
+#[test]
+fn characters_that_mark_placeholders_inside_stand_for_themselves() {
+    let body = r#"{"\u0001": "\u0001x", "\u0001\u0002": "a\u00010\u0002{x:id}\u0001", "c": {x:id}, "\\u0001": "\\u0001{x:id}"}"#;
+    let entry = format!("[http.a.routes.r]\nmode = \"read\"\nrequest = \"POST /a\"\nbody = '''{body}'''\n");
+    let manifest = Manifest::parse(&format!("name = \"t\"\nversion = \"1.0.0\"\nsummary = \"\"\n{entry}"));
+    let manifest = manifest.expect("a manifest");
+    let SlotKind::Http { routes, .. } = &manifest.slots.values().next().expect("one slot").kind else {
+        panic!("it is for HTTP");
+    };
+    let route = routes.values().next().expect("one route");
+    let request = route.build(&[Argument { name: "x".into(), value: text("7") }]).expect("a request");
+    let sent: serde_json::Value = serde_json::from_slice(&request.body.expect("a body")).expect("JSON");
+    let wanted = body.replace("{x:id},", "\"7\",").replace("{x:id}", "7");
+    assert_eq!(sent, serde_json::from_str::<serde_json::Value>(&wanted).expect("JSON"));
+}
+
+#[test]
+fn a_list_in_an_item_is_refused_however_deep_it_goes() {
+    for depth in [2, 3, 10_000] {
+        let body = format!("{}1{}", "{x:items(".repeat(depth), ")}".repeat(depth));
+        let entry = format!("[http.a.routes.r]\nmode = \"read\"\nrequest = \"POST /a\"\nbody = '{body}'\n");
+        refused(&entry, "{x:items(…)} cannot stand inside items(…)");
+    }
 }
 
 #[test]

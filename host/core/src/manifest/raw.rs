@@ -141,7 +141,8 @@ enum RawScope {
 
 /// Reads the text, and collects every mistake that does not keep the rest from being read.
 pub(super) fn parse(text: &str) -> Result<Manifest, Vec<ManifestError>> {
-    let mut reader = Reader { text, errors: Vec::new(), entries: 0 };
+    let lines = text.match_indices('\n').map(|(at, _)| at).collect();
+    let mut reader = Reader { lines, errors: Vec::new(), entries: 0 };
     let raw: RawManifest = match toml::from_str(text) {
         Ok(raw) => raw,
         Err(error) => {
@@ -158,15 +159,16 @@ pub(super) fn parse(text: &str) -> Result<Manifest, Vec<ManifestError>> {
     }
 }
 
-struct Reader<'t> {
-    text: &'t str,
+struct Reader {
+    /// Where lines end: a manifest may have a mistake on each.
+    lines: Vec<usize>,
     errors: Vec<ManifestError>,
     entries: usize,
 }
 
-impl Reader<'_> {
+impl Reader {
     fn wrong(&mut self, at: usize, place: impl Into<String>, message: impl Into<String>) {
-        let line = self.text.get(..at).map_or(1, |before| before.matches('\n').count() + 1);
+        let line = self.lines.partition_point(|end| *end < at) + 1;
         self.errors.push(ManifestError { line, place: place.into(), message: message.into() });
     }
 

@@ -314,6 +314,9 @@ fn parse_header(name: &str, value: &str) -> Result<(String, Vec<Piece>), Templat
 }
 
 fn parse_returns(returns: &BTreeMap<Ident, String>) -> Result<BTreeMap<Ident, Capture>, TemplateError> {
+    if returns.len() > limits::ENTRY_CAPTURES {
+        return Err(TemplateError::new(format!("more than {} values are captured", limits::ENTRY_CAPTURES)));
+    }
     let parse = |(name, place): (&Ident, &String)| {
         let capture = match place.strip_prefix("header:") {
             Some(header) => Capture::Header(header.to_ascii_lowercase()),

@@ -7,6 +7,7 @@ use super::placeholder::{Placeholder, PlaceholderType, Position};
 use super::template::{Mark, Piece, TemplateError, mark};
 use crate::call::{Argument, Value};
 use crate::limits;
+use crate::text::excerpt;
 
 /// A JSON document with placeholders.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +25,11 @@ enum Node {
 impl JsonTemplate {
     /// Parses the template of a body.
     pub(super) fn parse(text: &str) -> Result<Self, TemplateError> {
-        let (json, placeholders) = with_stand_ins(text)?;
+        Self::parse_within(text, Within::Body)
+    }
+
+    fn parse_within(text: &str, within: Within) -> Result<Self, TemplateError> {
+        let (json, placeholders) = with_stand_ins(text, within)?;
         let json: Json = serde_json::from_str(&json)
             .map_err(|error| TemplateError::new(format!("the body is not JSON with placeholders: {error}")))?;
         Ok(Self(node(json, &placeholders)?))
@@ -32,7 +37,7 @@ impl JsonTemplate {
 
     /// Parses the template of an item, in which only placeholders that are made from text may stand.
     pub(super) fn parse_item(text: &str) -> Result<Self, TemplateError> {
-        let template = Self::parse(text)?;
+        let template = Self::parse_within(text, Within::Item)?;
         for placeholder in template.placeholders() {
             if matches!(placeholder.kind, PlaceholderType::Items(_) | PlaceholderType::Json) {
                 return Err(TemplateError::new(format!(
@@ -62,12 +67,27 @@ impl JsonTemplate {
     }
 }
 
-/// Marks of a stand-in. They cannot occur in JSON text, where control characters are escaped.
+/// What a template is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Within {
+    /// The body of a request.
+    Body,
+    /// An item of a list in one.
+    Item,
+}
+
+/// The marks around the number of a placeholder in a string, once JSON was read. Nothing but an
+/// escape makes these characters there: the text itself has none. An escape of the first one is
+/// written with both marks and no number between them.
 const BEGIN: char = '\u{1}';
 const END: char = '\u{2}';
+/// How JSON writes the first one.
+const BEGIN_ESCAPED: &str = "\\u0001";
+/// How JSON writes the second one.
+const END_ESCAPED: &str = "\\u0002";
 
 /// Replaces each placeholder by a stand-in that JSON can hold: a string of its own, or a piece of the string around it.
-fn with_stand_ins(text: &str) -> Result<(String, Vec<Placeholder>), TemplateError> {
+fn with_stand_ins(text: &str, within: Within) -> Result<(String, Vec<Placeholder>), TemplateError> {
     if text.contains([BEGIN, END]) {
         return Err(TemplateError::new("the body has control characters"));
     }
@@ -76,16 +96,13 @@ fn with_stand_ins(text: &str) -> Result<(String, Vec<Placeholder>), TemplateErro
     let mut in_string = false;
     let mut escaped = false;
     let mut at = 0;
-    while at < text.len() {
+    while let Some(character) = text[at..].chars().next() {
         match mark(text, at)? {
             Mark::Placeholder(inner, end) => {
+                check_nesting(inner, within)?;
                 let placeholder = Placeholder::parse(inner)?;
                 let quote = if in_string { "" } else { "\"" };
-                json.push_str(
-                    &format!("{quote}{BEGIN}{}{END}{quote}", placeholders.len())
-                        .replace(BEGIN, "\\u0001")
-                        .replace(END, "\\u0002"),
-                );
+                json.push_str(&format!("{quote}{BEGIN_ESCAPED}{}{END_ESCAPED}{quote}", placeholders.len()));
                 if !in_string {
                     placeholder.check_position(Position::Json)?;
                 }
@@ -101,9 +118,14 @@ fn with_stand_ins(text: &str) -> Result<(String, Vec<Placeholder>), TemplateErro
             }
             Mark::Other => {}
         }
-        let character = text[at..].chars().next().expect("`at` is inside the text, at a character");
         match character {
             _ if escaped => escaped = false,
+            '\\' if in_string && text[at..].starts_with(BEGIN_ESCAPED) => {
+                json.push_str(BEGIN_ESCAPED);
+                json.push_str(END_ESCAPED);
+                at += BEGIN_ESCAPED.len();
+                continue;
+            }
             '\\' if in_string => escaped = true,
             '"' => in_string = !in_string,
             _ => {}
@@ -112,6 +134,17 @@ fn with_stand_ins(text: &str) -> Result<(String, Vec<Placeholder>), TemplateErro
         at += character.len_utf8();
     }
     Ok((json, placeholders))
+}
+
+/// Refuses a list in an item before its template is read: each level would take a part of the
+/// stack.
+fn check_nesting(placeholder: &str, within: Within) -> Result<(), TemplateError> {
+    match placeholder.split_once(':') {
+        Some((name, kind)) if within == Within::Item && kind.starts_with("items(") => {
+            Err(TemplateError::new(format!("{{{}:items(…)}} cannot stand inside items(…)", excerpt(name, 64))))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn node(json: Json, placeholders: &[Placeholder]) -> Result<Node, TemplateError> {
@@ -124,9 +157,11 @@ fn node(json: Json, placeholders: &[Placeholder]) -> Result<Node, TemplateError>
         Json::Object(members) => {
             let mut nodes = Vec::with_capacity(members.len());
             for (key, value) in members {
-                if key.contains(BEGIN) {
-                    return Err(TemplateError::new("a placeholder cannot stand in the name of a JSON member"));
-                }
+                let key = match split(&key, placeholders)?.as_slice() {
+                    [] => String::new(),
+                    [Piece::Literal(key)] => key.clone(),
+                    _ => return Err(TemplateError::new("a placeholder cannot stand in the name of a JSON member")),
+                };
                 nodes.push((key, node(value, placeholders)?));
             }
             Node::Object(nodes)
@@ -135,25 +170,16 @@ fn node(json: Json, placeholders: &[Placeholder]) -> Result<Node, TemplateError>
     })
 }
 
-/// A string that holds stand-ins: one placeholder, or text with placeholders inside.
+/// A string that holds marks: one placeholder, or text with placeholders inside.
 fn text_node(text: &str, placeholders: &[Placeholder]) -> Result<Node, TemplateError> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(BEGIN) {
-        let (number, behind) = after.split_once(END).expect("every stand-in was written with both marks");
-        let index: usize = number.parse().expect("every stand-in was written with its number");
-        if !before.is_empty() {
-            pieces.push(Piece::Literal(before.to_owned()));
+    let pieces = split(text, placeholders)?;
+    match pieces.as_slice() {
+        [Piece::Literal(literal)] => return Ok(Node::Fixed(Json::String(literal.clone()))),
+        [Piece::Placeholder(placeholder)] => {
+            placeholder.check_position(Position::Json)?;
+            return Ok(Node::Placeholder(placeholder.clone()));
         }
-        pieces.push(Piece::Placeholder(placeholders[index].clone()));
-        rest = behind;
-    }
-    if !rest.is_empty() {
-        pieces.push(Piece::Literal(rest.to_owned()));
-    }
-    if let [Piece::Placeholder(placeholder)] = pieces.as_slice() {
-        placeholder.check_position(Position::Json)?;
-        return Ok(Node::Placeholder(placeholder.clone()));
+        _ => {}
     }
     for piece in &pieces {
         if let Piece::Placeholder(placeholder) = piece {
@@ -161,6 +187,35 @@ fn text_node(text: &str, placeholders: &[Placeholder]) -> Result<Node, TemplateE
         }
     }
     Ok(Node::Text(pieces))
+}
+
+/// A string as literals and placeholders, no two literals next to each other.
+fn split(text: &str, placeholders: &[Placeholder]) -> Result<Vec<Piece>, TemplateError> {
+    let mut pieces = Vec::new();
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once(BEGIN) {
+        literal.push_str(before);
+        let Some((number, behind)) = behind.split_once(END) else {
+            return Err(TemplateError::new("the body has control characters"));
+        };
+        rest = behind;
+        if number.is_empty() {
+            literal.push(BEGIN);
+            continue;
+        }
+        let placeholder = number.parse::<usize>().ok().and_then(|number| placeholders.get(number));
+        let placeholder = placeholder.ok_or_else(|| TemplateError::new("the body has control characters"))?;
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+        }
+        pieces.push(Piece::Placeholder(placeholder.clone()));
+    }
+    literal.push_str(rest);
+    if !literal.is_empty() {
+        pieces.push(Piece::Literal(literal));
+    }
+    Ok(pieces)
 }
 
 fn collect<'t>(node: &'t Node, found: &mut Vec<&'t Placeholder>) {

@@ -3,7 +3,7 @@
 use super::arguments::{Arguments, EncodeError, Problem, plain_text, wrong_case};
 use super::dn::DistinguishedName;
 use super::placeholder::{Placeholder, PlaceholderType, Position};
-use super::template::{Piece, TemplateError, check_placeholders, pieces};
+use super::template::{Mark, Piece, TemplateError, check_placeholders, mark, pieces};
 use crate::call::{Argument, Value};
 
 /// How far below the base a search goes (RFC 4511, section 4.5.1.2).
@@ -234,11 +234,12 @@ fn parse_item(text: &str) -> Result<(Node, &str), TemplateError> {
     if !is_attribute(attribute) {
         return Err(TemplateError::new(format!("{} is no attribute name", crate::text::excerpt(attribute, 40))));
     }
-    if let [Piece::Placeholder(placeholder), ..] = pieces(value)?.as_slice() {
+    // Only the value itself: reading on to the end of the filter would do so for each item in it.
+    if let Mark::Placeholder(inner, end) = mark(value, 0)? {
+        let placeholder = Placeholder::parse(inner)?;
         placeholder.check_position(Position::LdapValue)?;
-        let end = value.find('}').expect("the placeholder was found, so it is closed");
-        let node = Node::Compare(attribute.to_owned(), operator, Assertion::Chosen(placeholder.clone()));
-        return Ok((node, &value[end + 1..]));
+        let node = Node::Compare(attribute.to_owned(), operator, Assertion::Chosen(placeholder));
+        return Ok((node, &value[end..]));
     }
     let end = value.find(')').ok_or_else(|| TemplateError::new("a filter ends with )"))?;
     let (value, rest) = (&value[..end], &value[end..]);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::template::TemplateError;
+use crate::text::excerpt;
 
 /// How a string is quoted in a filter language that stands inside a query parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,7 +232,7 @@ impl fmt::Display for Placeholder {
 impl Placeholder {
     /// Parses what stands between the braces, such as `p:keywords(SELECT,INSERT)@permission`.
     pub(super) fn parse(text: &str) -> Result<Self, TemplateError> {
-        let wrong = |reason: String| TemplateError::new(format!("{{{text}}}: {reason}"));
+        let wrong = |reason: String| TemplateError::new(format!("{{{}}}: {reason}", excerpt(text, 200)));
         let (name, rest) = text.split_once(':').ok_or_else(|| wrong("write {name:type}".into()))?;
         let (kind, origin) = split_origin(rest);
         let origin = origin
@@ -260,12 +261,20 @@ impl Placeholder {
     }
 }
 
-/// Says whether `name` can be the name of a placeholder: lower-case letters, digits and underscores.
+/// Bytes of a placeholder's name.
+pub(super) const NAME_BYTES: usize = 64;
+
+/// Says whether `name` can be the name of a placeholder: lower-case letters, digits and
+/// underscores, a letter first.
 pub(super) fn is_placeholder_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    bytes.next().is_some_and(|first| first.is_ascii_lowercase())
-        && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
-        && name.len() <= 64
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.len() <= NAME_BYTES
+        && name.bytes().all(is_name_byte)
+}
+
+/// Says whether a byte can stand in the name of a placeholder.
+pub(super) fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'
 }
 
 /// Splits `text@control` at an `@` that stands outside of parentheses.
@@ -308,7 +317,7 @@ fn parse_type(text: &str) -> Result<PlaceholderType, String> {
         other => Err(format!(
             "unknown type {}: write text, id, time, integer, boolean, quoted(…), name, names, keywords(…), literal, \
              items(…), dn or json",
-            crate::text::excerpt(other, 40)
+            excerpt(other, 40)
         )),
     }
 }

@@ -4,7 +4,7 @@
 //! brace, for the rare text that would look like a placeholder. The closing brace is the one that matches, where braces
 //! and parentheses inside (those of `items(…)`) are counted and JSON strings are passed over.
 
-use super::placeholder::{Placeholder, PlaceholderType, is_placeholder_name};
+use super::placeholder::{NAME_BYTES, Placeholder, PlaceholderType, is_name_byte, is_placeholder_name};
 use crate::limits;
 
 /// Why a template is not taken.
@@ -44,7 +44,12 @@ pub(super) fn mark(text: &str, at: usize) -> Result<Mark<'_>, TemplateError> {
         return Ok(Mark::Brace);
     }
     let Some(inner) = rest.strip_prefix('{') else { return Ok(Mark::Other) };
-    let Some((name, _)) = inner.split_once(':') else { return Ok(Mark::Other) };
+    // Looking for the colon anywhere would pass over the rest of the text again for each brace in
+    // it.
+    let behind = inner.bytes().take(NAME_BYTES + 1).position(|byte| !is_name_byte(byte));
+    let Some(name) = behind.filter(|behind| inner[*behind..].starts_with(':')).map(|behind| &inner[..behind]) else {
+        return Ok(Mark::Other);
+    };
     if !is_placeholder_name(name) {
         return Ok(Mark::Other);
     }
@@ -94,7 +99,7 @@ pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, TemplateError> {
                 at += 2;
             }
             Mark::Other => {
-                let character = text[at..].chars().next().expect("`at` is inside the text, at a character");
+                let Some(character) = text[at..].chars().next() else { break };
                 literal.push(character);
                 at += character.len_utf8();
             }
@@ -118,11 +123,11 @@ pub(super) fn check_placeholders<'p>(all: impl IntoIterator<Item = &'p Placehold
                 )));
             }
             Some(_) => {}
+            None if seen.len() == limits::ENTRY_PLACEHOLDERS => {
+                return Err(TemplateError::new(format!("more than {} placeholders", limits::ENTRY_PLACEHOLDERS)));
+            }
             None => seen.push(placeholder),
         }
-    }
-    if seen.len() > limits::ENTRY_PLACEHOLDERS {
-        return Err(TemplateError::new(format!("more than {} placeholders", limits::ENTRY_PLACEHOLDERS)));
     }
     Ok(())
 }
