@@ -159,6 +159,19 @@ mod tests {
     }
 
     #[test]
+    fn profiles_that_include_one_another_are_looked_at_once_each_and_a_circle_is_left_out() {
+        let includes = |at: usize| format!("  p{at}: [{}]\n", vec![format!("p{}", at + 1); 20].join(", "));
+        let doubling: String = (0..15).map(includes).collect();
+        let file = format!(
+            "privileges:\n{doubling}  p15: [__connect__]\n  circle: [back]\n  back: [circle]\nrules:\n  - roles: [{{ name: readers }}]\n    \
+             grant:\n      - {{ privilege: p0, role: readers, database: app }}\n      - {{ privilege: circle, role: readers, database: app }}\n"
+        );
+        let converted = converted(&file, From::Ldap2pg);
+        assert!(converted.text.contains("{ object: database app, permissions: [CONNECT] }"), "{}", converted.text);
+        assert!(converted.left.iter().any(|(_, what)| what.contains("circle")), "{:#?}", converted.left);
+    }
+
+    #[test]
     fn what_is_no_such_file_is_told_with_its_line() {
         let wrong = convert("roles: 7\n", From::Permifrost, &target()).expect_err("a mistake");
         assert_eq!(wrong[0].place.line, 1);

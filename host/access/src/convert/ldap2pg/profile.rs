@@ -1,6 +1,6 @@
 //! Profiles of privileges: those of the file, and ldap2pg's own, whose names begin and end with `__`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use marked_yaml::Node;
 use raito_config::Place;
@@ -73,31 +73,55 @@ impl Profiles {
 
     /// What a profile gives: permissions by what they are held on. None for a profile that nobody knows.
     pub(super) fn resolve(&self, name: &str) -> Option<BTreeMap<Reach, Vec<PermissionName>>> {
-        let mut given = BTreeMap::new();
-        self.gather(name, 0, &mut given).then_some(given)
+        let mut gathering = Gathering {
+            profiles: self,
+            way: Vec::new(),
+            done: BTreeSet::new(),
+            given: BTreeSet::new(),
+            lists: BTreeMap::new(),
+        };
+        gathering.gather(name).then_some(gathering.lists)
     }
+}
 
-    fn gather(&self, name: &str, depth: usize, given: &mut BTreeMap<Reach, Vec<PermissionName>>) -> bool {
-        if depth > DEPTH {
+/// What profiles give that include one another. Each is looked at once: where several include the
+/// same two, and those the same two again, the ways through them double with each level.
+struct Gathering<'p> {
+    profiles: &'p Profiles,
+    /// The profiles that include the one that is looked at.
+    way: Vec<String>,
+    done: BTreeSet<String>,
+    given: BTreeSet<(Reach, PermissionName)>,
+    lists: BTreeMap<Reach, Vec<PermissionName>>,
+}
+
+impl Gathering<'_> {
+    fn gather(&mut self, name: &str) -> bool {
+        if self.done.contains(name) {
+            return true;
+        }
+        if self.way.len() > DEPTH || self.way.iter().any(|outer| outer == name) {
             return false;
         }
         let own = || built_in(name);
-        let Some(parts) = self.all.get(name).cloned().or_else(own) else { return false };
+        let Some(parts) = self.profiles.all.get(name).cloned().or_else(own) else { return false };
+        self.way.push(name.to_owned());
         for part in parts {
             match part {
                 Part::Profile(other) => {
-                    if !self.gather(&other, depth + 1, given) {
+                    if !self.gather(&other) {
                         return false;
                     }
                 }
                 Part::Privilege(reach, permission) => {
-                    let list = given.entry(reach).or_default();
-                    if !list.contains(&permission) {
-                        list.push(permission);
+                    if self.given.insert((reach, permission.clone())) {
+                        self.lists.entry(reach).or_default().push(permission);
                     }
                 }
             }
         }
+        self.way.pop();
+        self.done.insert(name.to_owned());
         true
     }
 }
