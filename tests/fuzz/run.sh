@@ -9,7 +9,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 seconds="${1:-60}"
 [ $# -eq 0 ] || shift
-targets="${*:-manifest placeholders configuration statements texts audit answers messages orders}"
+targets="${*:-manifest placeholders configuration statements texts code documents filters audit answers component messages orders}"
 host="$(rustc -vV | sed -n 's/^host: //p')"
 coverage="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
 coverage="$coverage -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use indicatif::MultiProgress;
+use raito_core::limits;
 
 use crate::args::access::Access;
 use crate::args::{Cli, Command, Output};
@@ -26,8 +27,26 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::{logging, render};
 
-/// Runs the program.
+/// Runs the program in a thread whose stack has a size of its own: how deep a file may nest does
+/// not depend on the limits of whoever starts the program.
 pub(crate) fn main() -> ExitCode {
+    let thread = std::thread::Builder::new().name("main".into()).stack_size(limits::STACK_BYTES).spawn(run_command);
+    match thread.map(std::thread::JoinHandle::join) {
+        Ok(Ok(exit)) => exit,
+        // It has said what went wrong.
+        Ok(Err(_)) => ExitCode::from(PANICKED),
+        Err(error) => {
+            render::say(&format!("raito cannot start a thread: {error}"));
+            ExitCode::from(Exit::Failed.code())
+        }
+    }
+}
+
+/// What Rust ends a program with after a panic.
+const PANICKED: u8 = 101;
+
+/// Runs the command that was typed.
+fn run_command() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -97,7 +116,8 @@ fn dispatch(cli: Cli, bars: &MultiProgress) -> Result<Exit, CliError> {
 
 /// Runs something on a runtime of its own.
 fn block_on<T>(future: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(limits::STACK_BYTES).build();
     let runtime = runtime
         .map_err(|error| CliError::new(crate::codes::HOST, format!("the runtime cannot be started: {error}")))?;
     runtime.block_on(future)

@@ -2,7 +2,9 @@
 
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
-use std::thread::{ScopedJoinHandle, available_parallelism, scope};
+use std::thread::{Builder, ScopedJoinHandle, available_parallelism, scope};
+
+use crate::limits;
 
 /// Does `work` on parts of the items, each in a thread of its own, and gives the results in the order of the parts. `work` gets
 /// the index of its first item with the items. There are at most as many parts as processors, and none but the last has fewer than
@@ -26,10 +28,17 @@ pub fn in_parts<'i, I: Sync, T: Send>(
     }
     let work = &work;
     scope(|scope| {
-        let parts = items.chunks(share).enumerate();
-        let threads: Vec<_> = parts.map(|(part, items)| scope.spawn(move || work(part * share, items))).collect();
-        let join = |thread: ScopedJoinHandle<'_, T>| thread.join().unwrap_or_else(|panic| resume_unwind(panic));
-        threads.into_iter().map(join).collect()
+        let parts = items.chunks(share).enumerate().map(|(part, items)| (part * share, items));
+        let start = |(first, items): (usize, &'i [I])| {
+            let thread = Builder::new().stack_size(limits::STACK_BYTES);
+            (first, items, thread.spawn_scoped(scope, move || work(first, items)))
+        };
+        let threads: Vec<_> = parts.map(start).collect();
+        let end = |(first, items, thread): (usize, &'i [I], std::io::Result<ScopedJoinHandle<'_, T>>)| match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(_) => work(first, items),
+        };
+        threads.into_iter().map(end).collect()
     })
 }
 

@@ -8,12 +8,17 @@ mod answers;
 mod audit;
 #[path = "../../../host/core/tests/vocabulary/checks.rs"]
 mod checks;
+mod code;
+pub mod depth;
+mod documents;
 pub mod near;
 pub mod postgres_parser;
 mod statements;
 
 pub use answers::answers;
 pub use audit::audit;
+pub use code::code;
+pub use documents::{documents, filters};
 pub use statements::{check_read, let_through, statements, texts};
 
 use raito_config::{Excerpt, Holds, Mistake, read_ceiling, read_configuration};
@@ -26,7 +31,7 @@ use raito_core::vocabulary::{Origin, Placeholder, PlaceholderType};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets of this crate. The corpus of each is the folder of its name.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 10] = [
     ("manifest", manifest),
     ("placeholders", placeholders),
     ("configuration", configuration),
@@ -34,6 +39,9 @@ pub const TARGETS: [Target; 7] = [
     ("answers", answers),
     ("statements", statements),
     ("texts", texts),
+    ("code", code),
+    ("documents", documents),
+    ("filters", filters),
 ];
 
 /// A manifest, and then each of its entries with a text that the bytes hold as well: what stands behind the last NUL.

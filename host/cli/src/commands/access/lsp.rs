@@ -41,7 +41,7 @@ use crate::exit::Exit;
 
 /// Serves an editor until it says `exit`, or its end of the input is closed.
 pub(super) fn run(global: &Global, args: &LspArgs) -> Result<Exit, CliError> {
-    let messages = listen();
+    let messages = listen()?;
     let mut server = Server::new(global, args)?;
     let served = server.serve(&messages);
     // Nobody reads what is written any more: the editor is gone.
@@ -49,17 +49,20 @@ pub(super) fn run(global: &Global, args: &LspArgs) -> Result<Exit, CliError> {
 }
 
 /// Reads messages on a thread of its own, until the input ends.
-fn listen() -> Receiver<Incoming> {
+fn listen() -> Result<Receiver<Incoming>, CliError> {
     let (sender, receiver) = sync_channel(limits::EDITOR_QUEUE);
-    std::thread::spawn(move || {
+    let read = move || {
         let mut input = io::stdin().lock();
         while let Ok(Some(incoming)) = frame::read(&mut input) {
             if sender.send(incoming).is_err() {
                 return;
             }
         }
-    });
-    receiver
+    };
+    match std::thread::Builder::new().name("messages".into()).stack_size(limits::STACK_BYTES).spawn(read) {
+        Ok(_) => Ok(receiver),
+        Err(error) => Err(CliError::new(codes::HOST, format!("a thread cannot be started: {error}"))),
+    }
 }
 
 /// How far the conversation is.

@@ -1,0 +1,4 @@
+//! `raito_fuzz::documents` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| raito_fuzz::documents(data));
