@@ -174,6 +174,24 @@ fn core_does_no_io() {
     fail_on("core takes values and gives values; give it what it needs instead", &wrong);
 }
 
+/// Ways to start a thread whose stack has the size that the system gives it.
+const THREADS: [&str; 3] = ["thread::spawn(", "scope.spawn(", "enable_all().build()"];
+
+#[test]
+fn threads_of_the_host_have_a_stack_of_one_size() {
+    let mut wrong = Vec::new();
+    for path in sources().into_iter().filter(|path| shown(path).starts_with("host/")) {
+        let product = read(&path);
+        let product = product.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        wrong.extend(THREADS.iter().filter(|way| product.contains(*way)).map(|way| format!("{}: {way}", shown(&path))));
+    }
+    // What is for tests only reads what they wrote.
+    wrong.retain(|found| {
+        !found.starts_with("host/worker/src/fuzz") && !found.starts_with("host/sandbox/src/hostile.rs")
+    });
+    fail_on("how deep a file may nest is promised for limits::STACK_BYTES: use thread::Builder and stack_size", &wrong);
+}
+
 #[test]
 fn only_the_command_line_prints_and_exits() {
     let forbidden = ["println!", "eprintln!", "print!(", "dbg!(", "process::exit", "todo!(", "unimplemented!("];

@@ -10,7 +10,7 @@ use crate::support::Place;
 const MANIFEST: &str = "name = \"raw\"\nversion = \"0.1.0\"\nsummary = \"Misbehaves in its own way\"\n";
 
 /// A number as a binary module has it (WebAssembly, LEB128).
-fn leb(mut number: usize) -> Vec<u8> {
+pub(crate) fn leb(mut number: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
         let byte = (number & 0x7f) as u8;
@@ -23,7 +23,7 @@ fn leb(mut number: usize) -> Vec<u8> {
     }
 }
 
-fn section(id: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn section(id: u8, content: &[u8]) -> Vec<u8> {
     [&[id], &leb(content.len())[..], content].concat()
 }
 

@@ -30,6 +30,7 @@ mod groups;
 mod hostile;
 mod hostile_changes;
 mod hostile_crash;
+mod hostile_depth;
 mod hostile_egress;
 mod hostile_raw;
 mod hostile_resources;

@@ -88,6 +88,11 @@ pub const COMPONENT_BYTES: usize = 32 * 1_024 * 1_024;
 pub const FUNCTION_BODY_BYTES: usize = 512 * 1_024;
 /// Core modules nested in one component: one for code, a few adapters, and shims of the component linker.
 pub const CORE_MODULES: usize = 64;
+/// Components nested in one component: the component linker makes one for each interface that has
+/// types of its own.
+pub const COMPONENTS: usize = 128;
+/// Levels of types that declare types. A package of interfaces has four.
+pub const COMPONENT_TYPE_DEPTH: usize = 64;
 /// Interfaces that a component may import, and export. The contract has 12, and WASI 0.2 about 30.
 pub const INTERFACES: usize = 128;
 /// Bytes of the name of one: with all of them refused by name, the refusal still is one line of the audit log.
@@ -157,6 +162,9 @@ pub const WORKER_ADDRESS_BYTES: u64 = 64 * 1_024 * 1_024 * 1_024;
 pub const WORKER_CPU: Duration = Duration::from_secs(5 * 4 * 60 * 60);
 /// Wall time until a worker process says that it is ready. It takes milliseconds; a loaded machine may take seconds.
 pub const WORKER_START: Duration = Duration::from_secs(30);
+/// Wall time of looking into a component. A Python connector of 19 MB takes a third of a second. A
+/// parser that was built without optimisation takes 10 s, and more on cores that others work on.
+pub const INSPECT_WALL: Duration = Duration::from_secs(120);
 /// Wall time of compiling a component. A Python connector of 19 MB takes 6 s on two cores. A compiler that was
 /// built without optimisation takes 45 s of processor time for it, which took 115 s on two cores that four others worked on.
 pub const COMPILE_WALL: Duration = Duration::from_secs(300);

@@ -1,18 +1,22 @@
 //! Looking at a component without running or compiling anything of it.
 //!
-//! The bytes are read once by the caller; what is inspected here is what is compiled later. The order is: size, form,
-//! validation, function bodies, manifest, imports and exports. A hostile file costs at most a pass over its bytes.
-
-use std::panic::resume_unwind;
-use std::thread;
+//! The order is: size, form, nesting, validation, function bodies, imports and exports
+//! (`look_into`); then the manifest, which the host finds in the bytes itself (`Inspected::new`).
+//! The first part reads a hostile file with parsers that are not ours, so it has a process of its
+//! own where the system has that. The bytes are read once by the caller; what is inspected here is
+//! what is compiled later.
 
 use bytes::Bytes;
-use raito_core::digest::Digest;
+use raito_core::digest::{Digest, Hasher};
 use raito_core::limits;
 use raito_core::manifest::{Manifest, ManifestError, SECTION};
+use serde::{Deserialize, Serialize};
 use wasmparser::{
     BinaryReaderError, Encoding, FuncValidatorAllocations, Parser, Payload, ValidPayload, Validator, WasmFeatures,
 };
+
+use crate::nesting;
+use crate::section;
 
 /// Why a file is no connector.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,9 +39,15 @@ pub enum InspectError {
         /// How many it has.
         bytes: usize,
     },
+    /// Its types nest too deep.
+    #[error("types of the component nest more than {} levels", limits::COMPONENT_TYPE_DEPTH)]
+    TooDeep,
     /// It is made of too many modules.
     #[error("the component has more than {} core modules", limits::CORE_MODULES)]
     TooManyModules,
+    /// It is made of too many components.
+    #[error("the component has more than {} components inside", limits::COMPONENTS)]
+    TooManyComponents,
     /// It has more to do with others than the contract and WASI have.
     #[error("the component imports or exports more than {} interfaces", limits::INTERFACES)]
     TooManyInterfaces,
@@ -68,7 +78,7 @@ pub enum InspectError {
 }
 
 /// What is known of a component.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Inspected {
     /// Its bytes.
     pub bytes: Bytes,
@@ -103,64 +113,117 @@ pub(crate) fn features() -> WasmFeatures {
         | WasmFeatures::BULK_MEMORY_OPT
 }
 
-/// Inspects the bytes of a component.
+/// What a component has to do with others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outline {
+    /// The interfaces that it imports, sorted.
+    pub imports: Vec<String>,
+    /// The interfaces that it exports, sorted.
+    pub exports: Vec<String>,
+}
+
+impl Outline {
+    /// Refuses lists that are longer than those of any component that was looked into.
+    fn check(&self) -> Result<(), InspectError> {
+        for names in [&self.imports, &self.exports] {
+            if names.len() > limits::INTERFACES {
+                return Err(InspectError::TooManyInterfaces);
+            }
+            names.iter().try_for_each(|name| check_interface(name))?;
+        }
+        Ok(())
+    }
+}
+
+impl Inspected {
+    /// A component that was looked into, with the manifest that stands in its bytes. The outline
+    /// may come from a process that nobody trusts: it says which interfaces to link, and a
+    /// component that imports others does not start.
+    ///
+    /// # Errors
+    /// `InspectError` where there is no manifest, more than one, or one with mistakes.
+    pub fn new(bytes: Bytes, digest: Digest, outline: Outline) -> Result<Self, InspectError> {
+        outline.check()?;
+        let found = section::manifests(&bytes);
+        let found = found.ok_or_else(|| InspectError::Invalid("its sections do not fit into it".to_owned()))?;
+        let manifest = match found.as_slice() {
+            [] => return Err(InspectError::NoManifest),
+            [one] => *one,
+            _ => return Err(InspectError::TwoManifests),
+        };
+        if manifest.len() > limits::MANIFEST_BYTES {
+            return Err(InspectError::ManifestTooLarge { bytes: manifest.len() });
+        }
+        let manifest_text = std::str::from_utf8(manifest).map_err(|_| InspectError::ManifestText)?.to_owned();
+        let manifest = Manifest::parse(&manifest_text).map_err(InspectError::Manifest)?;
+        Ok(Self { bytes, digest, manifest, manifest_text, imports: outline.imports, exports: outline.exports })
+    }
+}
+
+/// Inspects the bytes of a component in this process.
 ///
 /// # Errors
 /// `InspectError` says why they are no connector.
 pub fn inspect(bytes: Vec<u8>) -> Result<Inspected, InspectError> {
-    inspect_known(bytes, |_| false)
+    let outline = look_into(&bytes)?;
+    let digest = Digest::of(&bytes);
+    Inspected::new(bytes.into(), digest, outline)
 }
 
-/// The same, without the bodies of functions where the component is known: where code that it was compiled to is at hand. They
-/// are most of the work, a quarter of a second for an interpreter, and whoever compiles them checks them in any case, so that
-/// nothing rests on `is_known`.
+/// Reads a component with the parsers that the compiler uses, and says what it has to do with
+/// others. Nothing of it is compiled or run.
 ///
 /// # Errors
-/// As `inspect`.
-pub fn inspect_known(bytes: Vec<u8>, is_known: impl FnOnce(Digest) -> bool) -> Result<Inspected, InspectError> {
+/// `InspectError` says why the bytes are no component that could be a connector. Whether there is a
+/// manifest is up to `Inspected::new`; here it is only seen to that no nested component has one.
+pub fn look_into(bytes: &[u8]) -> Result<Outline, InspectError> {
+    check_size(bytes)?;
+    check_form(bytes)?;
+    let outline = outline(bytes)?;
+    validate(bytes).map_err(|error| InspectError::Invalid(error.message().to_owned()))?;
+    Ok(outline)
+}
+
+/// A digest of the rules above: what was found of a component holds as long as these are the same.
+pub fn inspection_rules() -> Digest {
+    /// Raised when the rules change and no bound does.
+    const VERSION: u64 = 1;
+    let bounds = [
+        limits::COMPONENT_BYTES,
+        limits::COMPONENT_TYPE_DEPTH,
+        limits::COMPONENTS,
+        limits::CORE_MODULES,
+        limits::FUNCTION_BODY_BYTES,
+        limits::INTERFACES,
+        limits::INTERFACE_NAME_BYTES,
+    ];
+    let mut hasher = Hasher::default();
+    for number in bounds.map(|bound| bound as u64).into_iter().chain([VERSION, features().bits()]) {
+        hasher.update(&number.to_be_bytes());
+    }
+    hasher.finish()
+}
+
+fn check_size(bytes: &[u8]) -> Result<(), InspectError> {
     if bytes.len() > limits::COMPONENT_BYTES {
         return Err(InspectError::TooLarge { bytes: bytes.len() });
     }
-    check_form(&bytes)?;
-    let invalid = |error: BinaryReaderError| InspectError::Invalid(error.message().to_owned());
-    let form = || Ok((outline(&bytes)?, validate(&bytes, false).map_err(invalid)?));
-    let (digest, form) = match bytes.len() {
-        ..LONG => (Digest::of(&bytes), form()),
-        LONG.. => thread::scope(|scope| {
-            let digest = scope.spawn(|| Digest::of(&bytes));
-            let form = form();
-            (digest.join().unwrap_or_else(|panic| resume_unwind(panic)), form)
-        }),
-    };
-    let (outline, ()) = form?;
-    if !is_known(digest) {
-        validate(&bytes, true).map_err(invalid)?;
-    }
-    let manifest_text = outline.manifest.ok_or(InspectError::NoManifest)?;
-    let manifest = Manifest::parse(&manifest_text).map_err(InspectError::Manifest)?;
-    Ok(Inspected {
-        bytes: bytes.into(),
-        digest,
-        manifest,
-        manifest_text,
-        imports: outline.imports,
-        exports: outline.exports,
-    })
+    Ok(())
 }
 
-/// A component of so many bytes is hashed beside the rest of the work: that is worth a thread.
-const LONG: usize = 1 << 20;
-
-/// Whether a component is valid; with the bodies of its functions or without.
-fn validate(bytes: &[u8], bodies: bool) -> Result<(), BinaryReaderError> {
-    let mut validator = Validator::new_with_features(features());
-    let mut allocations = FuncValidatorAllocations::default();
+/// A parser that takes what a connector may use, and numbers from the beginning of the file.
+fn parser() -> Parser {
     let mut parser = Parser::new(0);
     parser.set_features(features());
-    for payload in parser.parse_all(bytes) {
-        if let ValidPayload::Func(function, body) = validator.payload(&payload?)?
-            && bodies
-        {
+    parser
+}
+
+/// Whether a component is valid, the bodies of its functions too.
+fn validate(bytes: &[u8]) -> Result<(), BinaryReaderError> {
+    let mut validator = Validator::new_with_features(features());
+    let mut allocations = FuncValidatorAllocations::default();
+    for payload in parser().parse_all(bytes) {
+        if let ValidPayload::Func(function, body) = validator.payload(&payload?)? {
             let mut function = function.into_validator(allocations);
             function.validate(&body)?;
             allocations = function.into_allocations();
@@ -187,21 +250,13 @@ fn check_form(bytes: &[u8]) -> Result<(), InspectError> {
     not("it does not begin as one")
 }
 
-#[derive(Default)]
-struct Outline {
-    manifest: Option<String>,
-    imports: Vec<String>,
-    exports: Vec<String>,
-}
-
-/// Walks over all sections: bounds what compiling would cost, and collects manifest, imports and exports of the outermost
-/// component.
+/// Goes over all sections: bounds what parsing and compiling would cost, and collects imports and
+/// exports of the outermost component.
 fn outline(bytes: &[u8]) -> Result<Outline, InspectError> {
-    let mut outline = Outline::default();
-    let mut depth = 0_u32;
-    let mut modules = 0_usize;
-    let invalid = |error: wasmparser::BinaryReaderError| InspectError::Invalid(error.message().to_owned());
-    for payload in Parser::new(0).parse_all(bytes) {
+    let mut outline = Outline { imports: Vec::new(), exports: Vec::new() };
+    let (mut depth, mut modules, mut components) = (0_usize, 0_usize, 0_usize);
+    let invalid = |error: BinaryReaderError| InspectError::Invalid(error.message().to_owned());
+    for payload in parser().parse_all(bytes) {
         match payload.map_err(invalid)? {
             Payload::ModuleSection { .. } => {
                 depth += 1;
@@ -210,7 +265,13 @@ fn outline(bytes: &[u8]) -> Result<Outline, InspectError> {
                     return Err(InspectError::TooManyModules);
                 }
             }
-            Payload::ComponentSection { .. } => depth += 1,
+            Payload::ComponentSection { .. } => {
+                depth += 1;
+                components += 1;
+                if components > limits::COMPONENTS {
+                    return Err(InspectError::TooManyComponents);
+                }
+            }
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                 return Err(InspectError::NotAComponent("it is a core module".into()));
@@ -221,15 +282,15 @@ fn outline(bytes: &[u8]) -> Result<Outline, InspectError> {
                     return Err(InspectError::FunctionTooLarge { bytes: length });
                 }
             }
-            Payload::CustomSection(section) if section.name() == SECTION => {
-                if depth > 0 || outline.manifest.is_some() {
-                    return Err(InspectError::TwoManifests);
+            Payload::CustomSection(section) if section.name() == SECTION && depth > 0 => {
+                return Err(InspectError::TwoManifests);
+            }
+            Payload::ComponentTypeSection(section) => {
+                let range = section.range();
+                let content = bytes.get(range.clone()).unwrap_or_default();
+                if !nesting::is_shallow(content, range.start).map_err(invalid)? {
+                    return Err(InspectError::TooDeep);
                 }
-                if section.data().len() > limits::MANIFEST_BYTES {
-                    return Err(InspectError::ManifestTooLarge { bytes: section.data().len() });
-                }
-                let text = std::str::from_utf8(section.data()).map_err(|_| InspectError::ManifestText)?;
-                outline.manifest = Some(text.to_owned());
             }
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
@@ -249,11 +310,10 @@ fn outline(bytes: &[u8]) -> Result<Outline, InspectError> {
     Ok(outline)
 }
 
-/// Adds the name of an interface, within the bounds that keep a list of them short enough to be told.
+/// Adds the name of an interface, within the bounds that keep a list of them short enough to be
+/// shown.
 fn push_interface(all: &mut Vec<String>, name: &str) -> Result<(), InspectError> {
-    if name.len() > limits::INTERFACE_NAME_BYTES {
-        return Err(InspectError::InterfaceName { bytes: name.len() });
-    }
+    check_interface(name)?;
     if all.len() == limits::INTERFACES {
         return Err(InspectError::TooManyInterfaces);
     }
@@ -261,11 +321,18 @@ fn push_interface(all: &mut Vec<String>, name: &str) -> Result<(), InspectError>
     Ok(())
 }
 
+fn check_interface(name: &str) -> Result<(), InspectError> {
+    match name.len() {
+        ..=limits::INTERFACE_NAME_BYTES => Ok(()),
+        bytes => Err(InspectError::InterfaceName { bytes }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use wasm_encoder::{
-        CodeSection, Component, ComponentImportSection, ComponentTypeRef, ComponentTypeSection, CustomSection,
-        Function, FunctionSection, InstanceType, Instruction, Module, ModuleSection, TypeSection,
+        CodeSection, Component, ComponentImportSection, ComponentSection as _, ComponentTypeRef, ComponentTypeSection,
+        CustomSection, Function, FunctionSection, InstanceType, Instruction, Module, ModuleSection, TypeSection,
     };
 
     use super::*;
@@ -282,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_of_a_known_component_are_left_to_the_compiler_and_nothing_else_is() {
+    fn bodies_of_functions_are_looked_at() {
         let with = |body: &[Instruction<'_>], manifest: &str| {
             let mut types = TypeSection::new();
             types.ty().function([], []);
@@ -304,21 +371,94 @@ mod tests {
         let manifest = "name = \"t\"\nversion = \"1.0.0\"\nsummary = \"\"\n";
         let sound = with(&[Instruction::End], manifest);
         assert!(inspect(sound.clone()).is_ok());
-        assert!(inspect_known(sound.clone(), |digest| digest == Digest::of(&sound)).is_ok());
         // It drops what it has not.
         let wrong = with(&[Instruction::Drop, Instruction::End], manifest);
-        assert!(matches!(inspect(wrong.clone()), Err(InspectError::Invalid(_))));
-        assert!(inspect_known(wrong.clone(), |_| true).is_ok());
-        let engine = crate::Engine::new().expect("an engine");
-        assert!(crate::Compiled::new(&engine, &wrong, &[]).is_err(), "the compiler takes it");
-        // Everything else is looked at, known or not.
-        assert!(matches!(
-            inspect_known(with(&[Instruction::End], "name = 7"), |_| true),
-            Err(InspectError::Manifest(_))
-        ));
+        assert!(matches!(inspect(wrong), Err(InspectError::Invalid(_))));
+        assert!(matches!(inspect(with(&[Instruction::End], "name = 7")), Err(InspectError::Manifest(_))));
         let mut cut = sound;
         cut.truncate(cut.len() - 3);
-        assert!(matches!(inspect_known(cut, |_| true), Err(InspectError::Invalid(_))));
+        assert!(matches!(inspect(cut), Err(InspectError::Invalid(_))));
+    }
+
+    #[test]
+    fn an_outline_that_somebody_made_up_is_bounded_as_one_that_was_found() {
+        let bytes = Bytes::from(
+            crate::pack(b"\0asm\x0d\0\x01\0", "name = \"t\"\nversion = \"1.0.0\"\nsummary = \"\"\n").expect("packs"),
+        );
+        let with = |imports: Vec<String>| {
+            Inspected::new(bytes.clone(), Digest::of(&bytes), Outline { imports, exports: Vec::new() })
+        };
+        assert!(with(vec!["a:b/c".into(); limits::INTERFACES]).is_ok());
+        assert!(matches!(with(vec!["a:b/c".into(); limits::INTERFACES + 1]), Err(InspectError::TooManyInterfaces)));
+        assert!(matches!(with(vec!["x".repeat(257)]), Err(InspectError::InterfaceName { bytes: 257 })));
+    }
+
+    /// A component with one type of so many levels: types of components, or of instances in turn.
+    fn types(levels: usize, kinds: [u8; 2]) -> Vec<u8> {
+        let mut content = vec![1];
+        for level in 0..levels {
+            // A type that declares one type.
+            content.extend([kinds[level % 2], 1, 1]);
+        }
+        // The innermost is a text.
+        content.push(0x73);
+        let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+        wasm_encoder::RawSection { id: 7, data: &content }.append_to_component(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn types_nest_as_deep_as_they_may_and_are_refused_beyond_before_anybody_follows_them() {
+        for kinds in [[0x41, 0x41], [0x42, 0x42], [0x41, 0x42]] {
+            for levels in 1..=200 {
+                let said = inspect(types(levels, kinds)).expect_err("no manifest");
+                let wanted = if levels > limits::COMPONENT_TYPE_DEPTH {
+                    InspectError::TooDeep
+                } else {
+                    InspectError::NoManifest
+                };
+                assert_eq!(said, wanted, "{levels} levels of {kinds:?}");
+            }
+            for levels in [2_000, 100_000, 10_000_000] {
+                assert_eq!(inspect(types(levels, kinds)), Err(InspectError::TooDeep), "{levels} levels of {kinds:?}");
+            }
+        }
+        // Types of one level side by side are no level of their own.
+        let mut content = vec![0xe8, 0x07];
+        content.extend([0x41, 1, 1, 0x73].repeat(1_000));
+        let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+        wasm_encoder::RawSection { id: 7, data: &content }.append_to_component(&mut bytes);
+        assert_eq!(inspect(bytes), Err(InspectError::NoManifest));
+        let cut = types(50, [0x41, 0x42]);
+        for length in 8..cut.len() {
+            assert!(inspect(cut[..length].to_vec()).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn nothing_that_was_found_ends_an_inspection() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus/component");
+        let (mut sound, mut refused) = (0, 0);
+        for entry in std::fs::read_dir(folder).expect("a corpus") {
+            let path = entry.expect("readable").path();
+            let data = std::fs::read(&path).expect("readable");
+            let ended = std::panic::catch_unwind(|| inspect(data)).unwrap_or_else(|_| panic!("{}", path.display()));
+            *(if ended.is_ok() { &mut sound } else { &mut refused }) += 1;
+        }
+        assert!(sound >= 3 && refused >= 5, "{sound} sound, {refused} refused");
+    }
+
+    #[test]
+    fn components_nest_as_many_as_they_may() {
+        let nested = |count: usize| {
+            (0..count).fold(Component::new(), |inner, _| {
+                let mut outer = Component::new();
+                outer.section(&wasm_encoder::NestedComponentSection(&inner));
+                outer
+            })
+        };
+        assert_eq!(inspect(nested(limits::COMPONENTS).finish()), Err(InspectError::NoManifest));
+        assert_eq!(inspect(nested(limits::COMPONENTS + 1).finish()), Err(InspectError::TooManyComponents));
     }
 
     #[test]

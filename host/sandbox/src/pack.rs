@@ -2,7 +2,9 @@
 
 use raito_core::manifest::{Manifest, ManifestError, SECTION};
 use wasm_encoder::{ComponentSection as _, CustomSection};
-use wasmparser::{Parser, Payload};
+use wasmparser::Parser;
+
+use crate::section;
 
 /// Why a manifest cannot be appended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,8 +13,8 @@ pub enum PackError {
     #[error("the file is no WebAssembly component; build it for wasm32-wasip2")]
     NotAComponent,
     /// The file's sections cannot be read.
-    #[error("the component is not valid: {0}")]
-    Invalid(String),
+    #[error("the component is not valid: its sections do not fit into it")]
+    Invalid,
     /// It has a manifest already.
     #[error("the component has a manifest already: build it again and pack that")]
     HasManifest,
@@ -21,19 +23,18 @@ pub enum PackError {
     Manifest(Vec<ManifestError>),
 }
 
-/// Gives the component with the manifest appended as a custom section.
+/// Gives the component with the manifest appended as a custom section. Whether the result could be
+/// a connector is up to whoever inspects it.
 ///
 /// # Errors
-/// `PackError` where the file is no component, has a manifest already, or the manifest has mistakes.
+/// `PackError` where the file is no component, has a manifest already, or the manifest has
+/// mistakes.
 pub fn pack(component: &[u8], manifest: &str) -> Result<Vec<u8>, PackError> {
     if !Parser::is_component(component) {
         return Err(PackError::NotAComponent);
     }
-    for payload in Parser::new(0).parse_all(component) {
-        match payload.map_err(|error| PackError::Invalid(error.message().to_owned()))? {
-            Payload::CustomSection(section) if section.name() == SECTION => return Err(PackError::HasManifest),
-            _ => {}
-        }
+    if !section::manifests(component).ok_or(PackError::Invalid)?.is_empty() {
+        return Err(PackError::HasManifest);
     }
     Manifest::parse(manifest).map_err(PackError::Manifest)?;
     let mut packed = component.to_vec();

@@ -13,7 +13,7 @@ use raito_core::limits;
 use raito_core::ports::{AnyPage, BoxFuture, Broker, Connector, Context, Opening};
 use raito_core::step::Step;
 use raito_core::unite::Reading;
-use raito_sandbox::{Compiled, Engine, inspect_known};
+use raito_sandbox::{Compiled, Engine, inspect};
 use raito_worker::{CodeCache, Component, Launcher, Worker};
 use wasm_encoder::{CodeSection, Function, FunctionSection, Instruction, Module, TypeSection, ValType};
 
@@ -40,11 +40,18 @@ impl Broker for Nobody {
     }
 }
 
-fn connector(name: &str, cache: Option<&CodeCache>) -> Component {
+fn bytes(name: &str) -> Vec<u8> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/connectors").join(format!("{name}.wasm"));
-    let bytes = std::fs::read(&file).unwrap_or_else(|_| panic!("{} is missing: run `make connectors`", file.display()));
-    let inspected = inspect_known(bytes, |digest| cache.is_some_and(|cache| cache.knows(digest)));
-    Component::from(&inspected.expect("a connector"))
+    std::fs::read(&file).unwrap_or_else(|_| panic!("{} is missing: run `make connectors`", file.display()))
+}
+
+fn connector(name: &str) -> Component {
+    Component::from(&inspect(bytes(name)).expect("a connector"))
+}
+
+/// Looks into a component as a run does it.
+async fn looked_into(launcher: &Launcher, name: &str, cache: Option<&CodeCache>) -> Component {
+    Component::from(&raito_worker::inspect(launcher, bytes(name), cache).await.expect("a connector"))
 }
 
 fn context(scenario: &str, step: &str) -> Context {
@@ -103,7 +110,7 @@ async fn startup(engine: &Engine, launcher: &Launcher) {
     let cache = CodeCache::open(&folder.path().join("cache"), &folder.path().join("key")).expect("opens");
     let cache = Arc::new(cache);
     for (name, turns) in [("chaos", TIMES), ("postgresql", TIMES), ("demo", TIMES), ("demo-python", PYTHON_TIMES)] {
-        let component = connector(name, None);
+        let component = connector(name);
         let mut times: [Vec<Duration>; 4] = Default::default();
         for turn in 0..=turns {
             let here = started(async {
@@ -121,7 +128,8 @@ async fn startup(engine: &Engine, launcher: &Launcher) {
             });
             // As a run does it: from a file on.
             let whole = started(async {
-                let worker = Worker::prepare(launcher, connector(name, Some(&cache)), Some(Arc::clone(&cache))).await;
+                let component = looked_into(launcher, name, Some(&cache)).await;
+                let worker = Worker::prepare(launcher, component, Some(Arc::clone(&cache))).await;
                 Box::new(worker.expect("starts")) as Box<dyn Connector>
             });
             let all = [here.await, there.await, again.await, whole.await];
@@ -147,7 +155,8 @@ async fn kept(launcher: &Launcher, name: &str) {
     let mut times = Vec::new();
     for _ in 0..=4 * TIMES {
         let again = started(async {
-            let worker = Worker::prepare(launcher, connector(name, Some(&cache)), Some(Arc::clone(&cache))).await;
+            let component = looked_into(launcher, name, Some(&cache)).await;
+            let worker = Worker::prepare(launcher, component, Some(Arc::clone(&cache))).await;
             Box::new(worker.expect("starts")) as Box<dyn Connector>
         });
         times.push(again.await);
@@ -158,7 +167,7 @@ async fn kept(launcher: &Launcher, name: &str) {
 }
 
 async fn side_by_side(engine: &Engine, launcher: &Launcher) {
-    let component = connector("chaos", None);
+    let component = connector("chaos");
     let here = Compiled::new(engine, &component.bytes, &component.imports).expect("compiles");
     let there = Worker::prepare(launcher, component, None).await.expect("starts");
     let mut times: [Vec<Duration>; 4] = Default::default();

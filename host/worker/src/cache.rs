@@ -1,4 +1,4 @@
-//! Compiled code on the disk, with proof of where it came from.
+//! Compiled code on the disk, with proof of where it came from, and what was found of components.
 //!
 //! Compiled code is machine code: whoever can change it runs what he likes. The runtime cannot check it, so each entry carries
 //! a code (HMAC-SHA256) under a key that only its owner can read and that lies outside the folder, since folders like this one
@@ -16,17 +16,22 @@ use std::time::SystemTime;
 use hmac::{Hmac, Mac as _};
 use raito_core::digest::Digest;
 use raito_core::limits;
-use raito_sandbox::EngineError;
+use raito_sandbox::{EngineError, Outline, inspection_rules};
 use sha2::Sha256;
 
 use crate::code::Code;
+use crate::frame::{HEAD, METER, decode, encode};
 
 /// Bytes of the code before an entry's content.
 const MAC_BYTES: usize = 32;
 /// Bytes of an entry that are read at once.
 const PIECE_BYTES: usize = 256 << 10;
-/// How entries' names end.
-const ENDING: &str = "code";
+/// How the names of entries with code end.
+const CODE: &str = "code";
+/// How the names of entries with outlines end.
+const OUTLINE: &str = "outline";
+/// Bytes of an outline: as many names as may be imported and exported, each as long as may be.
+const OUTLINE_BYTES: usize = 2 * limits::INTERFACES * (limits::INTERFACE_NAME_BYTES + 8);
 
 /// The cache cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -112,14 +117,47 @@ impl CodeCache {
         Ok(Self { folder: folder.to_owned(), key, compatibility: raito_sandbox::compatibility()? })
     }
 
-    /// Whether there is an entry for a component. It may turn out to be damaged, so nothing but time rests on this.
-    pub fn knows(&self, component: Digest) -> bool {
-        self.path(component).exists()
+    /// What a component has to do with others, where that was found before by the same rules.
+    pub(crate) fn outline(&self, component: Digest) -> Option<Outline> {
+        let path = self.path(component, OUTLINE);
+        let mut content = Vec::new();
+        let most = MAC_BYTES + OUTLINE_BYTES;
+        open(&path).ok()?.take(most as u64 + 1).read_to_end(&mut content).ok()?;
+        let read = || {
+            let (mac, outline) = content.split_at_checked(MAC_BYTES).filter(|_| content.len() <= most)?;
+            self.outline_mac(component).chain_update(outline).verify_slice(mac).ok()?;
+            decode(outline, METER).ok()
+        };
+        let outline = read();
+        if outline.is_none() {
+            tracing::warn!("{}: not written by this raito, or changed since; looking again", path.display());
+        }
+        outline
+    }
+
+    /// Keeps what a component has to do with others.
+    pub(crate) fn put_outline(&self, component: Digest, outline: &Outline) {
+        let path = self.path(component, OUTLINE);
+        let mut frame = Vec::new();
+        let written = encode(outline, OUTLINE_BYTES, &mut frame).map_err(io::Error::other);
+        let written = written.and_then(|()| {
+            let outline = &frame[HEAD..];
+            let mac = self.outline_mac(component).chain_update(outline).finalize().into_bytes();
+            write(&path, &[&mac, outline])?;
+            self.tidy(&path)
+        });
+        if let Err(error) = written {
+            tracing::warn!("{}: what was found of a component is not kept: {error}", path.display());
+        }
+    }
+
+    fn outline_mac(&self, component: Digest) -> Hmac<Sha256> {
+        self.mac(OUTLINE.as_bytes(), component).chain_update(inspection_rules().as_bytes())
     }
 
     /// The code of a component, where there is an entry that may be it.
     pub(crate) fn entry(&self, component: Digest) -> Option<Entry> {
-        let path = self.path(component);
+        let path = self.path(component, CODE);
         let mut file = open(&path).ok()?;
         let mut mac = [0; MAC_BYTES];
         let length = usize::try_from(file.metadata().ok()?.size()).ok()?.checked_sub(MAC_BYTES);
@@ -135,7 +173,7 @@ impl CodeCache {
 
     /// Keeps the code of a component, and throws away what was not used for longest where there is too much.
     pub(crate) fn put(&self, component: Digest, code: &Code) {
-        let path = self.path(component);
+        let path = self.path(component, CODE);
         let mac = code.pieces().fold(self.mac(b"entry", component), |mac, piece| mac.chain_update(piece));
         let mac = mac.finalize().into_bytes();
         let parts: Vec<&[u8]> = std::iter::once(mac.as_slice()).chain(code.pieces()).collect();
@@ -145,9 +183,9 @@ impl CodeCache {
     }
 
     /// The file of an entry. Its name tells nothing, not even which component it is of.
-    fn path(&self, component: Digest) -> PathBuf {
+    fn path(&self, component: Digest, ending: &str) -> PathBuf {
         let name = self.mac(b"name", component).finalize().into_bytes();
-        self.folder.join(format!("{}.{ENDING}", hex::encode(name)))
+        self.folder.join(format!("{}.{ending}", hex::encode(name)))
     }
 
     /// A code over what an entry is and depends on, to which its content can be added.
@@ -282,7 +320,7 @@ mod tests {
         let place = Place::new();
         let cache = place.open();
         let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
-        let path = cache.path(one);
+        let path = cache.path(one, CODE);
         for at in [0, MAC_BYTES, MAC_BYTES + 5] {
             cache.put(one, &code(b"code of one"));
             let mut content = fs::read(&path).expect("readable");
@@ -291,7 +329,7 @@ mod tests {
             assert!(cache.get(one).is_none(), "byte {at}");
         }
         cache.put(one, &code(b"code of one"));
-        fs::copy(&path, cache.path(other)).expect("copies");
+        fs::copy(&path, cache.path(other, CODE)).expect("copies");
         assert!(cache.get(other).is_none(), "the code of another component");
         for length in [0, MAC_BYTES - 1, MAC_BYTES, MAC_BYTES + 1] {
             let content = fs::read(&path).expect("readable");
@@ -309,8 +347,37 @@ mod tests {
         let one = Digest::of(b"one");
         cache.put(one, &code(b"code"));
         let elsewhere = CodeCache { compatibility: Digest::of(b"another processor"), ..place.open() };
-        fs::copy(cache.path(one), elsewhere.path(one)).expect("copies");
+        fs::copy(cache.path(one, CODE), elsewhere.path(one, CODE)).expect("copies");
         assert!(elsewhere.get(one).is_none());
+    }
+
+    #[test]
+    fn an_outline_is_found_again_unless_it_was_changed_cut_or_is_of_another_component() {
+        let place = Place::new();
+        let cache = place.open();
+        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+        let outline =
+            Outline { imports: vec!["x".repeat(limits::INTERFACE_NAME_BYTES); limits::INTERFACES], exports: vec![] };
+        cache.put_outline(one, &outline);
+        cache.put(one, &code(b"code of one"));
+        assert_eq!(place.open().outline(one), Some(outline));
+        assert_eq!(place.open().outline(other), None);
+        let path = cache.path(one, OUTLINE);
+        let content = fs::read(&path).expect("readable");
+        for at in [0, MAC_BYTES, content.len() - 1] {
+            let mut changed = content.clone();
+            changed[at] ^= 1;
+            fs::write(&path, changed).expect("writable");
+            assert_eq!(cache.outline(one), None, "byte {at}");
+        }
+        for length in [0, MAC_BYTES, content.len() - 1] {
+            fs::write(&path, &content[..length]).expect("writable");
+            assert_eq!(cache.outline(one), None, "{length} bytes");
+        }
+        fs::write(cache.path(other, OUTLINE), &content).expect("writable");
+        assert_eq!(cache.outline(other), None, "that of another component");
+        fs::copy(cache.path(one, CODE), &path).expect("copies");
+        assert_eq!(cache.outline(one), None, "code is no outline");
     }
 
     #[test]
@@ -320,8 +387,8 @@ mod tests {
         let one = Digest::of(b"one");
         cache.put(one, &code(b"code"));
         let elsewhere = place.0.path().join("elsewhere");
-        fs::rename(cache.path(one), &elsewhere).expect("moves");
-        std::os::unix::fs::symlink(&elsewhere, cache.path(one)).expect("links");
+        fs::rename(cache.path(one, CODE), &elsewhere).expect("moves");
+        std::os::unix::fs::symlink(&elsewhere, cache.path(one, CODE)).expect("links");
         assert!(cache.get(one).is_none());
     }
 

@@ -1,4 +1,5 @@
-//! The worker itself: compiles one component, runs its instances, and asks the host for everything else.
+//! The worker itself: looks into one component, or compiles it, or runs its instances and asks the
+//! host for everything else.
 //!
 //! It has one thread for the guest, which waits for the channel when it has asked for something, and those of the compiler and of
 //! the clock that counts a guest's processor time.
@@ -7,12 +8,17 @@ use std::io;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 use raito_core::call::{Reply, Request};
+use raito_core::digest::Digest;
 use raito_core::fault::{Fault, FaultKind};
 use raito_core::limits;
 use raito_core::ports::{BoxFuture, Broker};
-use raito_sandbox::{Answer, Ask, CodeMemory, Compiled, Engine, Failure, Instance, Limit, precompile};
+use raito_sandbox::{
+    Answer, Ask, CodeMemory, Compiled, Engine, Failure, InspectError, Inspected, Instance, Limit, Outline, look_into,
+    precompile,
+};
 
 use crate::frame::{FrameError, Inbox, UNMETERED, decode, encode, head};
 use crate::lockdown::lock_down;
@@ -159,6 +165,10 @@ async fn work(engine: &Engine, channel: &Shared<impl Descriptor>) -> Result<(), 
     let message = lock(channel).hear()?;
     let component = || lock(channel).hear_bytes(|length| Ok(vec![0; length]));
     let compiled = match decode(&message, UNMETERED)? {
+        ToWorker::Inspect => {
+            let said = inspect(component()?).map_or_else(ToHost::Refused, ToHost::Outline);
+            return lock(channel).say(&said);
+        }
         ToWorker::Compile => {
             return match precompile(engine, &component()?) {
                 Ok(code) => lock(channel).say_bytes(&ToHost::Code, &code),
@@ -180,6 +190,20 @@ async fn work(engine: &Engine, channel: &Shared<impl Descriptor>) -> Result<(), 
     };
     lock(channel).say(&ToHost::Loaded)?;
     serve_instances(&compiled, channel).await
+}
+
+/// Looks into a component. Its manifest is read here as well, although the host does that itself:
+/// what would end the reader ends this process first, which has less stack for it.
+fn inspect(component: Vec<u8>) -> Result<Outline, String> {
+    let work = move || {
+        let outline = look_into(&component)?;
+        // Mistakes are for the host to find. It reads the same bytes.
+        let _ = Inspected::new(component.into(), Digest::of(&[]), outline.clone());
+        Ok(outline)
+    };
+    let thread = thread::Builder::new().stack_size(limits::STACK_BYTES / 2).spawn(work);
+    let ended = thread.map_err(|error| format!("a thread cannot be started: {error}"))?.join();
+    ended.map_err(|_| "reading it panicked".to_owned())?.map_err(|error: InspectError| error.to_string())
 }
 
 /// Starts instances of a component and answers for them, until the channel ends.

@@ -14,7 +14,7 @@ use raito_core::limits;
 use serde::{Deserialize, Serialize};
 
 /// Bytes of the length.
-const HEAD: usize = 4;
+pub(crate) const HEAD: usize = 4;
 /// Bytes that are asked of the system at once.
 const PIECE: usize = 256 * 1024;
 /// What each value of a message counts on the meter: no value of the protocol, empty list, absent record or flag, takes more

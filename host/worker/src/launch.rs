@@ -35,6 +35,8 @@ pub struct Launcher {
 pub struct Bounds {
     /// Wall time until it has confined itself.
     pub start_wall: Duration,
+    /// Wall time of looking into a component.
+    pub inspect_wall: Duration,
     /// Wall time of compiling a component.
     pub compile_wall: Duration,
     /// Wall time of one call of a guest, with everything that it waits for.
@@ -49,6 +51,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             start_wall: limits::WORKER_START,
+            inspect_wall: limits::INSPECT_WALL,
             compile_wall: limits::COMPILE_WALL,
             call_wall: limits::CALL_WALL,
             step_requests: limits::WORKER_REQUESTS,

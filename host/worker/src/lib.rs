@@ -1,4 +1,4 @@
-//! The process that connectors are compiled and run in, and the host's end of it.
+//! The process that connectors are looked into, compiled and run in, and the host's end of it.
 //!
 //! A worker is a child process of the same program (`child`) that holds no secret, no socket and no file. It confines itself
 //! before it sees a byte of a component (`lockdown`), and everything that its guest asks for goes over one channel to the host,
@@ -16,6 +16,7 @@ mod frame;
 #[cfg(any(test, feature = "fuzz"))]
 #[doc(hidden)]
 pub mod fuzz;
+mod inspection;
 mod launch;
 mod lockdown;
 mod process;
@@ -24,9 +25,10 @@ mod protocol;
 pub use cache::{CacheError, CodeCache};
 pub use child::serve;
 pub use connector::{Component, Worker};
+pub use inspection::inspect;
 pub use launch::{Bounds, Launcher};
 pub use lockdown::{Fences, Landlock, LockdownError, Protections, lock_down, lock_down_behind, protect_memory};
-pub use process::WorkerError;
+pub use process::{InspectionError, WorkerError};
 pub use protocol::VERSION;
 
 /// The word after the program's name that makes a process a worker. It is no command for people.

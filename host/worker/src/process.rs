@@ -6,7 +6,8 @@ use std::process::ExitStatus;
 use bytes::BytesMut;
 use raito_core::fault::{LimitHit, StepFault};
 use raito_core::limits;
-use raito_sandbox::CompileError;
+use raito_core::text::excerpt;
+use raito_sandbox::{CompileError, InspectError, Outline};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -35,6 +36,23 @@ pub enum WorkerError {
     /// The component cannot be run.
     #[error(transparent)]
     Component(#[from] CompileError),
+}
+
+/// Why a component was not looked into, or is no connector.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InspectionError {
+    /// The process does not start, or does not confine itself.
+    #[error(transparent)]
+    Start(WorkerError),
+    /// The process ended before it answered, or said something else.
+    #[error("the worker process that looked into it was lost: {0}")]
+    Lost(String),
+    /// The process says why it is none. The text is one line.
+    #[error("{0}")]
+    Refused(String),
+    /// The host finds why it is none.
+    #[error(transparent)]
+    Component(#[from] InspectError),
 }
 
 /// What ended a conversation.
@@ -236,7 +254,7 @@ impl Process {
             match self.receive(limits::WORKER_MESSAGE_BYTES).await? {
                 ToHost::Loaded if !compiles => Ok(Ok(Code::default())),
                 ToHost::Code if compiles => self.receive_code().await.map(Ok),
-                ToHost::Refused(why) => Ok(Err(raito_core::text::excerpt(&why, 500))),
+                ToHost::Refused(why) => Ok(Err(excerpt(&why, 500))),
                 _ => Ok(Err("the worker process answered something else".into())),
             }
         };
@@ -247,6 +265,25 @@ impl Process {
                 Err(compiler(format!("the worker process that compiled it was lost: {said}")))
             }
             Err(_) => Err(compiler(format!("it took longer than {wall:?}"))),
+        }
+    }
+
+    /// Has the worker look into a component, within the wall time of that.
+    pub(crate) async fn outline(&mut self, component: &Code) -> Result<Outline, InspectionError> {
+        let wall = self.bounds.inspect_wall;
+        let conversation = async {
+            self.send(&ToWorker::Inspect).await?;
+            self.send_source(Source::Whole(component)).await?;
+            match self.receive(limits::WORKER_MESSAGE_BYTES).await? {
+                ToHost::Outline(outline) => Ok(Ok(outline)),
+                ToHost::Refused(why) => Ok(Err(InspectionError::Refused(excerpt(&why, 500)))),
+                _ => Err(Ended::Hostile("an answer to another question".into())),
+            }
+        };
+        match timeout(wall, conversation).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(ended)) => Err(InspectionError::Lost(self.said(&ended).await)),
+            Err(_) => Err(InspectionError::Lost(format!("it took longer than {wall:?}"))),
         }
     }
 
@@ -308,7 +345,7 @@ fn ending(status: Option<ExitStatus>) -> String {
     let Some(status) = status else { return "ended".into() };
     match status.signal() {
         Some(libc::SIGSYS) => "made a system call that no worker makes, and was ended".into(),
-        Some(libc::SIGABRT) => "gave up, most likely for want of memory".into(),
+        Some(libc::SIGABRT) => "gave up, most likely for want of memory or stack".into(),
         Some(libc::SIGKILL) => "was killed".into(),
         Some(signal) => format!("was ended by signal {signal}"),
         None => format!("ended with {}", status.code().unwrap_or_default()),

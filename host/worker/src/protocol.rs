@@ -6,6 +6,9 @@
 //! that page stays unread until the host wants the page, so that nothing happens, and nothing is on record, that would not be
 //! without this.
 //!
+//! There are three kinds of workers: one that looks into a component, one that compiles it, and one
+//! that runs it. The first two run nothing of it and end with their answer.
+//!
 //! A component, or its compiled code, follows the message that is about it as a frame of its own, so that tens of megabytes are
 //! copied nowhere. Both ends are the same build, so there is one version and no negotiation.
 
@@ -14,7 +17,7 @@ use raito_core::digest::Digest;
 use raito_core::limits;
 use raito_core::ports::GuestUse;
 use raito_core::step::Step;
-use raito_sandbox::{Answer, Ask, Failure};
+use raito_sandbox::{Answer, Ask, Failure, Outline};
 use serde::{Deserialize, Serialize};
 
 use crate::lockdown::Protections;
@@ -47,6 +50,9 @@ pub(crate) enum ToWorker {
     Reply(Reply),
     /// The code that came is what a worker gave. Without this, nothing of it is loaded: it is proved on its way.
     Proved,
+    /// Look into a component, say what it has to do with others, and end. Nothing of it is compiled
+    /// or run. It follows.
+    Inspect,
 }
 
 /// From a worker, which may be anybody.
@@ -64,7 +70,7 @@ pub(crate) enum ToHost {
     Code,
     /// It is ready to run.
     Loaded,
-    /// The compiler or the linker refuses the component.
+    /// The inspection, the compiler or the linker refuses the component.
     Refused(String),
     /// An instance was started.
     Started(Used),
@@ -74,6 +80,8 @@ pub(crate) enum ToHost {
     Failed(Failure, Used),
     /// It asks the broker.
     Request(Request),
+    /// It has looked into the component.
+    Outline(Outline),
 }
 
 /// What a guest used, as its worker says.

@@ -29,8 +29,9 @@ fn every_corpus_belongs_to_a_target() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     for entry in fs::read_dir(folder).expect("a corpus") {
         let name = entry.expect("readable").file_name().to_string_lossy().into_owned();
-        // The worker's crate replays its own (`host/worker/src/fuzz.rs`).
-        let known = ["messages", "orders"].contains(&name.as_str())
+        // The crates that know the runtime replay their own (`host/worker/src/fuzz.rs`,
+        // `host/sandbox/src/inspect.rs`).
+        let known = ["component", "messages", "orders"].contains(&name.as_str())
             || raito_fuzz::TARGETS.iter().any(|(target, _)| *target == name);
         assert!(known, "{name} is the corpus of no target");
     }

@@ -17,6 +17,7 @@ use serde_json::json;
 use super::configuration;
 use crate::args::{Connector, Global, Output};
 use crate::codes;
+use crate::engine::isolation::Workplace;
 use crate::engine::prepare::load;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -24,10 +25,10 @@ use crate::files;
 use crate::render::{data, error, say};
 
 /// Looks into connectors.
-pub(super) fn run(global: &Global, args: &Connector) -> Result<Exit, CliError> {
+pub(super) async fn run(global: &Global, args: &Connector) -> Result<Exit, CliError> {
     match args {
         Connector::Inspect { file, manifest } => {
-            let inspected = load(file)?;
+            let inspected = load(file, &Workplace::of_this_machine(None)).await?;
             if *manifest {
                 data(inspected.manifest_text.trim_end());
             } else if global.output == Output::Json {
@@ -37,34 +38,35 @@ pub(super) fn run(global: &Global, args: &Connector) -> Result<Exit, CliError> {
             }
             Ok(Exit::Done)
         }
-        Connector::List => list(global),
-        Connector::Test { file, scenario } => super::block_on(conformance::run(global, file, scenario)),
-        Connector::Pack { component, manifest, out } => pack_files(component, manifest, out),
+        Connector::List => list(global).await,
+        Connector::Test { file, scenario } => conformance::run(global, file, scenario).await,
+        Connector::Pack { component, manifest, out } => pack_files(component, manifest, out).await,
     }
 }
 
-fn pack_files(component: &Path, manifest: &Path, out: &Path) -> Result<Exit, CliError> {
+async fn pack_files(component: &Path, manifest: &Path, out: &Path) -> Result<Exit, CliError> {
     let bytes = files::read(component, limits::COMPONENT_BYTES, codes::CONNECTOR_FILE)?;
     let text = files::read_text(manifest)?;
     let packed = pack(&bytes, &text)
         .map_err(|error| CliError::new(codes::CONNECTOR_INVALID, error.to_string()).at(files::shown(component)))?;
+    let inspected = Workplace::of_this_machine(None).inspect(component, packed).await?;
     if let Some(folder) = out.parent() {
         let made = std::fs::create_dir_all(folder);
         made.map_err(|error| {
             CliError::new(codes::FILE, format!("cannot make {}: {}", files::shown(folder), files::reason(&error)))
         })?;
     }
-    files::replace_own(out, &packed)?;
-    let inspected = load(out)?;
+    files::replace_own(out, &inspected.bytes)?;
     data(&format!("{}  {}", inspected.digest, files::shown(out)));
     Ok(Exit::Done)
 }
 
-fn list(global: &Global) -> Result<Exit, CliError> {
+async fn list(global: &Global) -> Result<Exit, CliError> {
     let loaded = configuration::load(global)?;
+    let workplace = Workplace::of_this_machine(None);
     let mut exits = Vec::new();
     for target in &loaded.configuration.targets {
-        match load(&loaded.base.join(&target.connector.file)) {
+        match load(&loaded.base.join(&target.connector.file), &workplace).await {
             Ok(inspected) => {
                 let manifest = &inspected.manifest;
                 let pinned = if target.connector.sha256.is_some() { "pinned" } else { "not pinned" };

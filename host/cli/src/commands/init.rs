@@ -5,6 +5,7 @@ use raito_core::manifest::{Manifest, SettingValue, Slot, SlotKind, SlotName};
 use raito_core::text::escape;
 
 use crate::args::Init;
+use crate::engine::isolation::Workplace;
 use crate::engine::prepare::load;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -42,11 +43,11 @@ const EXAMPLE: &str = r#"  - name: shop
 "#;
 
 /// Writes a commented configuration.
-pub(super) fn run(args: &Init) -> Result<Exit, CliError> {
+pub(super) async fn run(args: &Init) -> Result<Exit, CliError> {
     let target = match &args.connector {
         None => EXAMPLE.to_owned(),
         Some(file) => {
-            let inspected = load(file)?;
+            let inspected = load(file, &Workplace::of_this_machine(None)).await?;
             target(&inspected.manifest, &files::shown(file), &inspected.digest.to_string())
         }
     };

@@ -9,7 +9,7 @@ use raito_core::grant::Target;
 
 use super::configuration;
 use crate::args::{Global, Validate};
-use crate::commands::block_on;
+use crate::engine::isolation::Workplace;
 use crate::engine::prepare::check;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -18,12 +18,13 @@ use crate::secrets;
 
 /// Checks everything that can be checked without running a connector; with `--connect`, also what a
 /// login to each database shows.
-pub(super) fn run(global: &Global, asked: &Validate) -> Result<Exit, CliError> {
+pub(super) async fn run(global: &Global, asked: &Validate) -> Result<Exit, CliError> {
     let loaded = configuration::load(global)?;
     let (ceiling, _) = configuration::ceiling(global)?;
+    let workplace = Workplace::of_this_machine(None);
     let mut exits = Vec::new();
     for target in &loaded.configuration.targets {
-        match check(target, &loaded.base, &ceiling, |_| false) {
+        match check(target, &loaded.base, &ceiling, &workplace).await {
             Ok((inspected, effective, _)) => {
                 let manifest = &inspected.manifest;
                 data(&format!("{}: {} {} may do what it asks", target.name, manifest.name, manifest.version));
@@ -49,7 +50,7 @@ pub(super) fn run(global: &Global, asked: &Validate) -> Result<Exit, CliError> {
         }
     }
     if asked.connect {
-        exits.push(block_on(connect::run(global, &loaded, &ceiling))?);
+        exits.push(connect::run(global, &loaded, &ceiling).await?);
     }
     Ok(Exit::worst(exits))
 }

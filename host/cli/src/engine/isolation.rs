@@ -1,16 +1,17 @@
-//! Where connectors are compiled and run, and what of that is told.
+//! Where connectors are looked into, compiled and run, and what of that is told.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use raito_core::digest::Digest;
 use raito_core::event::Event;
 use raito_core::ports::Connector;
-use raito_sandbox::{Compiled, Engine, Inspected};
-use raito_worker::{CodeCache, Component, Landlock, Launcher, Protections, Worker, WorkerError};
+use raito_sandbox::{Compiled, Engine, Inspected, inspect};
+use raito_worker::{CodeCache, Component, InspectionError, Landlock, Launcher, Protections, Worker, WorkerError};
 
 use crate::args::Isolation;
 use crate::codes;
 use crate::error::CliError;
+use crate::files;
 use crate::memory;
 use crate::state_dir::StateDir;
 
@@ -48,9 +49,25 @@ impl Workplace {
         if cfg!(target_os = "linux") { Self::Workers(launcher(), state.and_then(kept)) } else { Self::Here }
     }
 
-    /// Whether the code of a component is kept here.
-    pub(crate) fn knows(&self, component: Digest) -> bool {
-        matches!(self, Self::Workers(_, Some(cache)) if cache.knows(component))
+    /// Looks into the component that was read from a file: in a process that ends with its answer,
+    /// where connectors have processes of their own.
+    pub(crate) async fn inspect(&self, file: &Path, component: Vec<u8>) -> Result<Inspected, CliError> {
+        let invalid = |what: &dyn std::fmt::Display| {
+            CliError::new(codes::CONNECTOR_INVALID, format!("{}: {what}", files::shown(file)))
+        };
+        match self {
+            Self::Workers(launcher, cache) => {
+                let inspected = raito_worker::inspect(launcher, component, cache.as_deref()).await;
+                inspected.map_err(|error| match error {
+                    InspectionError::Start(error) => unstarted(&error),
+                    other => invalid(&other),
+                })
+            }
+            Self::Here => match tokio::task::spawn_blocking(move || inspect(component)).await {
+                Ok(inspected) => inspected.map_err(|error| invalid(&error)),
+                Err(_) => Err(invalid(&"reading it panicked")),
+            },
+        }
     }
 
     /// Has a connector compiled, ready to be started.
@@ -59,8 +76,7 @@ impl Workplace {
             Self::Workers(launcher, cache) => {
                 let worker = Worker::prepare(launcher, Component::from(inspected), cache.clone()).await;
                 let worker = worker.map_err(|error| match error {
-                    WorkerError::Start(_) => CliError::new(codes::HOST, error.to_string())
-                        .help("see `raito doctor`; --isolation in-process does without, and protects less"),
+                    WorkerError::Start(_) => unstarted(&error),
                     WorkerError::Component(_) => CliError::new(codes::CONNECTOR_INVALID, error.to_string()),
                 })?;
                 let protections = worker.protections();
@@ -95,6 +111,12 @@ impl InForce {
             seccomp: self.protections.is_some_and(|protections| protections.seccomp),
         }
     }
+}
+
+/// There is no worker process.
+fn unstarted(error: &WorkerError) -> CliError {
+    CliError::new(codes::HOST, error.to_string())
+        .help("see `raito doctor`; --isolation in-process does without, and protects less")
 }
 
 /// The compiled code that a state directory keeps. It is for speed only, so what is wrong with it is a warning.

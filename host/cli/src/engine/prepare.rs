@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use raito_broker::Material;
 use raito_core::capability::{Ask, Effective, Refusal, RefusalKind, decide};
-use raito_core::digest::Digest;
 use raito_core::event::ConnectorIdentity;
 use raito_core::grant::{Ceiling, Target};
 use raito_core::limits;
 use raito_core::ports::Connector;
 use raito_core::text::Ident;
-use raito_sandbox::{InspectError, Inspected, inspect, inspect_known};
+use raito_sandbox::Inspected;
 
 use super::isolation::{InForce, Workplace};
 use crate::codes;
@@ -32,14 +31,10 @@ pub(crate) struct Prepared {
     pub(crate) material: Material,
 }
 
-/// Reads a connector and looks into it.
-pub(crate) fn load(file: &Path) -> Result<Inspected, CliError> {
+/// Reads a connector and has it looked into.
+pub(crate) async fn load(file: &Path, workplace: &Workplace) -> Result<Inspected, CliError> {
     let bytes = files::read(file, limits::COMPONENT_BYTES, codes::CONNECTOR_FILE)?;
-    inspect(bytes).map_err(|error| invalid(file, &error))
-}
-
-fn invalid(file: &Path, error: &InspectError) -> CliError {
-    CliError::new(codes::CONNECTOR_INVALID, format!("{}: {error}", files::shown(file)))
+    workplace.inspect(file, bytes).await
 }
 
 /// Whoever can change a connector's file gets what its target grants. Where the configuration does not pin the digest, a file
@@ -55,18 +50,17 @@ fn check_writers(target: &Target, file: &Path, writers: Writers) -> Result<(), C
     Ok(())
 }
 
-/// Decides about a target without compiling anything: what its connector may use, and its settings. `is_known` says of a component
-/// whether its code is at hand.
-pub(crate) fn check(
+/// Decides about a target without compiling anything: what its connector may use, and its settings.
+pub(crate) async fn check(
     target: &Target,
     base: &Path,
     ceiling: &Ceiling,
-    is_known: impl FnOnce(Digest) -> bool,
+    workplace: &Workplace,
 ) -> Result<(Inspected, Effective, BTreeMap<Ident, String>), CliError> {
     let file = base.join(&target.connector.file);
     let (bytes, writers) = files::read_with_writers(&file, limits::COMPONENT_BYTES, codes::CONNECTOR_FILE)?;
     check_writers(target, &file, writers)?;
-    let inspected = inspect_known(bytes, is_known).map_err(|error| invalid(&file, &error))?;
+    let inspected = workplace.inspect(&file, bytes).await?;
     if let Some(wanted) = target.connector.sha256.filter(|wanted| *wanted != inspected.digest) {
         let message = format!(
             "{} has the digest {}, and the configuration asks for {wanted}",
@@ -98,7 +92,7 @@ pub(crate) async fn prepare(
     workplace: &Workplace,
     sends: bool,
 ) -> Result<Prepared, CliError> {
-    let (inspected, effective, settings) = check(target, base, ceiling, |digest| workplace.knows(digest))?;
+    let (inspected, effective, settings) = check(target, base, ceiling, workplace).await?;
     let material = secrets::material(target, base, sends).await?;
     let (connector, isolation) = workplace.ready(&inspected).await?;
     let identity = ConnectorIdentity {

@@ -14,6 +14,7 @@ pub(crate) const CODE: u8 = 1;
 const LOADED: &[u8] = &[2];
 const STARTED: &[u8] = &[4, 0, 0];
 pub(crate) const ANSWER: u8 = 5;
+const OUTLINE: u8 = 8;
 /// A request for the time.
 const ASK_THE_TIME: &[u8] = &[7, 11];
 /// An answer that a reader is open, and what the guest used.
@@ -66,6 +67,13 @@ pub(crate) fn identities(lists: &[u8]) -> Vec<u8> {
     [&[ANSWER, 2, 1, 0], lists].concat()
 }
 
+/// Sends that a component exports nothing and imports this many interfaces with names of one
+/// letter.
+fn outline(imports: usize) {
+    let names = [1, b'x'].repeat(imports);
+    send(&[&[OUTLINE], &number(imports as u64)[..], &names, &[0]].concat());
+}
+
 /// Waits for a component: what is to be done with it, and its bytes.
 pub(crate) fn hear_component() {
     hear();
@@ -103,6 +111,38 @@ pub(crate) fn play(scenario: &str) -> ExitCode {
             send(READY);
             hear_component();
             send(&[CODE]);
+            wait();
+        }
+        "crashes-while-inspecting" => {
+            send(READY);
+            hear_component();
+            std::process::abort();
+        }
+        "ends-while-inspecting" => {
+            send(READY);
+            return ExitCode::from(6);
+        }
+        "hangs-while-inspecting" => {
+            send(READY);
+            hear_component();
+            wait();
+        }
+        "compiles-what-was-to-be-inspected" => {
+            send(READY);
+            hear_component();
+            send(&[CODE]);
+            wait();
+        }
+        "outline-of-too-many" => {
+            send(READY);
+            hear_component();
+            outline(129);
+            wait();
+        }
+        "outline-without-end" => {
+            send(READY);
+            hear_component();
+            send(&[&[OUTLINE], &number(1 << 40)[..], &[1; 1_000]].concat());
             wait();
         }
         "garbage" => {

@@ -70,6 +70,16 @@ pub(crate) fn trials() -> Vec<Trial> {
         ("asks-without-end", "more requests to the host than allowed (1000)"),
         ("pages-without-end", "more messages to the host than allowed (1 MiB)"),
     ];
+    /// A scenario with which no component is looked into, for this.
+    const INSPECTIONS: &[(&str, &str)] = &[
+        ("says-nothing", "it says nothing for"),
+        ("crashes-while-inspecting", "was lost: it gave up, most likely for want of memory or stack"),
+        ("ends-while-inspecting", "was lost: it ended with 6"),
+        ("hangs-while-inspecting", "was lost: it took longer than"),
+        ("compiles-what-was-to-be-inspected", "was lost: it sent an answer to another question"),
+        ("outline-of-too-many", "imports or exports more than 128 interfaces"),
+        ("outline-without-end", "was lost: it sent a message that is none"),
+    ];
     let starts = STARTS
         .iter()
         .map(|(scenario, says)| trial(format!("hostile::{scenario}"), move || fails_to_start(scenario, says)));
@@ -79,7 +89,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     let bounds = BOUNDS
         .iter()
         .map(|(scenario, says)| trial(format!("hostile::{scenario}"), move || is_ended_at_a_bound(scenario, says)));
-    let mut trials: Vec<Trial> = starts.chain(reads).chain(bounds).collect();
+    let inspections = INSPECTIONS.iter().map(|(scenario, says)| {
+        trial(format!("hostile::inspecting::{scenario}"), move || is_not_inspected(scenario, says))
+    });
+    let mut trials: Vec<Trial> = starts.chain(reads).chain(bounds).chain(inspections).collect();
     trials.push(trial("hostile::what_is_right_is_taken_and_numbers_are_kept_within_what_can_be", what_is_right));
     trials.push(trial("hostile::no_process_outlives_its_connector", none_left));
     trials
@@ -94,6 +107,7 @@ pub(crate) fn fake(scenario: &str) -> Launcher {
     match scenario {
         "says-nothing" => bounds.start_wall = soon,
         "hangs-while-compiling" => bounds.compile_wall = soon,
+        "hangs-while-inspecting" => bounds.inspect_wall = soon,
         "asks-without-end" => bounds.step_requests = 1_000,
         "pages-without-end" => bounds.step_bytes = 1 << 20,
         "asks-and-hears-nothing" => bounds.call_wall = soon,
@@ -114,6 +128,20 @@ pub(crate) fn component() -> Component {
 
 async fn prepare(scenario: &str) -> Result<Worker, WorkerError> {
     Worker::prepare(&fake(scenario), component(), None).await
+}
+
+/// A process that does not look into a component ends with one error, and another one does.
+fn is_not_inspected(scenario: &str, says: &str) {
+    runtime().block_on(async {
+        let component =
+            || raito_sandbox::pack(b"\0asm\x0d\0\x01\0", "name = \"t\"\nversion = \"1.0.0\"\nsummary = \"\"\n");
+        let bytes = component().expect("packs");
+        let error =
+            raito_worker::inspect(&fake(scenario), bytes.clone(), None).await.expect_err("it says nothing right");
+        assert!(error.to_string().contains(says), "{error}");
+        let inspected = raito_worker::inspect(&crate::load::launcher(), bytes, None).await.expect("the host goes on");
+        assert_eq!(inspected.manifest.name.as_str(), "t");
+    });
 }
 
 /// Opens a reader of step 1 and reads it to its end.

@@ -10,7 +10,7 @@ use raito_core::digest::Digest;
 use raito_core::ports::{AnyPage, BoxFuture, Broker, Connector, Context, Opening};
 use raito_core::step::Step;
 use raito_sandbox::{Compiled, Engine, inspect};
-use raito_worker::{Bounds, CodeCache, Component, Launcher, Worker};
+use raito_worker::{Bounds, CodeCache, Component, InspectionError, Launcher, Worker};
 use wasm_encoder::{CodeSection, Function, FunctionSection, Instruction, Module, TypeSection, ValType};
 
 use crate::hostile::ended;
@@ -23,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("load::a_worker_that_is_stopped_is_killed_and_its_step_fails", stopped),
         trial("load::a_compile_bomb_ends_within_its_wall_time_and_with_its_process", bomb),
         trial("load::what_is_no_component_is_refused_by_the_worker", no_component),
+        trial("load::a_component_is_looked_into_as_in_the_same_process_and_known_afterwards", looked_into),
         trial("load::code_is_kept_and_what_was_changed_is_compiled_again", kept_code),
     ]
 }
@@ -40,7 +41,7 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-fn launcher() -> Launcher {
+pub(crate) fn launcher() -> Launcher {
     // As in the program: what the allocator takes ahead counts against the limit of a worker.
     Launcher::this_program(&[("MIMALLOC_ARENA_EAGER_COMMIT", "0")])
 }
@@ -174,6 +175,36 @@ fn no_component() {
             let component = Component { bytes: bytes.into(), digest: Digest::of(bytes), imports: Vec::new() };
             let error = Worker::prepare(&launcher(), component, None).await.err().expect("it is none");
             assert!(error.to_string().contains("cannot be compiled"), "{error}");
+        }
+    });
+}
+
+fn looked_into() {
+    runtime().block_on(async {
+        let place = tempfile::tempdir().expect("a folder");
+        let (folder, key) = (place.path().join("cache"), place.path().join("key"));
+        let cache = CodeCache::open(&folder, &key).expect("opens");
+        let expected = inspect(chaos()).expect("a connector");
+        let first = raito_worker::inspect(&launcher(), chaos(), Some(&cache)).await.expect("a connector");
+        assert_eq!(first, expected);
+        // Nobody is asked about what is known: this program is no worker.
+        let nobody = Launcher { program: "/bin/false".into(), ..launcher() };
+        let again = raito_worker::inspect(&nobody, chaos(), Some(&cache)).await.expect("it is known");
+        assert_eq!(again, expected);
+        let mut other = chaos();
+        other.extend([0, 2, 1, b'x']);
+        let unknown = raito_worker::inspect(&nobody, other.clone(), Some(&cache)).await;
+        assert!(matches!(unknown, Err(InspectionError::Start(_))), "{unknown:?}");
+        let other = raito_worker::inspect(&launcher(), other, Some(&cache)).await.expect("a connector");
+        assert_ne!(other.digest, expected.digest);
+        for (bytes, says) in [
+            (&b"\0asm\x0d\0\x01\0\xff"[..], "not valid"),
+            (b"(component)", "WebAssembly text"),
+            (b"\x7fELF\x02\x01\x01", "native code"),
+            (b"\0asm\x0d\0\x01\0", "no manifest"),
+        ] {
+            let error = raito_worker::inspect(&launcher(), bytes.to_vec(), Some(&cache)).await.expect_err(says);
+            assert!(error.to_string().contains(says), "{error}");
         }
     });
 }

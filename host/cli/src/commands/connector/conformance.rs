@@ -23,9 +23,9 @@ use crate::render::data;
 /// Runs the conformance suite with each scenario. The connector runs as it does in a run: in a process of its own where the system
 /// has that, with the code that was compiled for it before where there is a configuration, whose state directory keeps such code.
 pub(super) async fn run(global: &Global, file: &Path, scenarios: &[PathBuf]) -> Result<Exit, CliError> {
-    let (inspected, output) = (load(file)?, global.output);
-    let state = state_alone(global).ok();
-    let (connector, _) = Workplace::of_this_machine(state.as_ref()).ready(&inspected).await?;
+    let workplace = Workplace::of_this_machine(state_alone(global).ok().as_ref());
+    let (inspected, output) = (load(file, &workplace).await?, global.output);
+    let (connector, _) = workplace.ready(&inspected).await?;
     let steps: BTreeSet<Step> = inspected.exports.iter().filter_map(|name| exported_step(name)).collect();
     let subject = Subject { connector: connector.as_ref(), manifest: &inspected.manifest, steps: &steps };
     let mut failed = 0;

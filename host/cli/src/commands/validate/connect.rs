@@ -12,6 +12,7 @@ use crate::args::Global;
 use crate::clock::SystemClock;
 use crate::codes;
 use crate::commands::configuration::{self, Loaded};
+use crate::engine::isolation::Workplace;
 use crate::engine::prepare::check;
 use crate::engine::{open_log, run_start};
 use crate::error::CliError;
@@ -32,11 +33,14 @@ pub(super) async fn run(global: &Global, loaded: &Loaded, ceiling: &Ceiling) -> 
     let log = Arc::new(Screened(Arc::new(open_log(&state, &clock)?)));
     let audit = |error: raito_core::ports::LedgerError| CliError::new(codes::AUDIT, error.to_string());
     log.append(&run_start(&state, loaded.digest, ceiling_digest, true)).map_err(audit)?;
+    let workplace = Workplace::of_this_machine(None);
     let mut exits = Vec::new();
     for target in &loaded.configuration.targets {
         let ledger: Arc<dyn Ledger> = Arc::clone(&log) as Arc<dyn Ledger>;
         // What is wrong with the target was printed before.
-        let Ok(brokerage) = brokerage(target, loaded, ceiling, &state, ledger, &clock).await else { continue };
+        let Ok(brokerage) = brokerage(target, loaded, ceiling, &state, ledger, &clock, &workplace).await else {
+            continue;
+        };
         exits.extend(brokerage.survey().await.into_iter().map(|surveyed| print(target, surveyed)));
     }
     let exit = Exit::worst(exits);
@@ -53,8 +57,9 @@ async fn brokerage(
     state: &StateDir,
     ledger: Arc<dyn Ledger>,
     clock: &Arc<dyn Clock>,
+    workplace: &Workplace,
 ) -> Result<Brokerage, CliError> {
-    let (inspected, effective, _) = check(target, &loaded.base, ceiling, |_| false)?;
+    let (inspected, effective, _) = check(target, &loaded.base, ceiling, workplace).await?;
     let material = secrets::material(target, &loaded.base, true).await.inspect_err(|error| {
         say(&error::human(&error.clone().at(format!("target {}", target.name))));
     })?;
