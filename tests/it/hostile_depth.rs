@@ -7,6 +7,7 @@ use std::fs;
 use super::hostile_raw::{leb, section};
 use super::hostile_resources::{HOST_KIB, WORKER_KIB, run, target};
 use super::raw::SOUND;
+use crate::support::server::{Server, json};
 use crate::support::{Outcome, Place, Random, connector};
 
 const MANIFEST: &str = "name = \"deep\"\nversion = \"0.1.0\"\nsummary = \"Nests\"\n";
@@ -164,4 +165,35 @@ fn b9_documents_that_nest_without_end_are_one_error_each() {
             one_error(place.raito(&["cloud", "post", "/runs", "body.json"]), 2, &["body.json"]);
         }
     }
+}
+
+#[test]
+fn b9_answers_that_nest_without_end_fail_the_step_that_asked() {
+    let mut random = Random::from_environment("nested answers");
+    let mut targets = Vec::new();
+    let mut servers = Vec::new();
+    for depth in [200, 100_000, 5_000_000, 200 + random.below(1 << 20)] {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let depth = depth.min((15 << 20) / (open.len() + 1));
+            let nested = [&open.repeat(depth), "1", &close.repeat(depth)].concat();
+            let server = Server::plain(move |_, out| json(out, &nested));
+            targets.push(format!(
+                "  - name: deep{}\n    connector: {{ file: \"{}\" }}\n    grants:\n      http.api:\n        \
+                 origin: \"http://127.0.0.1:{}\"\n        plain-http: true\n        \
+                 addresses: [\"127.0.0.1/32\"]\n        token: {{ command: [echo, a-token-of-a-test] }}\n",
+                servers.len(),
+                connector("demo").display(),
+                server.port
+            ));
+            servers.push(server);
+        }
+    }
+    targets.push(target("quiet", "none", ""));
+    let seen = run(&targets, &[]);
+    for number in 0..servers.len() {
+        let fault = seen.fault(&format!("deep{number}"));
+        assert!(fault.starts_with("E-connector-fault") && fault.contains("is not understood"), "{fault}");
+    }
+    assert_eq!(seen.outcome("quiet"), "completed");
+    assert!(seen.host_kib < HOST_KIB && seen.worker_kib < WORKER_KIB, "{} {}", seen.host_kib, seen.worker_kib);
 }
