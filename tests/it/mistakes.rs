@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use crate::api::Served;
+use crate::raw::SOUND;
 use crate::support::raito::postgresql_target;
 use crate::support::{Place, Postgres, Warehouse, connector};
 
@@ -226,6 +227,46 @@ fn what_init_writes_can_be_validated() {
     let text = std::fs::read_to_string(place.path().join("example.yml")).expect("written");
     place.write("example.yml", text.replace("connectors/postgresql.wasm", postgresql).replace("SHOP_PASSWORD", "HOME"));
     place.raito(&["validate", "--config-file", "example.yml"]).exits(0);
+}
+
+#[test]
+fn c7_a_manifest_cannot_write_lines_of_its_own_into_a_configuration() {
+    let place = Place::new("targets: []\n");
+    let manifest = r#"name = "lines"
+version = "0.1.0"
+summary = "Has defaults that look like YAML"
+
+[settings.words]
+type = "list"
+default = ["]", "b: c", "d # e", "\"", "\\", "true", "\u202E\u0085"]
+help = "More\n    grants: {}"
+
+[settings.word]
+type = "text"
+default = "\", x: \"\\\n - y\u2028"
+help = "Words"
+
+[http.api.routes.r]
+mode = "read"
+request = "GET /x"
+"#;
+    place.write("sound.wasm", SOUND.component());
+    place.write("lines.toml", manifest);
+    place.raito(&["connector", "pack", "sound.wasm", "lines.toml", "-o", "a \"b\".wasm"]).exits(0);
+    place.raito(&["init", "--connector", "a \"b\".wasm", "new.yml"]).exits(0);
+    let text = std::fs::read_to_string(place.path().join("new.yml")).expect("written");
+    assert!(!text.contains("\n - y") && !text.contains(['\u{202e}', '\u{85}', '\u{2028}']), "{text}");
+    // Every setting as the manifest has it, once its comment is taken away.
+    let (head, below) = text.split_once("    # settings:\n").expect("settings");
+    let below = below.replace("      # ", "      ").replace("https://…", "https://warehouse.example");
+    place.write("new.yml", format!("{head}    settings:\n{below}"));
+    let said = place.raito(&["validate", "--config-file", "new.yml"]).exits(0).stdout;
+    assert!(said.contains("http.api →"), "{said}");
+
+    // A list with a line break in an item would be one of two items to the connector.
+    place.write("broken.toml", manifest.replace("\"d # e\"", r#""d\n  - name: second\n""#));
+    let packed = place.raito(&["connector", "pack", "sound.wasm", "broken.toml", "-o", "broken.wasm"]);
+    packed.exits(5).says(&["E-connector-invalid", "settings.words", "an item with a line break"]);
 }
 
 #[test]

@@ -10,10 +10,11 @@ use serde::Serialize;
 use crate::credential::example;
 use crate::digest::Digest;
 use crate::grant::{Ceiling, Grant, HttpGrant, Origin, SqlGrant, Target};
-use crate::manifest::{Capability, Manifest, SecretSlot, Slot, SlotKind, SlotName, yaml_word};
+use crate::manifest::{Capability, Manifest, SecretSlot, Slot, SlotKind, SlotName};
 use crate::step::Step;
 use crate::text::{Ident, escape};
 use crate::vocabulary::{Mode, Red};
+use crate::yaml::scalar;
 
 /// The contract's package, with the version that this host speaks.
 pub const CONTRACT: &str = "raito:connector";
@@ -355,7 +356,7 @@ impl Decision<'_> {
         let (key, item) = red.granted_by(entry);
         if !granted {
             let reason = format!("the entry {entry} {red}, and the target does not grant that by name");
-            let lines = format!("{}:\n    {key}: [{}]", indented_key(place), yaml_word(&item));
+            let lines = format!("{}:\n    {key}: [{}]", indented_key(place), scalar(&item));
             self.refuse(RefusalKind::NotGranted, format!("{place}.{key}"), reason, Some(lines));
         } else if self.ceiling.no_raw {
             let reason = format!("the ceiling says raw: false, and the entry {entry} {red}");

@@ -43,3 +43,4 @@ pub mod upload;
 pub mod uses;
 pub mod vocabulary;
 pub mod warrant;
+pub mod yaml;

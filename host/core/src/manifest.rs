@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::limits;
-use crate::text::{ConnectorName, Ident, Name, escape};
+use crate::text::{ConnectorName, Ident, Name};
 use crate::vocabulary::{Mode, Red, Route, Search, Statement};
+use crate::yaml::scalar;
 
 pub use setting::{Setting, SettingError, SettingType, SettingValue};
 
@@ -253,7 +254,7 @@ impl Slot {
         let mut words: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
         for entry in self.entries() {
             for (key, word) in entry.red.iter().map(|red| red.granted_by(entry.name)) {
-                words.entry(key).or_default().insert(yaml_word(&word));
+                words.entry(key).or_default().insert(scalar(&word));
             }
         }
         let listed = |words: BTreeSet<String>| words.into_iter().collect::<Vec<_>>().join(", ");
@@ -264,12 +265,6 @@ impl Slot {
     pub fn writes(&self) -> bool {
         self.entries().iter().any(|entry| entry.mode == Mode::Write)
     }
-}
-
-/// A word as YAML can hold it inside of brackets.
-pub(crate) fn yaml_word(word: &str) -> String {
-    let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
-    if plain { word.to_owned() } else { format!("\"{}\"", escape(word).replace('"', "\\\"")) }
 }
 
 impl Manifest {

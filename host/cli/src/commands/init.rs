@@ -3,6 +3,7 @@
 use raito_core::credential::example;
 use raito_core::manifest::{Manifest, SettingValue, Slot, SlotKind, SlotName};
 use raito_core::text::escape;
+use raito_core::yaml::quoted;
 
 use crate::args::Init;
 use crate::engine::isolation::Workplace;
@@ -48,7 +49,7 @@ pub(super) async fn run(args: &Init) -> Result<Exit, CliError> {
         None => EXAMPLE.to_owned(),
         Some(file) => {
             let inspected = load(file, &Workplace::of_this_machine(None)).await?;
-            target(&inspected.manifest, &files::shown(file), &inspected.digest.to_string())
+            target(&inspected.manifest, &file.to_string_lossy(), &inspected.digest.to_string())
         }
     };
     files::write_new(&args.file, format!("{HEAD}{target}").as_bytes())?;
@@ -60,20 +61,14 @@ pub(super) async fn run(args: &Init) -> Result<Exit, CliError> {
 /// A target with everything that a manifest asks for.
 fn target(manifest: &Manifest, file: &str, digest: &str) -> String {
     let mut text =
-        format!("  - name: {}\n    connector:\n      file: \"{file}\"\n      sha256: {digest}\n", manifest.name);
+        format!("  - name: {}\n    connector:\n      file: {}\n      sha256: {digest}\n", manifest.name, quoted(file));
     if !manifest.settings.is_empty() {
         // A key with nothing but comments below it has no value.
         let mark = if manifest.settings.values().any(|setting| setting.required) { "" } else { "# " };
         text.push_str(&format!("    {mark}settings:\n"));
     }
     for (name, setting) in &manifest.settings {
-        let value = match &setting.default {
-            Some(SettingValue::Text(text)) => format!("\"{}\"", escape(text)),
-            Some(SettingValue::Integer(number)) => number.to_string(),
-            Some(SettingValue::Boolean(flag)) => flag.to_string(),
-            Some(SettingValue::List(items)) => format!("[{}]", items.join(", ")),
-            None => "…".to_owned(),
-        };
+        let value = setting.default.as_ref().map_or_else(|| "…".to_owned(), SettingValue::as_yaml);
         let mark = if setting.required { "" } else { "# " };
         text.push_str(&format!("      {mark}{name}: {value}   # {}\n", escape(&setting.help)));
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::setting::has_bad_item;
 use super::{
     Capability, Manifest, ManifestError, SecretScheme, SecretSlot, Setting, SettingType, SettingValue, Slot, SlotKind,
     SlotName, SqlKind,
@@ -455,7 +456,8 @@ fn setting_value(kind: SettingType, value: toml::Value) -> Result<SettingValue, 
         (SettingType::Boolean, toml::Value::Boolean(flag)) => Ok(SettingValue::Boolean(flag)),
         (SettingType::List, toml::Value::Array(items)) => {
             let text = |item: toml::Value| item.as_str().map(str::to_owned).ok_or_else(wrong);
-            Ok(SettingValue::List(items.into_iter().map(text).collect::<Result<_, _>>()?))
+            let list = SettingValue::List(items.into_iter().map(text).collect::<Result<_, _>>()?);
+            if has_bad_item(&list) { Err("the default has an item with a line break".to_owned()) } else { Ok(list) }
         }
         _ => Err(wrong()),
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::text::{self, Ident};
+use crate::yaml;
 
 /// The type of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -51,6 +52,18 @@ impl SettingValue {
             Self::Integer(_) => SettingType::Integer,
             Self::Boolean(_) => SettingType::Boolean,
             Self::List(_) => SettingType::List,
+        }
+    }
+
+    /// The value as a configuration sets it.
+    pub fn as_yaml(&self) -> String {
+        match self {
+            Self::Text(text) => yaml::quoted(text),
+            Self::Integer(number) => number.to_string(),
+            Self::Boolean(flag) => flag.to_string(),
+            Self::List(items) => {
+                format!("[{}]", items.iter().map(|item| yaml::scalar(item)).collect::<Vec<_>>().join(", "))
+            }
         }
     }
 
@@ -121,7 +134,8 @@ pub(super) fn resolve(
 }
 
 /// An item with a line break would be read as two.
-fn has_bad_item(value: &SettingValue) -> bool {
+/// Whether a list has an item that the contract would carry as two.
+pub(super) fn has_bad_item(value: &SettingValue) -> bool {
     matches!(value, SettingValue::List(items) if items.iter().any(|item| item.contains('\n')))
 }
 
