@@ -17,12 +17,13 @@ const FILE_LINES: usize = 800;
 const FORBIDDEN_NAMES: [&str; 6] = ["util", "utils", "common", "helpers", "helper", "manager"];
 
 /// Which package may use which others of the workspace. Everything else is an arrow in the wrong direction.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("raito-core", &[]),
+    ("raito-file", &[]),
     ("raito-config", &["raito-core"]),
     ("raito-access", &["raito-config", "raito-core"]),
-    ("raito-audit", &["raito-core"]),
-    ("raito-broker", &["raito-core"]),
+    ("raito-audit", &["raito-core", "raito-file"]),
+    ("raito-broker", &["raito-core", "raito-file"]),
     ("raito-sandbox", &["raito-core"]),
     ("raito-worker", &["raito-core", "raito-sandbox"]),
     ("raito-cloud", &["raito-core"]),
@@ -39,6 +40,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "raito-config",
             "raito-conformance",
             "raito-core",
+            "raito-file",
             "raito-warehouse",
             "raito-run",
             "raito-sandbox",

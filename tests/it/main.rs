@@ -38,6 +38,7 @@ mod isolation;
 mod kill;
 mod lsp;
 mod mistakes;
+mod no_files;
 mod people;
 mod postgresql;
 mod python;

@@ -180,20 +180,27 @@ fn c10_a_state_directory_that_is_not_ours_alone_is_refused() {
     }
 }
 
-/// A pipe gives each byte once: whoever looks a second time gets what was put there meanwhile.
+/// Between two openings, somebody may put another file there.
 #[test]
 fn c10_a_connector_is_read_once_and_what_was_looked_into_is_what_runs() {
-    let place = Place::new("cloud: embedded\ntargets:\n  - { name: t, connector: { file: pipe.wasm }, grants: {} }\n");
-    let pipe = place.path().join("pipe.wasm");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("starts").success());
-    let bytes = std::fs::read(connector("chaos")).expect("readable");
-    let writing = std::thread::spawn({
-        let pipe = pipe.clone();
-        move || std::fs::write(pipe, bytes).expect("somebody reads")
-    });
+    use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init};
+
+    let place =
+        Place::without_code("cloud: embedded\ntargets:\n  - { name: t, connector: { file: t.wasm }, grants: {} }\n");
+    let file = place.path().join("t.wasm");
+    fs::copy(connector("chaos"), &file).expect("copies");
+    let watch = init(CreateFlags::NONBLOCK).expect("inotify");
+    add_watch(&watch, &file, WatchFlags::OPEN).expect("a watch");
     place.raito(&["run"]).exits(0);
-    writing.join().expect("wrote");
-    let digest = raito_core::digest::Digest::of(&std::fs::read(connector("chaos")).expect("readable")).to_string();
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 4_096];
+    let mut events = Reader::new(watch, &mut buffer);
+    let mut openings = 0;
+    while let Ok(event) = events.next() {
+        assert!(event.events().contains(ReadFlags::OPEN));
+        openings += 1;
+    }
+    assert_eq!(openings, 1, "the file was opened more than once");
+    let digest = raito_core::digest::Digest::of(&fs::read(&file).expect("readable")).to_string();
     let events = place.events();
     let began = events.iter().find(|event| event["kind"] == "target-start").expect("it began");
     assert!(began.to_string().contains(&digest), "{began:#}");

@@ -100,7 +100,7 @@ impl<R: BufRead> Iterator for Notes<R> {
 /// # Errors
 /// Where the file cannot be opened.
 pub fn checkpoints(folder: &Path) -> Result<impl Iterator<Item = Result<SignedCheckpoint, NoteError>>, NoteError> {
-    let file = match File::open(folder.join(CHECKPOINTS_FILE)) {
+    let file = match raito_file::open(&folder.join(CHECKPOINTS_FILE)) {
         Ok(file) => Some(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error.into()),

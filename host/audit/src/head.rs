@@ -4,7 +4,6 @@
 //! the log and is replaced whenever the log was synced, so cutting off the end needs two files to be changed alike. It
 //! also keeps the tree over the lines, so that a run goes on with it without reading the log again.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -14,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::HEAD_FILE;
 use crate::keys::replace;
 use crate::tree::Tree;
+
+/// Bytes of a head: 64 roots of subtrees have 4 KiB.
+const HEAD_BYTES: usize = 16 * 1_024;
 
 /// How far the log went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,10 +56,7 @@ impl Head {
 
     /// Reads the head; none where there is none.
     pub(crate) fn read(folder: &Path) -> io::Result<Option<Self>> {
-        match fs::read(folder.join(HEAD_FILE)) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let bytes = raito_file::read_if_there(&folder.join(HEAD_FILE), HEAD_BYTES)?;
+        Ok(bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose()?)
     }
 }

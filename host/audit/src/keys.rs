@@ -15,7 +15,7 @@ pub(crate) type Key = Zeroizing<[u8; 32]>;
 /// The key in a file; a random one where there is no such file.
 pub(crate) fn key(folder: &Path, name: &str) -> Result<Key, OpenError> {
     let path = folder.join(name);
-    match fs::File::open(&path) {
+    match raito_file::open(&path) {
         Ok(file) => {
             let about = file.metadata().map_err(io_error("look at", &path))?;
             if about.uid() != rustix::process::geteuid().as_raw() {

@@ -292,7 +292,7 @@ fn clock_back(file: &mut File, now_ms: u64) -> io::Result<Option<(String, u64)>>
 fn signer(folder: &Path) -> Result<Signer, OpenError> {
     let signer = Signer::new(&key(folder, SIGNING_KEY_FILE)?);
     let (path, text) = (folder.join(PUBLIC_KEY_FILE), format!("{}\n", signer.public()));
-    if fs::read(&path).ok().as_deref() != Some(text.as_bytes()) {
+    if raito_file::read(&path, text.len()).ok().as_deref() != Some(text.as_bytes()) {
         replace(folder, PUBLIC_KEY_FILE, text.as_bytes()).map_err(io_error("write", &path))?;
     }
     Ok(signer)

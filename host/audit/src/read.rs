@@ -84,7 +84,7 @@ struct Envelope {
 /// # Errors
 /// Where the file cannot be opened.
 pub fn lines(folder: &Path) -> Result<impl Iterator<Item = Result<Line, ReadError>>, ReadError> {
-    Ok(lines_of(File::open(folder.join(LOG_FILE))?, 0))
+    Ok(lines_of(raito_file::open(&folder.join(LOG_FILE))?, 0))
 }
 
 /// The lines of a file from a place on, where a line with this number of others before it begins.

@@ -161,16 +161,19 @@ pub struct Report {
     pub torn: bool,
 }
 
+/// Bytes of a file with a public key, which has some hundred.
+const PUBLIC_KEY_BYTES: usize = 4 * 1_024;
+
 /// The public key that stands beside the log in a folder; none where there is none.
 ///
 /// # Errors
 /// Where the file cannot be read or holds something else.
 pub fn public_key(folder: &Path) -> Result<Option<PublicKey>, VerifyError> {
-    match std::fs::read_to_string(folder.join(PUBLIC_KEY_FILE)) {
-        Ok(text) => Ok(Some(text.trim_end().parse()?)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(ReadError::Io(error).into()),
-    }
+    let bytes = raito_file::read_if_there(&folder.join(PUBLIC_KEY_FILE), PUBLIC_KEY_BYTES).map_err(ReadError::Io)?;
+    let Some(bytes) = bytes else { return Ok(None) };
+    let text = String::from_utf8(bytes)
+        .map_err(|_| ReadError::Io(io::Error::new(io::ErrorKind::InvalidData, "the public key is not UTF-8")))?;
+    Ok(Some(text.trim_end().parse()?))
 }
 
 /// Verifies the log in a folder: its chain, its head, the checkpoints beside it, and that it begins with what the anchors

@@ -18,6 +18,10 @@ use raito_core::fault::Fault;
 use raito_core::limits;
 use serde::{Deserialize, Serialize};
 
+/// Bytes of the file: what the state may have, in base64, and room for its keys as JSON writes
+/// them.
+const FILE_BYTES: usize = 2 * limits::STATE_BYTES;
+
 /// The state as a file holds it: values in base64.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -129,16 +133,10 @@ fn staged(path: &Path) -> PathBuf {
 }
 
 fn read(path: &Path) -> io::Result<Option<Stored>> {
-    match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("{} is no state of a connector: {error}", path.display()),
-            )
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    let Some(bytes) = raito_file::read_if_there(path, FILE_BYTES)? else { return Ok(None) };
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{} is no state of a connector: {error}", path.display()))
+    })
 }
 
 fn decode(stored: &Stored) -> io::Result<BTreeMap<String, Vec<u8>>> {

@@ -62,11 +62,8 @@ pub(crate) fn read(path: &Path, max: usize, code: Code) -> Result<Vec<u8>, CliEr
 /// its place between looking and reading is neither looked at nor read.
 pub(crate) fn read_with_writers(path: &Path, max: usize, code: Code) -> Result<(Vec<u8>, Writers), CliError> {
     let cannot = |error: io::Error| CliError::new(code, format!("cannot read {}: {}", shown(path), reason(&error)));
-    let file = File::open(path).map_err(cannot)?;
+    let file = raito_file::open(path).map_err(cannot)?;
     let about = file.metadata().map_err(cannot)?;
-    if about.is_dir() {
-        return Err(CliError::new(code, format!("{} is a folder, and a file is expected", shown(path))));
-    }
     let mut bytes = Vec::new();
     file.take(max as u64 + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() > max {

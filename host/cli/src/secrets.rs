@@ -3,7 +3,6 @@
 mod keyring;
 
 use std::fmt;
-use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -131,7 +130,7 @@ fn from_file(path: &Path) -> Result<String, CliError> {
     let cannot = |error: std::io::Error| {
         CliError::new(codes::SECRET, format!("cannot read {}: {}", files::shown(path), files::reason(&error)))
     };
-    let file = File::open(path).map_err(cannot)?;
+    let file = raito_file::open(path).map_err(cannot)?;
     let about = file.metadata().map_err(cannot)?;
     if ![0, rustix::process::geteuid().as_raw()].contains(&about.uid()) {
         let message =

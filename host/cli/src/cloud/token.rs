@@ -55,7 +55,7 @@ impl TokenFile {
     }
 
     fn read(&self, process: &str) -> io::Result<Option<(String, InUse)>> {
-        let Some(file) = found(File::open(&self.path))? else { return Ok(None) };
+        let Some(file) = found(raito_file::open(&self.path))? else { return Ok(None) };
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
@@ -76,7 +76,7 @@ impl TokenFile {
     /// Lets nobody else in, and waits for those who ask just now, up to a bound.
     pub(super) async fn end(&self) {
         let began = Instant::now();
-        let file = File::open(&self.path);
+        let file = raito_file::open(&self.path);
         // Where it cannot be removed, the next server writes another one over it.
         let _ = self.remove();
         let Ok(file) = file else { return };

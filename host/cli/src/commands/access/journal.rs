@@ -14,6 +14,9 @@ use crate::error::CliError;
 use crate::files;
 use crate::state_dir::StateDir;
 
+/// Bytes of a journal: a digest and a line break.
+const JOURNAL_BYTES: usize = 256;
+
 /// The journal of a target.
 pub(super) struct Journal {
     path: PathBuf,
@@ -29,7 +32,8 @@ impl Journal {
         };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(cannot)?;
         let path = folder.join(format!("{}.begun", target.as_str()));
-        let begun = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+        let begun = raito_file::read(&path, JOURNAL_BYTES).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let begun = begun.and_then(|text| text.trim().parse().ok());
         Ok(Self { path, begun })
     }
 
