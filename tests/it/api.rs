@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -31,8 +31,29 @@ pub(crate) struct Answer {
 
 impl Served {
     pub(crate) fn of(place: &Place) -> Self {
+        Self::with(place, |command| command)
+    }
+
+    /// The same with at most so many descriptors.
+    pub(crate) fn within(place: &Place, descriptors: u32) -> Self {
+        Self::with(place, |command| {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")]);
+            shell.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
+            for (name, value) in command.get_envs() {
+                match value {
+                    Some(value) => shell.env(name, value),
+                    None => shell.env_remove(name),
+                };
+            }
+            shell.current_dir(place.path());
+            shell
+        })
+    }
+
+    fn with(place: &Place, change: impl FnOnce(Command) -> Command) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-        let mut command = place.command(&["cloud", "serve", "--listen", &address.to_string()]);
+        let mut command = change(place.command(&["cloud", "serve", "--listen", &address.to_string()]));
         let served =
             Self { server: command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts"), address };
         let began = Instant::now();

@@ -23,6 +23,7 @@ mod changes_policies;
 mod changes_random;
 mod changes_unanswered;
 mod ci;
+mod cloud_limits;
 mod conformance;
 mod demo;
 mod drift;

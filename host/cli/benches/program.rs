@@ -7,6 +7,8 @@ mod support;
 
 #[path = "program/changes.rs"]
 mod changes;
+#[path = "program/connections.rs"]
+mod connections;
 #[path = "program/ldap2pg.rs"]
 mod ldap2pg;
 
@@ -209,7 +211,7 @@ fn calls() {
 
 /// Runs all of them, or those that are named behind `--`.
 fn main() {
-    let parts: [(&str, fn()); 7] = [
+    let parts: [(&str, fn()); 8] = [
         ("start", start),
         ("postgresql", postgresql),
         ("plan", ldap2pg::plan),
@@ -217,6 +219,7 @@ fn main() {
         ("changes", changes::changes),
         ("usage", usage),
         ("calls", calls),
+        ("connections", connections::connections),
     ];
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     for (_, part) in parts.iter().filter(|(name, _)| named.is_empty() || named.iter().any(|named| named == name)) {

@@ -100,6 +100,7 @@ impl From<&CloudError> for CliError {
             CloudError::Unauthorized(_) => codes::CLOUD_UNAUTHORIZED,
             CloudError::Refused(_) => codes::CLOUD_REFUSED,
             CloudError::Failed(_) => codes::CLOUD_FAILED,
+            CloudError::NoRoom(_) => codes::STATE,
             CloudError::OverThreshold(over) if over.by_cloud => {
                 let help = format!(
                     "if that is meant, somebody confirms it in the cloud, with another token that has the scope `removals`: \

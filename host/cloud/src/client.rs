@@ -23,6 +23,9 @@ use crate::api::problem::{OVER_THRESHOLD, Problem};
 
 pub use applied::AppliedText;
 
+/// Time that a connection is kept for the next request: less than the cloud keeps it.
+const CLIENT_IDLE: Duration = Duration::from_secs(30);
+
 /// Where a cloud is.
 #[derive(Clone)]
 pub enum Endpoint {
@@ -48,6 +51,16 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     token: Secret,
+    origin: Origin,
+}
+
+/// Whose disk a cloud writes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// That of the state directory.
+    Embedded,
+    /// Somebody else's.
+    Remote,
 }
 
 impl Client {
@@ -63,8 +76,9 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(limits::CONNECT)
             .timeout(limits::CLOUD_ANSWER)
-            .pool_idle_timeout(Duration::from_secs(30))
+            .pool_idle_timeout(CLIENT_IDLE)
             .user_agent(concat!("raito/", env!("CARGO_PKG_VERSION")));
+        let origin = if matches!(endpoint, Endpoint::Socket(_)) { Origin::Embedded } else { Origin::Remote };
         let (builder, url) = match endpoint {
             Endpoint::Socket(path) => (builder.unix_socket(path.as_path()), "http://embedded".to_owned()),
             Endpoint::Remote { url, authorities } => {
@@ -80,20 +94,33 @@ impl Client {
             }
         };
         let http = builder.build().map_err(|error| ClientError(error.to_string()))?;
-        Ok(Self { http, base: format!("{url}{BASE}"), token })
+        Ok(Self { http, base: format!("{url}{BASE}"), token, origin })
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base)).bearer_auth(self.token.expose())
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Response, CloudError> {
-        let response = request.send().await.map_err(|error| unreachable(&error))?;
-        if response.status().is_success() { Ok(response) } else { Err(refused(response).await) }
+    /// Sends a request, and again where the cloud has too much to do at the moment: then it was not
+    /// carried out, and the cloud says when to come back.
+    async fn send(&self, mut request: RequestBuilder) -> Result<Response, CloudError> {
+        let mut left = limits::RETRIES;
+        loop {
+            let again = request.try_clone().filter(|_| left > 0);
+            let response = request.send().await.map_err(|error| unreachable(&error))?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            let (Some(again), Some(pause)) = (again, pause(&response)) else {
+                return Err(refused(response, self.origin).await);
+            };
+            tokio::time::sleep(pause).await;
+            (request, left) = (again, left - 1);
+        }
     }
 
     async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CloudError> {
-        let body = self.send(request).await?.bytes().await.map_err(|error| unreachable(&error))?;
+        let body = whole(self.send(request).await?, limits::CLOUD_ANSWER_BYTES).await?;
         serde_json::from_slice(&body)
             .map_err(|error| CloudError::Failed(format!("its answer is not understood: {error}")))
     }
@@ -151,8 +178,7 @@ impl Client {
     }
 
     async fn changed(&self, request: RequestBuilder) -> Result<serde_json::Value, CloudError> {
-        let response = self.send(request).await?;
-        let body = response.bytes().await.map_err(|error| unreachable(&error))?;
+        let body = whole(self.send(request).await?, limits::CLOUD_ANSWER_BYTES).await?;
         if body.is_empty() {
             return Ok(serde_json::Value::Null);
         }
@@ -186,7 +212,7 @@ impl Cloud for Client {
             if let Some(allowed) = rules.allow_removals {
                 path.push_str(&format!("&allow-removals={allowed}"));
             }
-            Ok(Box::new(upload::Sending::begin(self.request(Method::PUT, &path))) as Box<dyn Upload>)
+            Ok(Box::new(upload::Sending::begin(self.request(Method::PUT, &path), self.origin)) as Box<dyn Upload>)
         })
     }
 
@@ -245,10 +271,29 @@ fn unreachable(error: &reqwest::Error) -> CloudError {
     CloudError::Unreachable(last)
 }
 
+/// All bytes of an answer, of which there may be so many.
+async fn whole(mut response: Response, max: usize) -> Result<Vec<u8>, CloudError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > max {
+            return Err(CloudError::Failed(format!("its answer has more than {max} bytes")));
+        }
+    }
+    Ok(bytes)
+}
+
+/// How long to wait before a request is sent again; none where the cloud does not ask for that.
+fn pause(response: &Response) -> Option<Duration> {
+    let is_passing = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let seconds = response.headers().get("retry-after").filter(|_| is_passing)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds)).filter(|pause| *pause <= limits::RETRY_PAUSE_MAX)
+}
+
 /// What an answer that is none means.
-async fn refused(response: Response) -> CloudError {
+async fn refused(response: Response, origin: Origin) -> CloudError {
     let status = response.status();
-    let body = response.bytes().await.unwrap_or_default();
+    let body = whole(response, limits::CLOUD_PROBLEM_BYTES).await.unwrap_or_default();
     let problem: Option<Problem> = serde_json::from_slice(&body).ok();
     let detail = problem.as_ref().map_or_else(|| format!("status {status}"), |problem| problem.detail.clone());
     match (status, problem) {
@@ -256,6 +301,7 @@ async fn refused(response: Response) -> CloudError {
         (_, Some(Problem { kind, over_threshold: Some(over), .. })) if kind == OVER_THRESHOLD => {
             CloudError::OverThreshold(over)
         }
+        (StatusCode::INSUFFICIENT_STORAGE, _) if origin == Origin::Embedded => CloudError::NoRoom(detail),
         (status, _) if status.is_client_error() => CloudError::Refused(Fault::new(FaultKind::Conflict, detail)),
         _ => CloudError::Failed(detail),
     }

@@ -1,16 +1,21 @@
 //! The server: an axum router over the store. One table of routes gives the router, the scopes and the OpenAPI page.
 
+mod activity;
 mod answer;
 mod applied;
 mod auth;
+mod connections;
 mod controls;
 mod draft;
 mod effective;
 mod export;
+mod held;
 mod naming;
 mod openapi;
 mod paging;
+mod patience;
 mod people;
+mod quotas;
 mod removals;
 mod route;
 mod runs;
@@ -23,6 +28,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::header;
+use bytes::Bytes;
 use raito_core::digest::Digest;
 use raito_core::limits;
 use raito_core::ports::Clock;
@@ -33,6 +40,8 @@ use tokio::task::JoinSet;
 use crate::api::BASE;
 use crate::store::Store;
 
+use quotas::Quotas;
+
 pub use tokens::new_token;
 
 /// What all handlers share.
@@ -42,6 +51,7 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     /// The digest of the token that the host itself uses, which has every scope.
     pub(crate) own_token: Digest,
+    quotas: Arc<Quotas>,
 }
 
 /// Where a server listens.
@@ -81,7 +91,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Stops listening, lets open requests end, and closes the store.
+    /// Stops listening, lets requests that are worked on end within a bound, and closes the store.
     pub async fn stop(mut self) {
         // There is always a receiver: the servers are part of this.
         let _ = self.stop.send(true);
@@ -97,26 +107,20 @@ impl Running {
 
 /// Serves a store. `own_token` is a token that is not kept anywhere and has every scope.
 pub fn serve(store: Store, clock: Arc<dyn Clock>, own_token: &str, listen: Vec<Listen>) -> Running {
-    let app = App { store: store.clone(), clock, own_token: Digest::of(own_token.as_bytes()) };
+    let own_token = Digest::of(own_token.as_bytes());
+    let app = App { store: store.clone(), clock, own_token, quotas: Arc::default() };
     let router = router(&app);
     let (stop, stopped) = watch::channel(false);
     let mut servers = JoinSet::new();
     for listen in listen {
-        let (router, mut stopped) = (router.clone(), stopped.clone());
-        let stopped = async move {
-            // Fails only where the sender is gone, which also means to stop.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        };
+        let (router, stopped) = (router.clone(), stopped.clone());
         match listen {
             Listen::Socket(listener) => {
-                servers.spawn(async move {
-                    let _ = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
-                });
+                servers.spawn(connections::serve(listener, router, limits::CLOUD_CONNECTIONS_OF_HOST, stopped));
             }
             Listen::Port(listener) => {
-                servers.spawn(async move {
-                    let _ = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
-                });
+                let most = connections::most_of_a_port();
+                servers.spawn(connections::serve(listener, router, most, stopped));
             }
         }
     }
@@ -127,18 +131,22 @@ pub fn serve(store: Store, clock: Arc<dyn Clock>, own_token: &str, listen: Vec<L
 fn router(app: &App) -> Router {
     let mut api = Router::new();
     for route in route::all() {
-        let guarded =
-            route.handler.route_layer(axum::middleware::from_fn_with_state((app.clone(), route.scope), auth::guard));
+        let needs = (app.clone(), route.scope, route.work);
+        let guarded = route.handler.route_layer(axum::middleware::from_fn_with_state(needs, auth::guard));
         api = api.route(route.path, guarded);
     }
-    // It stands beside the API for whoever looks for it there, and in it for `raito cloud get`.
-    let document = openapi::document();
-    let document = axum::routing::get(|| async move { axum::Json(document) });
+    // It stands beside the API for whoever looks for it there, and in it for `raito cloud get`. Its
+    // bytes are shared by all answers.
+    let document = Bytes::from(openapi::document().to_string());
+    let document = axum::routing::get(move || {
+        let document = document.clone();
+        async move { ([(header::CONTENT_TYPE, "application/json")], document) }
+    });
     Router::new()
         .nest(BASE, api.route("/openapi.json", document.clone()))
         .route("/openapi.json", document)
         .route("/healthz", axum::routing::get(|| async { "ok\n" }))
         .fallback(answer::not_found)
         .layer(DefaultBodyLimit::max(limits::CLOUD_BODY_BYTES))
-        .with_state(app.clone())
+        .with_state::<()>(app.clone())
 }

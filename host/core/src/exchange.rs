@@ -323,4 +323,7 @@ pub enum CloudError {
     /// It failed.
     #[error("the cloud failed: {0}")]
     Failed(String),
+    /// It is the embedded one, and the disk of the state directory has no room.
+    #[error("the embedded cloud cannot write: {0}")]
+    NoRoom(String),
 }

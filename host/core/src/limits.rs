@@ -314,6 +314,63 @@ pub const SECRET_COMMAND: Duration = Duration::from_secs(30);
 
 // --- the cloud --------------------------------------------------------------------------------------------------------
 
+/// Connections of clients to a cloud. Each that waits takes some ten KiB, and at most 48 with the
+/// longest head that is not finished; hosts that run every hour keep one or two for a minute.
+pub const CLOUD_CONNECTIONS: usize = 12_000;
+/// Descriptors that a cloud keeps for itself: its store, with files for each of its connections,
+/// its listeners, and what the runtime has.
+pub const CLOUD_DESCRIPTORS: u64 = 1_536;
+/// Connections to an embedded cloud over its socket, which only its owner reaches: runs and people
+/// on one machine.
+pub const CLOUD_CONNECTIONS_OF_HOST: usize = 256;
+/// Bytes of the head of a request to a cloud. Questions name objects in their URL, each with up to
+/// 16 parts.
+pub const CLOUD_HEAD_BYTES: usize = 32 * 1_024;
+/// Time in which the head of a request arrives, from its first byte on.
+pub const CLOUD_HEAD: Duration = Duration::from_secs(15);
+/// Time that a connection stays open without a request. The client gives up its own after 30 s, so
+/// that it does not send on one that is about to be closed.
+pub const CLOUD_IDLE: Duration = Duration::from_secs(75);
+/// Time after which a connection without a request may be closed for a new one where there are as
+/// many as may be.
+pub const CLOUD_IDLE_AT_LEAST: Duration = Duration::from_secs(5);
+/// Time between two pieces of a request's body, and between two pieces of an answer that a client
+/// takes.
+pub const CLOUD_PIECE: Duration = Duration::from_secs(30);
+/// Time in which the whole body of a request arrives: 64 MiB at half a MiB a second.
+pub const CLOUD_BODY: Duration = Duration::from_secs(130);
+/// Time between two pieces of an upload: a page of a target may take [`CALL_WALL`], and the host
+/// sends nothing meanwhile.
+pub const UPLOAD_PIECE: Duration = Duration::from_secs(16 * 60);
+/// Time in which a whole upload arrives: that of a step, and some for its end.
+pub const UPLOAD_WALL: Duration = Duration::from_secs(4 * 60 * 60 + 10 * 60);
+/// Requests of all tokens that a cloud works on at a time, without uploads and exports.
+pub const CLOUD_REQUESTS: usize = 512;
+/// The same of one token: a host runs [`PARALLEL_TARGETS`] targets at a time, and people ask beside
+/// it.
+pub const CLOUD_REQUESTS_OF_TOKEN: usize = 128;
+/// Uploads of all tokens at a time. Each has a connection to the store with up to 16 MiB of memory,
+/// rows of [`UPLOAD_ROWS_BYTES`] and at most one line that has not come to its end.
+pub const CLOUD_UPLOADS: usize = 128;
+/// The same of one token: as many targets as a host runs at a time.
+pub const CLOUD_UPLOADS_OF_TOKEN: usize = PARALLEL_TARGETS as usize;
+/// Exports of everything at a time. Each has a connection to the store.
+pub const CLOUD_EXPORTS: usize = 4;
+/// Bytes of one upload: [`STEP_RECORDS`] of 800 bytes.
+pub const UPLOAD_BYTES: u64 = 8 * 1_024 * 1_024 * 1_024;
+/// Bytes of all uploads of one token that are staged and not taken in.
+pub const STAGED_BYTES_OF_TOKEN: u64 = 2 * UPLOAD_BYTES;
+/// Bytes of all uploads that are staged and not taken in.
+pub const STAGED_BYTES: u64 = 2 * STAGED_BYTES_OF_TOKEN;
+/// Bytes of rows of one upload that wait to be staged.
+pub const UPLOAD_ROWS_BYTES: usize = 4 * 1_024 * 1_024;
+/// Bytes of an upload after which its quotas and the disk are looked at again.
+pub const UPLOAD_QUOTA_BYTES: u64 = 1_024 * 1_024;
+/// Bytes of the disk that uploads leave free, or a twentieth of a smaller one. All of them at a
+/// time write 128 MiB between two looks.
+pub const CLOUD_DISK_RESERVE: u64 = 1_024 * 1_024 * 1_024;
+/// Connections of the store that questions share. One is held for as long as a question takes.
+pub const CLOUD_CONNECTIONS_OF_STORE: u32 = 24;
 /// Bytes of one line of an upload: one record with all that it carries.
 pub const UPLOAD_LINE_BYTES: usize = 8 * 1_024 * 1_024;
 /// Bytes of a JSON request body that is no upload.
@@ -334,6 +391,11 @@ pub const CLOUD_PAGE: u32 = 1_000;
 pub const CLOUD_PAGE_DEFAULT: u32 = 100;
 /// Time that the client waits for the cloud to answer; ingesting a million records takes seconds.
 pub const CLOUD_ANSWER: Duration = Duration::from_secs(15 * 60);
+/// Bytes of an answer of the cloud: what a target is to have, of 1,000,000 grants with some hundred
+/// bytes each.
+pub const CLOUD_ANSWER_BYTES: usize = 512 * 1_024 * 1_024;
+/// Bytes of an answer that says why a request was not carried out.
+pub const CLOUD_PROBLEM_BYTES: usize = 256 * 1_024;
 /// How long somebody waits for the embedded cloud that another process has for itself: longer than most questions take, and
 /// short enough that whoever waits does not think that it hangs.
 pub const CLOUD_WAIT: Duration = Duration::from_secs(30);

@@ -3,6 +3,7 @@
 use raito_cloud::Client;
 use raito_config::CloudChoice;
 use raito_core::exchange::CloudError;
+use raito_core::limits;
 use raito_core::text::escape;
 use serde_json::Value;
 
@@ -217,6 +218,7 @@ fn print(global: &Global, explained: bool, all: &[Answers]) {
 async fn pages(client: &Client, path: &str, args: &Who, asked: &[(&str, String)]) -> Result<Answers, CliError> {
     let mut answers = Answers::default();
     let mut cursor: Option<String> = None;
+    let mut empty = 0;
     loop {
         let limit = (args.limit - answers.items.len()).clamp(1, PAGE).to_string();
         let mut wanted = asked.to_vec();
@@ -224,7 +226,12 @@ async fn pages(client: &Client, path: &str, args: &Who, asked: &[(&str, String)]
         let more = [("permission", &args.permission), ("how", &args.how), ("cursor", &cursor)];
         wanted.extend(more.into_iter().filter_map(|(key, value)| value.clone().map(|value| (key, value))));
         let page = get(client, &format!("{path}?{}", query(args, &wanted)?)).await?;
-        answers.items.extend(page["items"].as_array().cloned().unwrap_or_default());
+        let items = page["items"].as_array().cloned().unwrap_or_default();
+        empty = if items.is_empty() { empty + 1 } else { 0 };
+        if empty > limits::EMPTY_PAGES_IN_A_ROW {
+            return Err(CliError::new(codes::CLOUD_FAILED, format!("it gave {empty} pages without an item in a row")));
+        }
+        answers.items.extend(items);
         cursor = page["next-cursor"].as_str().map(str::to_owned);
         if answers.first.is_null() {
             answers.first = page;
@@ -237,10 +244,11 @@ async fn pages(client: &Client, path: &str, args: &Who, asked: &[(&str, String)]
 }
 
 async fn get(client: &Client, path: &str) -> Result<Value, CliError> {
-    client.get(path).await.map_err(|error| match &error {
+    let answer = client.get(path).await.map_err(|error| match &error {
         CloudError::Refused(fault) => CliError::new(codes::USAGE, fault.message.to_string()),
         _ => CliError::from(&error),
-    })
+    })?;
+    if answer.is_object() { Ok(answer) } else { Err(CliError::new(codes::CLOUD_FAILED, "its answer is no object")) }
 }
 
 fn query(args: &Who, pairs: &[(&str, String)]) -> Result<String, CliError> {

@@ -35,3 +35,12 @@ pub(crate) const OVER_THRESHOLD: &str = "over-threshold";
 pub(crate) const OTHER_INSTANCE: &str = "other-instance";
 pub(crate) const INVALID: &str = "invalid";
 pub(crate) const INTERNAL: &str = "internal";
+/// A token has as much under way as it may have.
+pub(crate) const TOO_MANY: &str = "too-many";
+/// All tokens together have.
+pub(crate) const BUSY: &str = "busy";
+pub(crate) const TOO_LARGE: &str = "too-large";
+/// The body of a request did not come in time.
+pub(crate) const TOO_SLOW: &str = "too-slow";
+/// The disk of the cloud has no room.
+pub(crate) const NO_ROOM: &str = "no-room";

@@ -6,7 +6,7 @@ use raito_core::text::TargetName;
 use reqwest::header::ETAG;
 use reqwest::{Method, Response, StatusCode};
 
-use super::{Client, if_match, refused, unreachable};
+use super::{Client, if_match, refused, unreachable, whole};
 
 /// What was applied last, and the version to be named by whoever writes the next one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,16 +24,9 @@ impl Client {
     /// `CloudError` where there is no good answer.
     pub async fn applied_state(&self, repository: &str, target: &TargetName) -> Result<AppliedText, CloudError> {
         let request = self.request(Method::GET, &path(repository, target));
-        let mut response = self.send(request).await?;
+        let response = self.send(request).await?;
         let version = version(&response)?;
-        let mut text = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
-            text.extend_from_slice(&chunk);
-            if text.len() > limits::APPLIED_STATE_BYTES {
-                let message = format!("its answer has more than {} bytes", limits::APPLIED_STATE_BYTES);
-                return Err(CloudError::Failed(message));
-            }
-        }
+        let text = whole(response, limits::APPLIED_STATE_BYTES).await?;
         Ok(AppliedText { version, text: (text != b"null").then_some(text) })
     }
 
@@ -56,7 +49,7 @@ impl Client {
         match response.status() {
             StatusCode::CONFLICT => Ok(None),
             status if status.is_success() => self::version(&response).map(Some),
-            _ => Err(refused(response).await),
+            _ => Err(refused(response, self.origin).await),
         }
     }
 }

@@ -6,13 +6,14 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::Stream;
 use raito_core::exchange::CloudError;
+use raito_core::limits;
 use raito_core::ports::{BoxFuture, Upload};
 use raito_core::upload::Receipt;
 use reqwest::RequestBuilder;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{refused, unreachable};
+use super::{Origin, refused, unreachable, whole};
 
 /// Bytes of one piece, and pieces that may wait. A page is sent in as many as it takes, so that not several wait at once.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -37,16 +38,16 @@ pub(super) struct Sending {
 
 impl Sending {
     /// Begins to send a request whose body comes in pieces.
-    pub(super) fn begin(request: RequestBuilder) -> Self {
+    pub(super) fn begin(request: RequestBuilder, origin: Origin) -> Self {
         let (pieces, waiting) = mpsc::channel(WAITING);
         let request =
             request.header("content-type", "application/x-ndjson").body(reqwest::Body::wrap_stream(Pieces(waiting)));
         let answer = tokio::spawn(async move {
             let response = request.send().await.map_err(|error| unreachable(&error))?;
             if !response.status().is_success() {
-                return Err(refused(response).await);
+                return Err(refused(response, origin).await);
             }
-            let body = response.bytes().await.map_err(|error| unreachable(&error))?;
+            let body = whole(response, limits::CLOUD_PROBLEM_BYTES).await?;
             serde_json::from_slice(&body)
                 .map_err(|error| CloudError::Failed(format!("its receipt is not understood: {error}")))
         });

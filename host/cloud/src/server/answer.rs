@@ -1,27 +1,67 @@
 //! Answers: JSON, and problems in the form of RFC 9457.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::patience::{TooSlow, is_too_slow};
 use crate::api::problem::{self, Problem};
 use crate::store::{IngestError, StoreError};
 
 /// Why a request is not carried out.
 #[derive(Debug)]
-pub(super) struct Refusal(Box<Problem>);
+pub(super) struct Refusal {
+    problem: Box<Problem>,
+    /// Seconds after which to try again.
+    retry_after: Option<u64>,
+}
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("refused").to_owned();
-        Self(Box::new(Problem {
+        let problem = Problem {
             kind: kind.to_owned(),
             title,
             status: status.as_u16(),
             detail: detail.into(),
             over_threshold: None,
-        }))
+        };
+        Self { problem: Box::new(problem), retry_after: None }
+    }
+
+    /// A token asks for more than it may have at a time.
+    pub(super) fn too_many(detail: impl Into<String>, retry_after: u64) -> Self {
+        let refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, problem::TOO_MANY, detail);
+        Self { retry_after: Some(retry_after), ..refusal }
+    }
+
+    /// All tokens together ask for more than the cloud gives.
+    pub(super) fn busy(detail: impl Into<String>, retry_after: u64) -> Self {
+        let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, problem::BUSY, detail);
+        Self { retry_after: Some(retry_after), ..refusal }
+    }
+
+    pub(super) fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, problem::TOO_LARGE, detail)
+    }
+
+    /// The body of a request did not come, for this reason.
+    pub(super) fn of_body(error: &(dyn std::error::Error + 'static)) -> Self {
+        if is_too_slow(error) {
+            return Self::new(StatusCode::REQUEST_TIMEOUT, problem::TOO_SLOW, TooSlow.to_string());
+        }
+        Self::bad_request(format!("the body breaks off: {error}"))
+    }
+
+    #[cfg(test)]
+    pub(super) fn status(&self) -> u16 {
+        self.problem.status
+    }
+
+    #[cfg(test)]
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        self.retry_after
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
@@ -43,9 +83,12 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(self.0)).into_response();
+        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self.problem)).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(problem::MEDIA_TYPE));
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response
     }
 }
@@ -59,6 +102,14 @@ impl From<StoreError> for Refusal {
             StoreError::Cursor => Self::bad_request(StoreError::Cursor.to_string()),
             StoreError::Full(reason) => Self::invalid(reason),
             StoreError::Conflict(reason) => Self::new(StatusCode::CONFLICT, problem::CONFLICT, reason),
+            error if error.is_of_the_disk() => {
+                tracing::error!("{error}");
+                let detail = match error {
+                    StoreError::NoRoom(reason) => reason,
+                    error => format!("the disk of the cloud does not take it: {error}"),
+                };
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, problem::NO_ROOM, detail)
+            }
             error => {
                 tracing::error!("{error}");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, problem::INTERNAL, "the store failed; its log says how")
@@ -76,7 +127,7 @@ impl From<IngestError> for Refusal {
             IngestError::OtherInstance(_) => Self::new(StatusCode::CONFLICT, problem::OTHER_INSTANCE, detail),
             IngestError::OverThreshold(over) => {
                 let mut refusal = Self::new(StatusCode::CONFLICT, problem::OVER_THRESHOLD, detail);
-                refusal.0.over_threshold = Some(over);
+                refusal.problem.over_threshold = Some(over);
                 refusal
             }
         }
@@ -85,7 +136,19 @@ impl From<IngestError> for Refusal {
 
 impl From<JsonRejection> for Refusal {
     fn from(rejection: JsonRejection) -> Self {
-        Self::bad_request(rejection.body_text())
+        match rejection {
+            JsonRejection::BytesRejection(rejection) => rejection.into(),
+            rejection => Self::bad_request(rejection.body_text()),
+        }
+    }
+}
+
+impl From<BytesRejection> for Refusal {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(rejection.body_text()),
+            _ => Self::of_body(&rejection),
+        }
     }
 }
 

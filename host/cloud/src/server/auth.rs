@@ -1,5 +1,8 @@
 //! Who may do what: a bearer token, and the scope that a route needs.
 
+use std::sync::Arc;
+
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -8,16 +11,27 @@ use raito_core::digest::Digest;
 
 use super::App;
 use super::answer::Refusal;
+use super::held::Held;
+use super::quotas::Work;
 use crate::api::problem;
 use crate::api::scope::Scope;
 use crate::store::Caller;
 
-/// Lets a request through whose token has the scope, and tells the handler whose it is.
-pub(super) async fn guard(State((app, scope)): State<(App, Scope)>, mut request: Request, next: Next) -> Response {
-    match check(&app, scope, request.headers()).await {
-        Ok(caller) => {
+/// Lets a request through whose token has the scope, and not too much under way. Handlers get whose
+/// it is and the permit as extensions; the permit is given back when the answer was sent.
+pub(super) async fn guard(
+    State((app, scope, work)): State<(App, Scope, Work)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let admitted = check(&app, scope, request.headers())
+        .await
+        .and_then(|(caller, token)| app.quotas.admit(token, work).map(|permit| (caller, permit)));
+    match admitted {
+        Ok((caller, permit)) => {
             request.extensions_mut().insert(caller);
-            next.run(request).await
+            request.extensions_mut().insert(Arc::clone(&permit));
+            next.run(request).await.map(|body| Body::new(Held::new(body, permit)))
         }
         Err(refusal) => {
             let mut response = refusal.into_response();
@@ -29,7 +43,8 @@ pub(super) async fn guard(State((app, scope)): State<(App, Scope)>, mut request:
     }
 }
 
-async fn check(app: &App, scope: Scope, headers: &HeaderMap) -> Result<Caller, Refusal> {
+/// Whose request this is, and the digest of the token that it shows.
+async fn check(app: &App, scope: Scope, headers: &HeaderMap) -> Result<(Caller, Digest), Refusal> {
     let unauthorized = |detail: &str| Refusal::new(StatusCode::UNAUTHORIZED, problem::UNAUTHORIZED, detail);
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token =
@@ -37,14 +52,14 @@ async fn check(app: &App, scope: Scope, headers: &HeaderMap) -> Result<Caller, R
     // Tokens are compared by their digests, so the time that takes says nothing of them.
     let digest = Digest::of(token.as_bytes());
     if digest == app.own_token {
-        return Ok(Caller::Host);
+        return Ok((Caller::Host, digest));
     }
     let known = app.store.find_token(&digest).await?.ok_or_else(|| unauthorized("the token is not known"))?;
     if known.expires_ms.is_some_and(|end| end <= app.clock.now_ms()) {
         return Err(unauthorized("the token has expired"));
     }
     if known.scopes.iter().any(|word| word == scope.word()) {
-        return Ok(Caller::Token { id: known.id, name: known.name });
+        return Ok((Caller::Token { id: known.id, name: known.name }, digest));
     }
     let detail = format!("the token {} lacks the scope {scope}", raito_core::text::excerpt(&known.name, 64));
     Err(Refusal::new(StatusCode::FORBIDDEN, problem::FORBIDDEN, detail))

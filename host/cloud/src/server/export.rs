@@ -10,6 +10,7 @@ use futures_util::stream;
 use tokio::sync::mpsc;
 
 use super::App;
+use super::quotas::Work;
 use super::route::{Body, Route, route, schema};
 use crate::api::About;
 use crate::api::scope::Scope;
@@ -25,14 +26,17 @@ pub(super) fn routes() -> Vec<Route> {
             Body::Json(schema::<About>),
             get(about),
         ),
-        route(
-            ("get", "/export"),
-            "Everything that is current, in a fixed order",
-            Scope::Read,
-            Body::None,
-            Body::Lines(schema::<serde_json::Value>),
-            get(export),
-        ),
+        Route {
+            work: Work::Export,
+            ..route(
+                ("get", "/export"),
+                "Everything that is current, in a fixed order",
+                Scope::Read,
+                Body::None,
+                Body::Lines(schema::<serde_json::Value>),
+                get(export),
+            )
+        },
     ]
 }
 
@@ -45,11 +49,7 @@ async fn export(State(app): State<App>) -> Response {
     let (sender, receiver) = mpsc::channel::<Result<Vec<u8>, StoreError>>(64);
     tokio::spawn(async move {
         let lines = sender.clone();
-        let exported = app.store.export(async move |line| {
-            // Nobody reads any more: there is nobody to tell, either.
-            let _ = lines.send(Ok(line)).await;
-            Ok(())
-        });
+        let exported = app.store.export(async move |line| lines.send(Ok(line)).await.is_ok());
         if let Err(error) = exported.await {
             let _ = sender.send(Err(error)).await;
         }

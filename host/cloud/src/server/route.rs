@@ -3,6 +3,7 @@
 use axum::routing::MethodRouter;
 use schemars::{Schema, SchemaGenerator};
 
+use super::quotas::Work;
 use super::{App, applied, controls, effective, export, naming, people, removals, runs, sources, tokens, usage};
 use crate::api::scope::Scope;
 
@@ -30,6 +31,8 @@ pub(super) struct Route {
     pub(super) summary: &'static str,
     /// What a token needs for it.
     pub(super) scope: Scope,
+    /// What it takes of the server.
+    pub(super) work: Work,
     /// Query parameters: name and what it says.
     pub(super) query: &'static [(&'static str, &'static str)],
     /// What is sent.
@@ -49,7 +52,7 @@ pub(super) fn route(
     answer: Body,
     handler: MethodRouter<App>,
 ) -> Route {
-    Route { method, path, summary, scope, query: &[], body, answer, handler }
+    Route { method, path, summary, scope, work: Work::Question, query: &[], body, answer, handler }
 }
 
 /// A route that answers a question with JSON.

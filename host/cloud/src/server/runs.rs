@@ -1,11 +1,13 @@
 //! Runs: what the host does while it synchronises a source.
 
+use std::sync::Arc;
+
+use axum::Json;
 use axum::body::Body as HttpBody;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Extension, Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
-use axum::{Extension, Json};
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use raito_core::exchange::{
@@ -21,10 +23,12 @@ use serde::Deserialize;
 use super::App;
 use super::answer::Refusal;
 use super::paging::{Answer, CURSOR, LIMIT, cursor, listed, page_limit};
+use super::patience::{Patience, is_too_slow};
+use super::quotas::{Permit, Work};
 use super::route::{Body, Route, route, schema};
 use crate::api::Listed;
 use crate::api::scope::Scope;
-use crate::store::{Caller, Ingest, IngestError, RunRow, StoreError};
+use crate::store::{Caller, Ingest, IngestError, RunRow, Store, StoreError};
 
 pub(super) fn routes() -> Vec<Route> {
     [of_runs(), of_steps()].into_iter().flatten().collect()
@@ -62,6 +66,7 @@ fn of_steps() -> Vec<Route> {
                      thresholds are lifted by a confirmation alone",
                 ),
             ],
+            work: Work::Upload,
             ..route(upload_at, "Take in what a step read", Scope::Sync, lines, receipt, put(upload))
         },
         route(desired_at, "What the source is to have", Scope::Sync, Body::None, wanted, get(desired)),
@@ -135,22 +140,49 @@ async fn upload(
     Path((run, step)): Path<(String, String)>,
     Extension(caller): Extension<Caller>,
     rules: Result<Query<Rules>, QueryRejection>,
+    Extension(permit): Extension<Arc<Permit>>,
+    Extension(patience): Extension<Patience>,
     body: HttpBody,
 ) -> Result<Json<Receipt>, Refusal> {
     let Query(rules) = rules?;
+    patience.for_an_upload();
     let step = Step::parse(&step).ok_or_else(|| Refusal::bad_request("there is no such step"))?;
     let upload = UploadId { run: run_id(run)?, step };
     let mut ingest = app.store.begin_upload(upload, rules.rules(&caller), caller).await?;
-    take_lines(body, &mut ingest).await?;
+    take_lines(body, &mut ingest, &Quota { permit, store: &app.store }).await?;
     Ok(Json(ingest.commit(app.clock.now_ms()).await?))
 }
 
+/// What an upload may still have.
+struct Quota<'s> {
+    permit: Arc<Permit>,
+    store: &'s Store,
+}
+
+impl Quota<'_> {
+    /// Counts bytes that came, and says so where the upload may have no more or the disk has no
+    /// room.
+    fn take(&self, bytes: usize) -> Result<(), Refusal> {
+        let (before, bytes) = (self.permit.staged(), bytes as u64);
+        self.permit.stage(bytes)?;
+        if before / limits::UPLOAD_QUOTA_BYTES != (before + bytes) / limits::UPLOAD_QUOTA_BYTES {
+            // All of it is staged already; taking it in writes it once more.
+            self.store.check_room(self.permit.staged())?;
+        }
+        Ok(())
+    }
+}
+
 /// Cuts a body into lines and takes each in.
-async fn take_lines(body: HttpBody, ingest: &mut Ingest) -> Result<(), IngestError> {
+async fn take_lines(body: HttpBody, ingest: &mut Ingest, quota: &Quota<'_>) -> Result<(), Refusal> {
     let mut chunks = body.into_data_stream();
     let mut rest = BytesMut::new();
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| IngestError::Incomplete(format!("it breaks off: {error}")))?;
+        let chunk = chunk.map_err(|error| match is_too_slow(&error) {
+            true => Refusal::of_body(&error),
+            false => IngestError::Incomplete(format!("it breaks off: {error}")).into(),
+        })?;
+        quota.take(chunk.len())?;
         rest.extend_from_slice(&chunk);
         let mut searched = 0;
         while let Some(at) = rest[searched..].iter().position(|byte| *byte == b'\n') {
@@ -160,10 +192,11 @@ async fn take_lines(body: HttpBody, ingest: &mut Ingest) -> Result<(), IngestErr
         }
         searched = rest.len();
         if searched > limits::UPLOAD_LINE_BYTES {
-            return Err(IngestError::Incomplete(format!("a line has more than {} bytes", limits::UPLOAD_LINE_BYTES)));
+            let reason = format!("a line has more than {} bytes", limits::UPLOAD_LINE_BYTES);
+            return Err(IngestError::Incomplete(reason).into());
         }
     }
-    if rest.is_empty() { Ok(()) } else { Err(IngestError::Incomplete("its last line has no line break".into())) }
+    if rest.is_empty() { Ok(()) } else { Err(IngestError::Incomplete("its last line has no line break".into()).into()) }
 }
 
 /// A source that is not known yet is to have nothing.

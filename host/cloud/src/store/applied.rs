@@ -67,6 +67,7 @@ impl Store {
         text: Option<&str>,
         now_ms: u64,
     ) -> Result<u64, StoreError> {
+        let _turn = self.turn().await;
         let sql = match version {
             0 => {
                 "insert into applied_states select ?1, ?2, 1, ?4, ?5 \

@@ -10,7 +10,7 @@ use super::ingest::IngestError;
 use super::kinds::Kind;
 use super::removals::Removing;
 use super::tokens::Caller;
-use super::{StoreError, integer, number, rows};
+use super::{StoreError, integer, number, rows, taken};
 
 /// A time that is later than every upload of the source: two uploads in one millisecond must not begin the same rows.
 pub(super) async fn after_last(connection: &mut SqliteConnection, source: i64, now: i64) -> Result<i64, sqlx::Error> {
@@ -271,12 +271,7 @@ impl Commit<'_> {
             .bind(self.clock)
             .execute(&mut *connection)
             .await
-            .map_err(|error| match error {
-                sqlx::Error::Database(error) if error.is_unique_violation() => {
-                    StoreError::Conflict("this step of the run was uploaded already".into())
-                }
-                error => error.into(),
-            })?;
+            .map_err(|error| taken(error, "this step of the run was uploaded already"))?;
         for gap in self.gaps {
             sqlx::query("insert into gaps values (?1, ?2, ?3, ?4)")
                 .bind(run)

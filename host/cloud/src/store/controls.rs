@@ -91,6 +91,7 @@ impl Store {
         control: &AccessControl,
         now_ms: u64,
     ) -> Result<(), StoreError> {
+        let _turn = self.turn().await;
         sqlx::query(
             "insert into internal_controls (id, source, record, created_ms, changed_ms, status) values (?1, ?2, ?3, ?4, ?4, 'out-of-date')",
         )
@@ -115,6 +116,7 @@ impl Store {
             external_id: ExternalId::new(id).map_err(|error| StoreError::Conflict(error.to_string()))?,
             ..control.clone()
         };
+        let _turn = self.turn().await;
         let inserted = sqlx::query(
             "insert into internal_controls (id, source, external_id, record, applied, created_ms, changed_ms, status) \
              values (?1, ?2, ?3, ?4, ?5, ?6, ?6, 'out-of-date') on conflict do nothing",
@@ -208,6 +210,7 @@ impl Store {
             ControlChange::Delete => (None, true, false),
             ControlChange::HandBack => (None, false, true),
         };
+        let turn = self.turn().await;
         let changed = sqlx::query(
             "update internal_controls set record = coalesce(?4, record), delete_wanted = ?5, version = version + 1, changed_ms = ?6, hand_back = ?7, \
              status = 'out-of-date' where source = ?1 and id = ?2 and version = ?3",
@@ -222,6 +225,7 @@ impl Store {
         .execute(&self.pool)
         .await?
         .rows_affected();
+        drop(turn);
         let current = self.internal_control(source, id).await?;
         if changed == 0 {
             return Err(StoreError::Conflict(format!(
@@ -280,18 +284,27 @@ impl Store {
 
     /// Who this cloud is: a name that it gives itself once.
     pub(crate) async fn master(&self) -> Result<Master, StoreError> {
-        let id = uuid::Uuid::now_v7().to_string();
+        let known: Option<String> = sqlx::query_scalar("select id from cloud").fetch_optional(&self.pool).await?;
+        let id = match known {
+            Some(id) => id,
+            None => self.name_itself().await?,
+        };
+        format!("cloud:{id}").parse().map_err(|error: NotAMaster| StoreError::Conflict(error.to_string()))
+    }
+
+    /// Keeps a name for this cloud, unless somebody else was quicker.
+    async fn name_itself(&self) -> Result<String, StoreError> {
+        let _turn = self.turn().await;
         sqlx::query("insert into cloud select ?1 where not exists (select 1 from cloud)")
-            .bind(id)
+            .bind(uuid::Uuid::now_v7().to_string())
             .execute(&self.pool)
             .await?;
-        let id: String = sqlx::query_scalar("select id from cloud").fetch_one(&self.pool).await?;
-        format!("cloud:{id}").parse().map_err(|error: NotAMaster| StoreError::Conflict(error.to_string()))
+        Ok(sqlx::query_scalar("select id from cloud").fetch_one(&self.pool).await?)
     }
 
     /// Writes down what became of them. One that was deleted at the target, or handed back, is gone.
     pub(crate) async fn take_feedback(&self, source: i64, all: &[Feedback]) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin_with("begin immediate").await?;
+        let mut transaction = self.begin().await?;
         for feedback in all {
             if let Some(begins) = &feedback.begins {
                 begin(&mut transaction, source, feedback, begins).await?;
@@ -320,12 +333,12 @@ impl Store {
                 .bind(serde_json::to_string(&feedback.drift)?)
                 .bind(integer(feedback.version))
             };
-            query.execute(&mut *transaction).await?;
+            query.execute(&mut **transaction).await?;
         }
         if all.iter().any(|feedback| feedback.begins.is_some() || feedback.applied.is_some()) {
             sqlx::query("update sources set was_applied = 1 where id = ?1")
                 .bind(source)
-                .execute(&mut *transaction)
+                .execute(&mut **transaction)
                 .await?;
         }
         transaction.commit().await?;

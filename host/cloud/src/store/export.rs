@@ -36,23 +36,29 @@ const OTHERS: [&str; 3] = [
 ];
 
 impl Store {
-    /// Gives each line of the export, with its line break, to `take`.
+    /// Gives each line of the export, with its line break, to `take`, until that says that nobody
+    /// wants more. It takes as long as whoever reads it, so its connection is not of the pool.
     pub(crate) async fn export<F>(&self, mut take: F) -> Result<(), StoreError>
     where
-        F: AsyncFnMut(Vec<u8>) -> Result<(), StoreError>,
+        F: AsyncFnMut(Vec<u8>) -> bool,
     {
+        let mut connection = self.connection().await?;
         let sources: Vec<(i64, String)> = sqlx::query_as(
             "select id, json_array('source', name, instance_id, json(description)) from sources order by name",
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&mut connection)
         .await?;
         for (source, line) in sources {
-            take(format!("{line}\n").into_bytes()).await?;
+            if !take(format!("{line}\n").into_bytes()).await {
+                return Ok(());
+            }
             let statements = KINDS.iter().map(|kind| kind.export()).chain(OTHERS.map(str::to_owned));
             for sql in statements {
-                let mut rows = sqlx::query_scalar::<_, String>(AssertSqlSafe(sql)).bind(source).fetch(&self.pool);
+                let mut rows = sqlx::query_scalar::<_, String>(AssertSqlSafe(sql)).bind(source).fetch(&mut connection);
                 while let Some(row) = rows.try_next().await? {
-                    take(format!("{row}\n").into_bytes()).await?;
+                    if !take(format!("{row}\n").into_bytes()).await {
+                        return Ok(());
+                    }
                 }
             }
         }

@@ -4,14 +4,15 @@ use std::collections::HashSet;
 
 use raito_core::digest::{Hasher, Key};
 use raito_core::exchange::{OtherInstance, UploadId, UploadRules};
+use raito_core::limits;
 use raito_core::record::{AccessControl, Coverage, Description, Gap, Member, ObjectRef, Standing, Statement, What};
 use raito_core::step::Step;
 use raito_core::threshold::OverThreshold;
 use raito_core::upload::{End, Line, Receipt};
-use sqlx::pool::PoolConnection;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{AssertSqlSafe, Connection as _, Sqlite, SqliteConnection};
+use tokio::sync::OwnedMutexGuard;
 
 use super::commit::{Commit, after_last};
 use super::kinds::{self, Kind};
@@ -53,9 +54,6 @@ impl From<sqlx::Error> for IngestError {
 
 /// Rows that are staged at once: few statements, and each far below SQLite's bound of 32,766 values.
 const BATCH: usize = 500;
-/// Bytes of rows that wait to be staged: 500 ordinary ones have far less, and 500 with as much text as a record may have would
-/// have hundreds of megabytes.
-const BATCH_BYTES: usize = 4 * 1_024 * 1_024;
 /// References that are remembered as written, before the memory is begun anew.
 const REFS_REMEMBERED: usize = 200_000;
 
@@ -68,9 +66,17 @@ struct Buffer {
     full: String,
 }
 
+/// Memory of the connection of an upload, in KiB: of what is staged, which is sorted in it, and of
+/// the store, of which it reads nothing before its end.
+const CACHES: [&str; 2] = ["pragma temp.cache_size = -12000", "pragma main.cache_size = -4000"];
+
+/// The same for the one upload that is being taken in.
+const CACHE_OF_COMMIT: &str = "pragma main.cache_size = -16000";
+
 /// An upload in progress.
 pub(crate) struct Ingest {
-    connection: PoolConnection<Sqlite>,
+    connection: SqliteConnection,
+    store: Store,
     source: i64,
     source_name: String,
     upload: UploadId,
@@ -113,19 +119,22 @@ impl Store {
             }
             Some((source, name, None)) => (source, name),
         };
-        let mut connection = self.pool.acquire().await?;
+        self.check_room(0)?;
+        let mut connection = self.connection().await?;
+        for pragma in CACHES {
+            sqlx::query(pragma).execute(&mut connection).await?;
+        }
         let mut buffers = Vec::new();
         for kind in Kind::of(upload.step) {
-            for statement in kind.stage() {
-                run(&mut connection, statement).await?;
-            }
+            run(&mut connection, kind.stage()).await?;
             buffers.push(Buffer { kind, rows: Vec::with_capacity(BATCH), bytes: 0, full: kind.insert(BATCH) });
         }
-        for statement in UNSTAGE.into_iter().chain(STAGE) {
-            sqlx::query(statement).execute(&mut *connection).await?;
+        for statement in STAGE {
+            sqlx::query(statement).execute(&mut connection).await?;
         }
         Ok(Ingest {
             connection,
+            store: self.clone(),
             source,
             source_name,
             upload,
@@ -157,14 +166,6 @@ const STAGE: [&str; 4] = [
     "create temporary table staged_accesses (statement_key, object_key, action)",
     named::STAGE,
 ];
-/// What drops them.
-const UNSTAGE: [&str; 4] = [
-    "drop table if exists temp.staged_refs",
-    "drop table if exists temp.staged_statements",
-    "drop table if exists temp.staged_accesses",
-    named::UNSTAGE,
-];
-
 async fn run(connection: &mut SqliteConnection, sql: String) -> Result<u64, sqlx::Error> {
     Ok(sqlx::query(AssertSqlSafe(sql)).execute(connection).await?.rows_affected())
 }
@@ -230,6 +231,9 @@ impl Ingest {
                 self.coverage = Some(coverage);
                 Ok(())
             }
+            Line::Gap(_) if self.gaps.len() > limits::GAPS => {
+                Err(wrong(self.lines, format!("there are more than {} gaps", limits::GAPS)))
+            }
             Line::Gap(gap) => {
                 self.gaps.push(gap);
                 Ok(())
@@ -246,7 +250,16 @@ impl Ingest {
         let buffer = &mut self.buffers[at];
         buffer.bytes += bytes(&row);
         buffer.rows.push(row);
-        if buffer.rows.len() >= BATCH || buffer.bytes >= BATCH_BYTES { self.flush(at).await } else { Ok(()) }
+        if buffer.rows.len() >= BATCH {
+            return self.flush(at).await;
+        }
+        // Rows of ordinary length never come to this.
+        if self.buffers.iter().map(|buffer| buffer.bytes).sum::<usize>() >= limits::UPLOAD_ROWS_BYTES {
+            for at in 0..self.buffers.len() {
+                self.flush(at).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn flush(&mut self, at: usize) -> Result<(), IngestError> {
@@ -345,7 +358,7 @@ impl Ingest {
         }
         let within = statement.within.as_ref();
         self.names.extend(statement.named.iter().filter_map(|name| named::staged(key, within, name)));
-        let is_full = self.statements.len() >= BATCH || self.statement_bytes >= BATCH_BYTES;
+        let is_full = self.statements.len() >= BATCH || self.statement_bytes >= limits::UPLOAD_ROWS_BYTES;
         if is_full || self.names.len() >= BATCH * 4 || self.accesses.len() >= BATCH * 4 {
             self.flush_statements().await?;
         }
@@ -385,7 +398,9 @@ impl Ingest {
         self.flush_statements().await?;
         self.index().await?;
         let digest = std::mem::take(&mut self.hasher).finish();
+        let _turn: OwnedMutexGuard<()> = self.store.turn().await;
         let mut connection = self.connection;
+        sqlx::query(CACHE_OF_COMMIT).execute(&mut connection).await?;
         let mut transaction = connection.begin_with("begin immediate").await?;
         let commit = Commit {
             source: self.source,
@@ -406,13 +421,9 @@ impl Ingest {
         }
         commit.remember(&mut transaction, &receipt).await?;
         transaction.commit().await?;
-        // What was staged is of no use any more; where this fails, the next upload on this connection does it.
-        for kind in Kind::of(self.upload.step) {
-            let _ = run(&mut connection, kind.unstage()).await;
-        }
-        for statement in UNSTAGE {
-            let _ = sqlx::query(statement).execute(&mut *connection).await;
-        }
+        // What was staged goes with its connection. That it cannot be closed changes nothing any
+        // more.
+        let _ = connection.close().await;
         Ok(receipt)
     }
 }

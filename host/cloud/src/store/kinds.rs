@@ -141,15 +141,9 @@ impl Kind {
 
     /// Makes the staging table, empty. Rows are only appended to it: it gets its index once it is whole, by one sort, which
     /// costs a fraction of keeping an index of digests in order row by row.
-    pub(super) fn stage(&self) -> [String; 2] {
+    pub(super) fn stage(&self) -> String {
         let columns = [self.key, self.columns].concat().join(", ");
-        let name = self.table;
-        [self.unstage(), format!("create temporary table staged_{name} ({columns})")]
-    }
-
-    /// Takes the staging table away.
-    pub(super) fn unstage(&self) -> String {
-        format!("drop table if exists temp.staged_{}", self.table)
+        format!("create temporary table staged_{} ({columns})", self.table)
     }
 
     /// Makes the index of the staging table. A key that comes twice breaks its uniqueness.

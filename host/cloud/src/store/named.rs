@@ -13,7 +13,6 @@ use super::StoreError;
 use super::rows::Row;
 
 pub(super) const STAGE: &str = "create temporary table staged_names (statement_key, under, tail, name, action)";
-pub(super) const UNSTAGE: &str = "drop table if exists temp.staged_names";
 /// Columns of the staged table.
 pub(super) const COLUMNS: usize = 5;
 

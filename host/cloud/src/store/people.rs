@@ -45,6 +45,7 @@ impl Store {
     pub(crate) async fn set_link_rule(&self, stores: [&TargetName; 2], key: LinkKey) -> Result<(), StoreError> {
         let mut stores = stores;
         stores.sort();
+        let _turn = self.turn().await;
         sqlx::query("insert into links values (?1, ?2, ?3) on conflict (one, other) do update set key = ?3")
             .bind(stores[0].as_str())
             .bind(stores[1].as_str())

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use sqlx::SqliteConnection;
 
-use super::{Cursor, Page, Store, StoreError, integer, number};
+use super::{Cursor, Page, Store, StoreError, integer, number, taken};
 
 /// What is known of a source.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -51,7 +51,7 @@ const SELECT_RUNS: &str = "select r.id, s.name, r.connector, r.connector_version
 impl Store {
     /// Begins a run. Runs of the same source that never ended are ended: their host is gone, or this one is newer.
     pub(crate) async fn open_run(&self, opening: &RunOpening, now_ms: u64) -> Result<RunOpened, StoreError> {
-        let mut transaction = self.pool.begin_with("begin immediate").await?;
+        let mut transaction = self.begin().await?;
         let (connector, version, digest) =
             (opening.connector.as_str(), opening.version.as_str(), opening.sha256.to_string());
         let source: i64 = sqlx::query_scalar(
@@ -63,13 +63,13 @@ impl Store {
         .bind(version)
         .bind(&digest)
         .bind(integer(now_ms))
-        .fetch_one(&mut *transaction)
+        .fetch_one(&mut **transaction)
         .await?;
         sqlx::query("update runs set ended_ms = ?2, outcome = ?3 where source = ?1 and ended_ms is null")
             .bind(source)
             .bind(integer(now_ms))
             .bind(Outcome::Interrupted.word())
-            .execute(&mut *transaction)
+            .execute(&mut **transaction)
             .await?;
         sqlx::query(
             "insert into runs (id, source, connector, connector_version, connector_sha256, began_ms) values (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -80,16 +80,17 @@ impl Store {
         .bind(version)
         .bind(&digest)
         .bind(integer(now_ms))
-        .execute(&mut *transaction)
-        .await?;
+        .execute(&mut **transaction)
+        .await
+        .map_err(|error| taken(error, "there is a run with this id already: begin one with an id of its own"))?;
         // One that began in the future, by another clock or by no clock, would keep all others from
         // being read.
         let newest = "select max(started_ms) from statements where source = ?1 and started_ms <= ?2";
         let newest: Option<i64> =
-            sqlx::query_scalar(newest).bind(source).bind(integer(now_ms)).fetch_one(&mut *transaction).await?;
+            sqlx::query_scalar(newest).bind(source).bind(integer(now_ms)).fetch_one(&mut **transaction).await?;
         let instance_id: Option<String> = sqlx::query_scalar("select instance_id from sources where id = ?1")
             .bind(source)
-            .fetch_one(&mut *transaction)
+            .fetch_one(&mut **transaction)
             .await?;
         let instance_id = instance_id.and_then(|id| ExternalId::new(id).ok());
         let mut accepted = false;
@@ -97,7 +98,7 @@ impl Store {
             let found: Option<i64> = sqlx::query_scalar("select 1 from uploads where run = ?1 and step = ?2")
                 .bind(upload.run.as_str())
                 .bind(upload.step.name())
-                .fetch_optional(&mut *transaction)
+                .fetch_optional(&mut **transaction)
                 .await?;
             accepted = found.is_some();
         }
@@ -112,14 +113,14 @@ impl Store {
         closing: &RunClosing,
         now_ms: u64,
     ) -> Result<RunClosed, StoreError> {
-        let mut transaction = self.pool.begin_with("begin immediate").await?;
+        let mut transaction = self.begin().await?;
         let sql = "update runs set ended_ms = ?2, outcome = ?3, checkpoint = ?4 where id = ?1 and ended_ms is null";
         let ended = sqlx::query(sql)
             .bind(run.as_str())
             .bind(integer(now_ms))
             .bind(closing.outcome.word())
             .bind(closing.checkpoint.as_ref().map(|checkpoint| checkpoint.note()))
-            .execute(&mut *transaction)
+            .execute(&mut **transaction)
             .await?
             .rows_affected();
         if ended == 0 {
@@ -130,8 +131,9 @@ impl Store {
                 .bind(run.as_str())
                 .bind(report.step.name())
                 .bind(serde_json::to_string(report)?)
-                .execute(&mut *transaction)
-                .await?;
+                .execute(&mut **transaction)
+                .await
+                .map_err(|error| taken(error, "a step is reported twice"))?;
             // Left out, unless an earlier step kept it from running.
             let skipped = report.outcome == Outcome::Skipped;
             if report.step == Step::AccessToTarget && (!skipped || closing.outcome == Outcome::Completed) {

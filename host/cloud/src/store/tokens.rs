@@ -64,6 +64,7 @@ fn token((id, name, scopes, created, expires): Row) -> Token {
 impl Store {
     /// Keeps a token.
     pub(crate) async fn add_token(&self, token: &Token, secret: &Digest) -> Result<(), StoreError> {
+        let _turn = self.turn().await;
         sqlx::query("insert into tokens values (?1, ?2, ?3, ?4, ?5, ?6)")
             .bind(&token.id)
             .bind(&token.name)
@@ -97,6 +98,7 @@ impl Store {
 
     /// Forgets a token.
     pub(crate) async fn remove_token(&self, id: &str) -> Result<(), StoreError> {
+        let _turn = self.turn().await;
         match sqlx::query("delete from tokens where id = ?1").bind(id).execute(&self.pool).await?.rows_affected() {
             0 => Err(StoreError::NotFound("token")),
             _ => Ok(()),
