@@ -27,6 +27,7 @@ mod cloud_limits;
 mod conformance;
 mod demo;
 mod drift;
+mod full_disk;
 mod groups;
 mod hostile;
 mod hostile_changes;

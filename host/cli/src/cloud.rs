@@ -132,13 +132,20 @@ pub(crate) async fn start(
     more: Vec<Listen>,
     serving: Serving,
 ) -> Result<(Served, String), CliError> {
-    let failed =
-        |error: String| CliError::new(codes::CLOUD_FAILED, format!("the embedded cloud cannot be served: {error}"));
+    let failed = |error: &dyn std::fmt::Display, is_of_the_disk: bool| {
+        let message = format!("the embedded cloud cannot be served: {error}");
+        match is_of_the_disk {
+            true => CliError::new(codes::STATE, message).help("make room on the disk, and run this again"),
+            false => CliError::new(codes::CLOUD_FAILED, message),
+        }
+    };
     let file = TokenFile::of(state);
     file.remove()?;
-    let store = Store::open(&state.cloud_database()).await.map_err(|error| failed(error.to_string()))?;
+    let store = Store::open(&state.cloud_database()).await;
+    let store = store.map_err(|error| failed(&error, error.is_of_the_disk()))?;
     let token = new_token();
-    let mut listen = vec![Listen::socket(&socket.path).map_err(|error| failed(error.to_string()))?];
+    let socket_made = Listen::socket(&socket.path);
+    let mut listen = vec![socket_made.map_err(|error| failed(&error, files::is_full(&error.1)))?];
     listen.extend(more);
     let running = serve(store, Arc::new(SystemClock), &token, listen);
     if serving == Serving::Others {

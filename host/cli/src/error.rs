@@ -87,6 +87,7 @@ impl From<&StepFault> for CliError {
                     .help("find out why it is there, and change the secret: whoever wrote it there knows it");
             }
             StepFault::Host(_) => codes::HOST,
+            StepFault::State(_) => codes::STATE,
             StepFault::Interrupted => codes::INTERRUPTED,
         };
         Self::new(code, fault.to_string())

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Component, Path, PathBuf};
 
 use raito_core::limits;
@@ -11,6 +11,14 @@ use tempfile::NamedTempFile;
 
 use crate::codes::{self, Code};
 use crate::error::CliError;
+
+/// Has a file that is as long as the system lets it be give an error instead of a signal that ends
+/// the program (setrlimit(2), `RLIMIT_FSIZE`). Programs that this one starts inherit that.
+#[expect(unsafe_code, reason = "the system call has no safe wrapper")]
+pub(crate) fn survive_bounds() {
+    // SAFETY: it touches no memory, and no handler is installed.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
 
 /// A path for people, without the folders that only say "here".
 pub(crate) fn shown(path: &Path) -> String {
@@ -88,45 +96,82 @@ pub(crate) fn read_text_with_writers(path: &Path) -> Result<(String, Writers), C
     }
 }
 
-/// Writes a file that was not there before, whole or not at all.
+/// Writes a file that was not there before, whole or not at all. The path is one that somebody
+/// named.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let written = beside(path, USUAL_MODE).and_then(|mut new| {
         new.write_all(bytes)?;
         new.as_file().sync_all()?;
         new.persist_noclobber(path).map_err(|error| error.error)
     });
-    written.map(|_| ()).map_err(|error| {
-        let help = if error.kind() == io::ErrorKind::AlreadyExists { "it is there already" } else { &reason(&error) };
-        CliError::new(codes::FILE, format!("cannot write {}: {help}", shown(path)))
+    written.map(|_| ()).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            CliError::new(codes::FILE, format!("cannot write {}: it is there already", shown(path)))
+        }
+        _ => unwritten(path, codes::FILE, &error),
     })
 }
 
-/// Writes a file whole or not at all. One that was there keeps its mode and its group, and a link goes on leading to it. What
-/// is no file, such as a pipe, is written into.
+/// Writes a file that somebody named, whole or not at all. One that was there keeps its mode and
+/// its group, and a link goes on leading to it. What is no file, such as a pipe, is written into.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    replace_with(path, None, |file| file.write_all(bytes)).map_err(|error| unwritten(path, &error))
+    replace_with(path, None, |file| file.write_all(bytes)).map_err(|error| unwritten(path, codes::FILE, &error))
 }
 
-/// Writes a file that only its owner can change, whole or not at all.
+/// Writes a file that somebody named and only its owner can change, whole or not at all.
 pub(crate) fn replace_own(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    replace_with(path, Some(OWN_MODE), |file| file.write_all(bytes)).map_err(|error| unwritten(path, &error))
+    let written = replace_with(path, Some(OWN_MODE), |file| file.write_all(bytes));
+    written.map_err(|error| unwritten(path, codes::FILE, &error))
 }
 
-/// Writes a file that only its owner can read, whole or not at all.
+/// Writes a file that somebody named and only its owner can read, whole or not at all.
 pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    replace_private_with(path, |file| file.write_all(bytes))
+    let written = replace_with(path, Some(PRIVATE_MODE), |file| file.write_all(bytes));
+    written.map_err(|error| unwritten(path, codes::FILE, &error))
 }
 
-/// Writes a file that only its owner can read piece by piece, whole or not at all.
-pub(crate) fn replace_private_with(
+/// Writes a file of the state directory, whole or not at all.
+pub(crate) fn replace_state(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    replace_state_with(path, |file| file.write_all(bytes))
+}
+
+/// Writes a file of the state directory piece by piece, whole or not at all.
+pub(crate) fn replace_state_with(
     path: &Path,
     write: impl FnOnce(&mut io::BufWriter<&File>) -> io::Result<()>,
 ) -> Result<(), CliError> {
-    replace_with(path, Some(PRIVATE_MODE), write).map_err(|error| unwritten(path, &error))
+    replace_with(path, Some(PRIVATE_MODE), write).map_err(|error| unwritten(path, codes::STATE, &error))
 }
 
-fn unwritten(path: &Path, error: &io::Error) -> CliError {
-    CliError::new(codes::FILE, format!("cannot write {}: {}", shown(path), reason(error)))
+/// Makes a folder that somebody named, with those that it is in.
+pub(crate) fn make_folder(path: &Path) -> Result<(), CliError> {
+    fs::create_dir_all(path).map_err(|error| failed("make", path, codes::FILE, &error))
+}
+
+/// The same of a folder that only its owner can read.
+pub(crate) fn make_private_folder(path: &Path) -> Result<(), CliError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| failed("make", path, codes::FILE, &error))
+}
+
+/// Something was not written. Where the disk has no room, that is nobody's mistake, whatever file
+/// it is.
+pub(crate) fn unwritten(path: &Path, code: Code, error: &io::Error) -> CliError {
+    failed("write", path, code, error)
+}
+
+fn failed(what: &str, path: &Path, code: Code, error: &io::Error) -> CliError {
+    let message = format!("cannot {what} {}: {}", shown(path), reason(error));
+    if is_full(error) {
+        return CliError::new(codes::STATE, message).help("make room on the disk, and run this again");
+    }
+    CliError::new(code, message)
+}
+
+/// Whether the disk or a quota is full, or a file is as long as it may be.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 /// The mode of a new file, of which the user's mask takes away.
@@ -273,7 +318,8 @@ mod tests {
         let path = folder.path().join("file");
         fs::write(&path, "before").expect("writable");
         let full = || io::Error::from(io::ErrorKind::StorageFull);
-        replace_private_with(&path, |file| file.write_all(b"half").and(Err(full()))).expect_err("it is full");
+        let error = replace_state_with(&path, |file| file.write_all(b"half").and(Err(full()))).expect_err("it is full");
+        assert_eq!(error.code, codes::STATE);
         write_new(&path, b"other").expect_err("it is there");
         replace(folder.path(), b"other").expect_err("it is a folder");
         assert_eq!(fs::read_to_string(&path).expect("there"), "before");
@@ -285,7 +331,10 @@ mod tests {
         use std::os::unix::fs::FileTypeExt as _;
         replace(Path::new("/dev/null"), b"x").expect("written");
         assert!(fs::metadata("/dev/null").expect("there").file_type().is_char_device());
-        assert!(replace(Path::new("/dev/full"), b"x").is_err());
+        let error = replace(Path::new("/dev/full"), b"x").expect_err("it is full");
+        assert_eq!(error.code, codes::STATE, "a full disk is no mistake on the command line");
+        let error = replace(Path::new("/dev/null/x"), b"x").expect_err("that is no folder");
+        assert_eq!(error.code, codes::FILE);
     }
 
     #[test]

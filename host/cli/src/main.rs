@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     if arguments.next().is_some_and(|first| first == raito_worker::SUBCOMMAND) {
         return raito_worker::serve(&arguments.next().unwrap_or_default().to_string_lossy());
     }
+    files::survive_bounds();
     leaks::screen_panics();
     let exit = commands::main();
     memory::keep_to_the_end();

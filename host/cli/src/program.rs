@@ -68,7 +68,7 @@ fn digest_of(file: File, state: &StateDir) -> io::Result<Digest> {
     }
     let sha256 = read(file)?;
     let kept = serde_json::to_vec(&Kept { version, sha256 }).map_err(io::Error::other)?;
-    if let Err(error) = files::replace_private(&path, &kept) {
+    if let Err(error) = files::replace_state(&path, &kept) {
         tracing::debug!("the digest of this program is taken again next time: {}", error.message);
     }
     Ok(sha256)

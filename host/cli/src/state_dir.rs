@@ -75,7 +75,12 @@ impl StateDir {
         if !path.exists() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot)?;
             // It often stands in a repository, whose history is no place for who may do what, and for keys.
-            fs::write(path.join(".gitignore"), "*\n").map_err(cannot)?;
+            let ignore = path.join(".gitignore");
+            if let Err(error) = fs::write(&ignore, "*\n") {
+                // The next one begins anew. Where that fails too, nothing is lost.
+                let _ = fs::remove_file(ignore).and_then(|()| fs::remove_dir(path));
+                return Err(cannot(error));
+            }
         }
         let about = fs::metadata(path).map_err(cannot)?;
         if let Some((what, help)) = unfit(&about) {

@@ -160,9 +160,12 @@ pub enum StepFault {
     /// Something held a secret and was withheld.
     #[error("{0}")]
     Leak(String),
-    /// The host could not go on for a reason of its own, such as a full disk.
+    /// The host could not go on for a reason of its own.
     #[error("{0}")]
     Host(String),
+    /// What the host keeps between runs could not be written, such as on a full disk.
+    #[error("{0}")]
+    State(String),
     /// Somebody asked the run to stop.
     #[error("interrupted")]
     Interrupted,

@@ -335,14 +335,14 @@ impl Reader<'_> {
         }
         self.send(vec![Line::End(End { lines: self.lines, complete: true })]).await?;
         let Some(upload) = self.upload.take() else { return Ok(None) };
-        self.run.broker.stage_state(upload_id).map_err(StepFault::Host)?;
+        self.run.broker.stage_state(upload_id).map_err(StepFault::State)?;
         let receipt = upload.finish().await?;
         let sent = std::mem::take(&mut self.hasher).finish();
         if receipt.digest != sent {
             let reason = format!("it confirms {} where {sent} was sent", receipt.digest);
             return Err(Failure::Cloud(CloudError::Failed(reason)));
         }
-        self.run.broker.settle_state(true).map_err(StepFault::Host)?;
+        self.run.broker.settle_state(true).map_err(StepFault::State)?;
         self.run.ledger.append(&Event::Receipt { place: self.place(), receipt })?;
         Ok(Some(receipt))
     }

@@ -217,7 +217,7 @@ async fn begin(run: &TargetRun<'_>) -> Result<Known, Failure> {
         known.usage_since_ms = opened.usage_since_ms;
         known.instance_id = opened.instance_id;
         if unanswered.is_some() {
-            run.broker.settle_state(opened.unanswered_was_accepted).map_err(StepFault::Host)?;
+            run.broker.settle_state(opened.unanswered_was_accepted).map_err(StepFault::State)?;
         }
     }
     if run.effective.steps.get(&Step::AccessToTarget) == Some(&StepState::Runs) {

@@ -37,7 +37,7 @@ impl TokenFile {
 
     /// Lets others in with this token.
     pub(super) fn write(&self, token: &str) -> Result<(), CliError> {
-        files::replace_private(&self.path, format!("{}\n{token}", std::process::id()).as_bytes())
+        files::replace_state(&self.path, format!("{}\n{token}", std::process::id()).as_bytes())
     }
 
     /// Lets nobody else in. A process that was killed leaves its file behind.

@@ -51,10 +51,7 @@ async fn pack_files(component: &Path, manifest: &Path, out: &Path) -> Result<Exi
         .map_err(|error| CliError::new(codes::CONNECTOR_INVALID, error.to_string()).at(files::shown(component)))?;
     let inspected = Workplace::of_this_machine(None).inspect(component, packed).await?;
     if let Some(folder) = out.parent() {
-        let made = std::fs::create_dir_all(folder);
-        made.map_err(|error| {
-            CliError::new(codes::FILE, format!("cannot make {}: {}", files::shown(folder), files::reason(&error)))
-        })?;
+        files::make_folder(folder)?;
     }
     files::replace_own(out, &inspected.bytes)?;
     data(&format!("{}  {}", inspected.digest, files::shown(out)));

@@ -1,7 +1,6 @@
 //! `raito demo`: a warehouse on loopback, a run, a change that the cloud wants, a run that carries it out, and the proof.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use indicatif::MultiProgress;
@@ -76,10 +75,7 @@ impl Folder {
                 CliError::new(codes::USAGE, message).help("take it away, or name a folder that is not there yet")
             );
         }
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
-        made.map_err(|error| {
-            CliError::new(codes::FILE, format!("cannot make {}: {}", files::shown(&path), files::reason(&error)))
-        })?;
+        files::make_private_folder(&path)?;
         Ok(Self { path, temporary: named.is_none() })
     }
 }
@@ -132,13 +128,7 @@ async fn show(
 
 /// Writes the demo's configuration and the file with the token.
 fn write_configuration(folder: &Path, connector: &Path, served: &Served, token: &str) -> Result<PathBuf, CliError> {
-    let failed = |error: std::io::Error| {
-        CliError::new(codes::FILE, format!("cannot write into {}: {}", files::shown(folder), files::reason(&error)))
-    };
-    let secret = folder.join("warehouse.token");
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    std::io::Write::write_all(&mut options.open(secret).map_err(failed)?, token.as_bytes()).map_err(failed)?;
+    files::replace_private(&folder.join("warehouse.token"), token.as_bytes())?;
     let text = format!(
         "cloud: embedded\ntargets:\n  - name: {TARGET}\n    connector: {{ file: \"{}\" }}\n    grants:\n      http.api:\n        \
          origin: \"http://{}\"\n        plain-http: true\n        addresses: [\"127.0.0.1/32\"]\n        \

@@ -1,8 +1,6 @@
 //! Writing down what a target answered, as a scenario for `raito connector test`.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use raito_conformance::{Expected, Recorder};
@@ -35,10 +33,7 @@ pub(super) fn write(
         scenario.steps.push(step.step);
         scenario.expect.insert(step.step, Expected { records: step.records, gaps: step.gaps });
     }
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|error| {
-        CliError::new(codes::FILE, format!("cannot make {}: {}", files::shown(folder), files::reason(&error)))
-    })?;
+    files::make_private_folder(folder)?;
     let path = folder.join(format!("{}.json", target.as_str()));
     files::replace_private(&path, scenario.text().as_bytes())?;
     say(&format!("{}: what {target} answered, with what it tells about its people and data", files::shown(&path)));

@@ -198,7 +198,7 @@ impl Job<'_> {
             crate::files::replace(&self.read.paths[*file], sources[*file].text.as_bytes())?;
         }
         for (path, text) in new {
-            super::import::make_folder(path.parent().unwrap_or(Path::new(".")))?;
+            crate::files::make_folder(path.parent().unwrap_or(Path::new(".")))?;
             crate::files::write_new(&path, text.as_bytes())?;
         }
         self.tell(&sources, &adopted);

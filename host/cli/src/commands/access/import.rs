@@ -50,7 +50,7 @@ async fn write(session: &Session, global: &Global, args: &ImportArgs, master: &M
     }
     for (name, text) in &imported.files {
         let path = args.into.join(name);
-        make_folder(path.parent().unwrap_or(Path::new(".")))?;
+        files::make_folder(path.parent().unwrap_or(Path::new(".")))?;
         files::write_new(&path, text.as_bytes())?;
         data(&files::shown(&path));
     }
@@ -58,11 +58,4 @@ async fn write(session: &Session, global: &Global, args: &ImportArgs, master: &M
         imported.left.iter().for_each(|what| say(&format!("left out: {what}")));
     }
     Ok(Exit::Done)
-}
-
-/// Makes a folder with those above it.
-pub(super) fn make_folder(folder: &Path) -> Result<(), CliError> {
-    std::fs::create_dir_all(folder).map_err(|error| {
-        CliError::new(codes::FILE, format!("cannot make {}: {}", files::shown(folder), files::reason(&error)))
-    })
 }

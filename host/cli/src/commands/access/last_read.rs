@@ -42,9 +42,9 @@ pub(super) fn keep(path: &Path, catalogue: &Catalogue, digests: [Option<Digest>;
         }
         _ => {}
     }
-    files::replace_private_with(path, |file| snapshot(catalogue, |line| writeln!(file, "{}", redact(line))))?;
+    files::replace_state_with(path, |file| snapshot(catalogue, |line| writeln!(file, "{}", redact(line))))?;
     match length(path) {
-        Ok(length) => files::replace_private(&beside, version(digest, length).as_bytes()),
+        Ok(length) => files::replace_state(&beside, version(digest, length).as_bytes()),
         Err(_) => Ok(()),
     }
 }
