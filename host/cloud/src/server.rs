@@ -23,6 +23,7 @@ mod sources;
 mod tokens;
 mod usage;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,7 +34,7 @@ use bytes::Bytes;
 use raito_core::digest::Digest;
 use raito_core::limits;
 use raito_core::ports::Clock;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -80,6 +81,23 @@ impl Listen {
         }
         // The folder is readable by its owner only, so nobody else reaches the socket in it.
         UnixListener::bind(path).map(Self::Socket).map_err(error)
+    }
+
+    /// A port of this address, and the address that the system gave it.
+    ///
+    /// # Errors
+    /// `ServeError` where somebody has that port already, or the address is none of this machine.
+    pub fn port(address: SocketAddr) -> Result<(Self, SocketAddr), ServeError> {
+        let listen = || {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            // One that ended a moment ago keeps its port from nobody (socket(7)).
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            let listener = socket.listen(limits::CLOUD_BACKLOG)?;
+            let bound = listener.local_addr()?;
+            Ok((Self::Port(listener), bound))
+        };
+        listen().map_err(|error| ServeError(address.to_string(), error))
     }
 }
 

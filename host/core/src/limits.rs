@@ -320,6 +320,10 @@ pub const CLOUD_CONNECTIONS: usize = 12_000;
 /// Descriptors that a cloud keeps for itself: its store, with files for each of its connections,
 /// its listeners, and what the runtime has.
 pub const CLOUD_DESCRIPTORS: u64 = 1_536;
+/// Connections to a port that wait to be taken: as many as Linux has them by itself
+/// (`net.core.somaxconn`). Of more that come at once, each waits for a second before it tries
+/// again.
+pub const CLOUD_BACKLOG: u32 = 4_096;
 /// Connections to an embedded cloud over its socket, which only its owner reaches: runs and people
 /// on one machine.
 pub const CLOUD_CONNECTIONS_OF_HOST: usize = 256;

@@ -73,12 +73,14 @@ pub fn connections() {
             })
             .collect();
         let connected = began.elapsed();
+        // It stands behind all that has come and is not taken yet.
+        let first = ask(address);
         let mut times: Vec<Duration> = (0..QUESTIONS).map(|_| ask(address)).collect();
         times.sort_unstable();
         let after = peak_kib(&id);
         println!(
             "{} clients {name}: {} MiB, {} KiB for each; another one is answered in {:.1?}, at most {:.1?} (connecting \
-             all took {connected:.1?})",
+             all took {connected:.1?}, and the first answer behind them {first:.1?})",
             open.len(),
             after / 1024,
             (after - before) / open.len() as u64,

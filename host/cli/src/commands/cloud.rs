@@ -9,7 +9,6 @@ use raito_core::digest::Hasher;
 use raito_core::exchange::CloudError;
 use raito_core::limits;
 use raito_core::text::escape;
-use tokio::net::TcpListener;
 
 use super::configuration;
 use crate::args::{Cloud, Global};
@@ -114,13 +113,9 @@ async fn serve(state: &StateDir, address: std::net::SocketAddr) -> Result<Exit, 
             format!("another raito (process {process}) serves this embedded cloud already"),
         )
     })?;
-    let failed =
-        |error: std::io::Error| CliError::new(codes::CLOUD_FAILED, format!("cannot listen on {address}: {error}"));
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
+    let (port, bound) = Listen::port(address).map_err(|error| CliError::new(codes::CLOUD_FAILED, error.to_string()))?;
     memory::keep_to_itself()?;
-    let more = vec![Listen::Port(listener)];
-    let (mut served, _) = start(state, lock, SocketPath::new(state.path())?, more, Serving::Others).await?;
+    let (mut served, _) = start(state, lock, SocketPath::new(state.path())?, vec![port], Serving::Others).await?;
     say(&format!("the cloud listens on http://{bound}; make a token with `raito cloud token NAME`"));
     tokio::select! {
         () = served.running.wait() => {}
