@@ -4,6 +4,7 @@
 //! The text need not be YAML, since what is wrong with it may be just that. It is read as far as it
 //! can be, and a value of which nobody knows what it is for is hidden.
 
+use raito_core::limits;
 use raito_core::manifest::SlotName;
 
 use crate::hide::{HIDDEN, is_secret_name, is_variable, quotable};
@@ -177,7 +178,9 @@ impl Hiding {
         match self.flow.last_mut() {
             Some(last) => *last = Some(key),
             None => {
-                self.block.retain(|(known, _)| *known < column);
+                while self.block.last().is_some_and(|(known, _)| *known >= column) {
+                    self.block.pop();
+                }
                 self.block.push((column, key));
             }
         }
@@ -214,6 +217,10 @@ impl Hiding {
 
     /// Writes a value, or what stands for it.
     fn value(&self, text: &str, column: usize, out: &mut Line<'_>) {
+        if self.block.len() + self.flow.len() > limits::YAML_COLUMNS {
+            // Nothing that nests so deep is read, and so nobody knows what it is.
+            return if text.trim().is_empty() { out.show(text) } else { out.hide(text) };
+        }
         let in_flow = !self.flow.is_empty();
         let block = self.block.iter().filter(|(known, _)| in_flow || *known < column).map(|(_, key)| key.as_str());
         let path: Vec<&str> = block.chain(self.flow.iter().flatten().map(String::as_str)).collect();

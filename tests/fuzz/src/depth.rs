@@ -21,6 +21,8 @@ pub fn shapes(target: &str) -> (&'static [Shape], usize) {
         "configuration" | "code" => (&YAML, limits::CONFIG_BYTES),
         "documents" => (&JSON, limits::UPLOAD_LINE_BYTES),
         "filters" => (&FILTERS, limits::MANIFEST_BYTES),
+        "statements" => (&STATEMENTS, limits::MANIFEST_BYTES),
+        "texts" => (&TEXTS, limits::ARGUMENT_BYTES),
         _ => (&[], 0),
     }
 }
@@ -124,6 +126,44 @@ const MANIFESTS: [Shape; 24] = [
     wide("segments", |depth| request(&"{a:id}/".repeat(depth))),
     wide("parameters", |depth| request(&format!("x?{}", "a={b:id}&".repeat(depth)))),
     wide("entries", |depth| (0..depth).fold(body("1"), |all, at| format!("{all}[http.api.routes.r{at}]\n"))),
+];
+
+/// Statements that read.
+const STATEMENTS: [Shape; 20] = [
+    deep("parentheses of a value", |depth| format!("select {}", within("(", "1", ")", depth))),
+    deep("open parentheses", |depth| format!("select {}", "(".repeat(depth))),
+    deep("statements in parentheses", |depth| within("(", "select 1", ")", depth)),
+    deep("subqueries", |depth| format!("select {}", within("(select ", "1", ")", depth))),
+    deep("subqueries in FROM", |depth| within("select x.a from (", "select 1 as a", ") x", depth)),
+    deep("joins in parentheses", |depth| {
+        let joins = within("(", "pg_class c", " cross join pg_class d)", depth);
+        format!("select 1 from {joins}")
+    }),
+    deep("open lists of WITH", |depth| format!("{}1", "with a as (select ".repeat(depth))),
+    deep("calls", |depth| format!("select {}", within("lower(", "'a'", ")", depth))),
+    deep("CASE", |depth| format!("select {}", within("case when true then ", "1", " end", depth))),
+    deep("CASE and ELSE", |depth| format!("select {}", within("case when true then 1 else ", "1", " end", depth))),
+    deep("NOT", |depth| format!("select {}true", "not ".repeat(depth))),
+    deep("signs", |depth| format!("select {}1", "- ".repeat(depth))),
+    deep("arrays", |depth| format!("select {}", within("array[", "1", "]", depth))),
+    deep("subscripts", |depth| format!("select {}", within("a[", "1", "]", depth))),
+    deep("EXISTS", |depth| format!("select {}", within("exists (select 1 where ", "true", ")", depth))),
+    wide("casts", |depth| format!("select '1'{}", "::text".repeat(depth))),
+    wide("AND", |depth| format!("select true{}", " and true".repeat(depth))),
+    wide("sums", |depth| format!("select 1{}", " + 1".repeat(depth))),
+    wide("columns", |depth| format!("select 1{}", ", 1".repeat(depth))),
+    wide("UNION", |depth| format!("select 1{}", " union all select 1".repeat(depth))),
+];
+
+/// Rules of policies, and argument types.
+const TEXTS: [Shape; 7] = [
+    deep("parentheses", |depth| within("(", "a", ")", depth)),
+    deep("open brackets", |depth| "([".repeat(depth)),
+    deep("calls", |depth| within("f(", "a", ")", depth)),
+    deep("comments in comments", |depth| within("/*", "", "*/", depth)),
+    wide("OR", |depth| format!("a{}", " or a".repeat(depth))),
+    wide("types", |depth| format!("integer{}", ", integer".repeat(depth))),
+    wide("brackets of a type", |depth| format!("integer{}", "[]".repeat(depth))),
 ];
 
 const FILTERS: [Shape; 6] = [

@@ -138,13 +138,13 @@ pub fn configuration(data: &[u8]) {
         return;
     }
     let lines = text.split('\n').count();
+    let excerpts = [Holds::Sources, Holds::Nothing].map(|holds| Excerpt::new(text, holds));
+    excerpts.iter().for_each(|excerpt| assert_eq!(excerpt.text.split('\n').count(), lines));
     let placed = |mistakes: &[Mistake]| {
         assert!(!mistakes.is_empty(), "refused, and nobody knows why");
         for mistake in mistakes {
             assert!(mistake.place.line <= lines + 1, "line {} of {lines}: {}", mistake.place.line, mistake.message);
-            for holds in [Holds::Sources, Holds::Nothing] {
-                let excerpt = Excerpt::new(text, holds);
-                assert_eq!(excerpt.text.split('\n').count(), lines);
+            for excerpt in &excerpts {
                 let (begin, length) = excerpt.place(mistake.place).bytes(&excerpt.text);
                 assert!(excerpt.text.get(begin..begin + length).is_some(), "{mistake}");
             }
