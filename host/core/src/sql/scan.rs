@@ -253,6 +253,9 @@ impl Scanner<'_> {
         if self.byte(1).is_some_and(|byte| byte.is_ascii_digit()) {
             self.at += 1;
             self.skip(|byte| byte.is_ascii_digit());
+            if self.text[start + 1..self.at].parse::<i32>().is_err() {
+                return Err(ScanError::Malformed("the number of a parameter is too large"));
+            }
             return if self.byte(0).is_some_and(begins_word) {
                 Err(ScanError::Malformed("a parameter runs into a word"))
             } else {
@@ -308,7 +311,9 @@ impl Scanner<'_> {
         // Two dots are a mark of their own, as in `1..2`.
         if self.byte(0) == Some(b'.') && self.byte(1) != Some(b'.') {
             self.at += 1;
-            self.digits(is_digit);
+            if self.byte(0).is_some_and(is_digit) {
+                self.digits(is_digit);
+            }
         }
         if matches!(self.byte(0), Some(b'e' | b'E')) {
             let sign = usize::from(matches!(self.byte(1), Some(b'+' | b'-')));
@@ -367,7 +372,9 @@ mod tests {
 
     #[test]
     fn texts_without_an_end_are_errors() {
-        for text in ["'a", "E'a\\'", "\"a", "/* /* */", "$a$ $b$", "$1a", "1a", "\"\"", "0x", "1_"] {
+        for text in
+            ["'a", "E'a\\'", "\"a", "/* /* */", "$a$ $b$", "$1a", "1a", "\"\"", "0x", "1_", "1._0", "$2147483648"]
+        {
             assert!(scan(text).is_err(), "{text}");
         }
     }

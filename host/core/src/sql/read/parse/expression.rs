@@ -238,6 +238,7 @@ impl Parser<'_> {
         if matches!(self.cursor.peek(0), Token::Operator("-")) {
             self.cursor.take();
             return Ok(match self.operand(level::SIGN)? {
+                Expr::Integer(digits) if digits == "0" => Expr::Integer(digits),
                 Expr::Integer(digits) => Expr::Integer(negative(&digits)),
                 Expr::Decimal(digits) => Expr::Decimal(negative(&digits)),
                 other => operation(Operation::Minus(other)),
