@@ -41,6 +41,7 @@ mod kill;
 mod lsp;
 mod mistakes;
 mod no_files;
+mod oddities;
 mod people;
 mod postgresql;
 mod python;

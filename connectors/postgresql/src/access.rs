@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use raito_sdk::access::{AccessControl, Action, Member, MemberKind, PermissionUse, Standing};
 use raito_sdk::access_from_target::{Page, Part};
-use raito_sdk::{Context, Fault, Gap, ObjectRef, Pages, SqlRow};
+use raito_sdk::{Context, Fault, ObjectRef, Pages, SqlRow};
 
 use crate::attributes;
 use crate::cluster::{Cluster, Database};
@@ -12,9 +12,10 @@ use crate::description::{WITH_MAINTAIN, server};
 use crate::identities::seen;
 use crate::keyset::Listing;
 use crate::names::{CREATOR, PUBLIC, database_owner_id, object_ref, relation_kind, role_id, routine_kind};
-use crate::policies::{POLICIES, policy};
-use crate::privileges::{Grant, Held, ownership, unknown_role};
+use crate::policies::{POLICIES, policy, policy_roles};
+use crate::privileges::{Grant, Held, ownership};
 use crate::roles::Roles;
+use crate::unlisted::Unlisted;
 use crate::walk::{Batch, Step, Walk};
 
 /// What the rows of a list are.
@@ -52,11 +53,13 @@ const OF_DATABASE: [Step<List>; 6] = [
 ];
 
 /// What a batch of rows comes to.
-type Records = (Vec<AccessControl>, Vec<Part>, Vec<Gap>);
+type Records = (Vec<AccessControl>, Vec<Part>);
 
 pub(crate) struct Controls {
     walk: Walk<List>,
     roles: Roles,
+    /// What is about roles that the list of roles does not have.
+    unlisted: Unlisted,
     /// Whether tables know MAINTAIN.
     maintain: bool,
     /// Whether what is there without any role has been told.
@@ -79,6 +82,7 @@ impl Controls {
         Ok(Self {
             walk: Walk::new(cluster, &of_cluster(version), &OF_DATABASE),
             roles,
+            unlisted: Unlisted::default(),
             maintain,
             begun: false,
             owned: None,
@@ -86,20 +90,21 @@ impl Controls {
     }
 
     fn records(&mut self, batch: Batch<List>) -> Result<Records, Fault> {
-        let Batch { part, database, rows } = batch;
+        let Batch { part, database, mut rows } = batch;
         Ok(match part {
-            List::Roles => {
-                let (controls, parts) = self.take_roles(rows);
-                (controls, parts, vec![])
-            }
+            List::Roles => self.take_roles(rows),
             List::Memberships => {
-                let (parts, gaps) = memberships(rows, &self.roles);
-                (vec![], parts, gaps)
+                let named = rows.iter().flat_map(|row| [0, 1, 2].map(|column| row.integer(column)));
+                self.unlisted.name(&database, named.flatten(), &self.roles);
+                let (parts, others) = memberships(rows, &self.roles);
+                self.unlisted.keep_memberships(&database, others);
+                (vec![], parts)
             }
             List::Policies => {
-                let told = |row| policy(&database, row, &self.roles);
-                let (controls, gaps): (Vec<_>, Vec<_>) = rows.into_iter().map(told).unzip();
-                (controls, vec![], gaps.into_iter().flatten().collect())
+                let roles: Vec<Vec<i64>> = rows.iter_mut().map(policy_roles).collect();
+                self.unlisted.name(&database, roles.iter().flatten().copied(), &self.roles);
+                let told = |(row, roles)| policy(&database, row, roles, &self.roles);
+                (rows.into_iter().zip(roles).map(told).collect(), vec![])
             }
             list => {
                 let mut held = Held::default();
@@ -107,8 +112,10 @@ impl Controls {
                 for row in rows {
                     controls.extend(self.privileges(list, &database, row, &mut held)?);
                 }
-                let (parts, gaps) = held.into_parts(&self.roles);
-                (controls, parts, gaps)
+                self.unlisted.name(&database, held.named(), &self.roles);
+                let (parts, others) = held.into_parts(&self.roles);
+                self.unlisted.keep(&database, others);
+                (controls, parts)
             }
         })
     }
@@ -152,7 +159,8 @@ impl Controls {
             }
             held.fact(about, owner, object.clone(), ownership());
         }
-        for Grant { grantee, permissions } in Grant::read(&mut row, list_at)? {
+        for Grant { grantee, grantor, permissions } in Grant::read(&mut row, list_at)? {
+            held.granted_by(grantor);
             held.fact(about, grantee, object.clone(), permissions);
         }
         Ok(owning)
@@ -166,11 +174,18 @@ impl Pages for Controls {
         let batch = self.walk.next()?;
         let mut gaps = self.walk.take_gaps();
         let Some(batch) = batch else {
-            let last = Page { access_controls: vec![], parts: vec![], gaps, resume: None };
-            return Ok((!last.gaps.is_empty()).then_some(last));
+            let settled = self.unlisted.settle(&mut self.roles)?;
+            let (access_controls, parts) = match settled {
+                Some(settled) => {
+                    gaps.extend(settled.gaps);
+                    (settled.controls, settled.parts)
+                }
+                None if gaps.is_empty() => return Ok(None),
+                None => (vec![], vec![]),
+            };
+            return Ok(Some(Page { access_controls, parts, gaps, resume: None }));
         };
-        let (access_controls, parts, more) = self.records(batch)?;
-        gaps.extend(more);
+        let (access_controls, parts) = self.records(batch)?;
         Ok(Some(Page { access_controls, parts, gaps, resume: None }))
     }
 }
@@ -226,11 +241,12 @@ fn defaults(database: &Database, mut row: SqlRow, begins: bool, held: &mut Held)
         permissions,
     };
     let grants = Grant::read(&mut row, 4)?;
+    grants.iter().for_each(|grant| held.granted_by(grant.grantor));
     for kind in kinds_of(&class) {
         if schema.is_none() && begins {
             held.standing(database.oid, by, standing(kind, ownership()));
         }
-        for Grant { grantee, permissions } in &grants {
+        for Grant { grantee, permissions, .. } in &grants {
             held.standing(database.oid, *grantee, standing(kind, permissions.clone()));
         }
     }
@@ -315,15 +331,16 @@ fn database_owner(oid: i64, database: &ObjectRef, owner: i64, inherits: bool) ->
     }
 }
 
-/// Memberships: role, member, grantor, and the options admin, inherit and set.
-fn memberships(rows: Vec<SqlRow>, all: &Roles) -> (Vec<Part>, Vec<Gap>) {
+/// Memberships: role, member, grantor, and the options admin, inherit and set. Those of or in roles that
+/// are not listed are given back.
+pub(crate) fn memberships(rows: Vec<SqlRow>, listed: &Roles) -> (Vec<Part>, Vec<SqlRow>) {
     let mut roles: BTreeMap<i64, Vec<Member>> = BTreeMap::new();
-    let mut gaps = Vec::new();
+    let mut others = Vec::new();
     for row in rows {
         let number = |column| row.integer(column).unwrap_or_default();
         let (role, member, grantor) = (number(0), number(1), number(2));
-        if let Some(unknown) = [role, member].into_iter().find(|role| !all.knows(*role)) {
-            gaps.push(unknown_role(unknown));
+        if !listed.knows(role) || !listed.knows(member) {
+            others.push(row);
             continue;
         }
         roles.entry(role).or_default().push(Member {
@@ -335,7 +352,7 @@ fn memberships(rows: Vec<SqlRow>, all: &Roles) -> (Vec<Part>, Vec<Gap>) {
         });
     }
     let part = |(role, who)| Part { control: role_id(role), who, what: vec![], standing: vec![] };
-    (roles.into_iter().map(part).collect(), gaps)
+    (roles.into_iter().map(part).collect(), others)
 }
 
 #[cfg(test)]
@@ -357,11 +374,11 @@ mod tests {
             row(&["8", "7", "11", "false", "true", "false"]),
             row(&["8", "99", "10", "false", "true", "true"]),
         ];
-        let (parts, gaps) = memberships(rows, &Roles::of(&[7, 8]));
+        let (parts, others) = memberships(rows, &Roles::of(&[7, 8]));
         let [first, second] = parts[0].who.as_slice() else { panic!("two members") };
         assert_eq!((first.inherits, first.assumable, first.may_pass_on), (false, true, true));
         assert_eq!((second.inherits, second.granted_by.as_deref()), (true, Some("11")));
-        assert_eq!(gaps[0].scope.as_deref(), Some("99"), "a member that is not known yet");
+        assert_eq!((others.len(), others[0].integer(1)), (1, Some(99)), "a member that is not listed");
     }
 
     #[test]

@@ -46,10 +46,11 @@ pub(crate) struct Cluster {
     pub(crate) scope: Scope,
 }
 
-/// Whether a database with this fault is left for the next run while the others are read: it may be down, or not let the
-/// login in. Anything else is about the connector or its grant, and ends the read.
+/// Whether a database with this fault is left for the next run while the others are read: it may be down or gone, not let the
+/// login in, or hold something that nobody expected. What the host refuses is about the connector or its grant, and ends the
+/// read.
 pub(crate) fn passes(fault: &Fault) -> bool {
-    matches!(fault.kind, FaultKind::Unavailable | FaultKind::Unauthorized)
+    fault.kind != FaultKind::Denied
 }
 
 /// What a database leaves open that cannot be read.
@@ -159,6 +160,6 @@ mod tests {
     fn what_is_about_one_database_passes_and_what_is_about_the_grant_does_not() {
         let of = |kind| passes(&raito_sdk::fault(kind, ""));
         assert!(of(FaultKind::Unavailable) && of(FaultKind::Unauthorized));
-        assert!(!of(FaultKind::Denied) && !of(FaultKind::InvalidSetting) && !of(FaultKind::Internal));
+        assert!(of(FaultKind::InvalidSetting) && of(FaultKind::Internal) && !of(FaultKind::Denied));
     }
 }

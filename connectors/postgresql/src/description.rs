@@ -8,7 +8,7 @@ use raito_sdk::{Call, Context, Fault, FaultKind, Gap};
 use crate::attributes::{ATTRIBUTES, PREDEFINED};
 use crate::cluster::{Cluster, Database, all_databases, places};
 use crate::keyset::MAIN;
-use crate::names::database_id;
+use crate::names::{DROPPED, database_id};
 use crate::privileges::OWNERSHIP;
 
 /// The version from which privileges and memberships are as this connector expects them.
@@ -285,6 +285,7 @@ fn controls() -> Vec<ControlKind> {
         control("attribute", "Role attribute", &["user", "acting-as"]),
         control("database-owner", "Owner of a database", &["access-control"]),
         control("creator", "Creator of an object", &["special"]),
+        control(DROPPED, "Dropped role", &[]),
         ControlKind {
             identity: Identity::NamedOnObject,
             can_create: true,

@@ -16,6 +16,7 @@ mod privileges;
 mod references;
 mod roles;
 mod rules;
+mod unlisted;
 mod usage;
 mod walk;
 

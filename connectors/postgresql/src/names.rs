@@ -6,6 +6,9 @@ use raito_sdk::ObjectRef;
 /// The control that stands for everybody (`grantee = 0` in the catalogue).
 pub(crate) const PUBLIC: &str = "public";
 
+/// The kind of the control that stands for a role that was dropped while something still names it.
+pub(crate) const DROPPED: &str = "dropped-role";
+
 /// The object above all others, which attributes and predefined roles are about.
 pub(crate) const CLUSTER: &str = "cluster";
 

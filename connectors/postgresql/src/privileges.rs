@@ -1,11 +1,11 @@
 //! Privileges as the catalogue's access lists have them: one text for each object, such as `16384 10 INSERT,SELECT*;16385 10 SELECT`:
 //! grantee, grantor and privileges, where a star says that one may be granted on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use raito_sdk::access::{PermissionUse, Standing, What};
 use raito_sdk::access_from_target::Part;
-use raito_sdk::{Fault, FaultKind, Gap, ObjectRef, SqlRow, fault};
+use raito_sdk::{Fault, FaultKind, ObjectRef, SqlRow, fault};
 
 use crate::names::role_id;
 use crate::roles::Roles;
@@ -16,6 +16,7 @@ pub(crate) const OWNERSHIP: &str = "OWNERSHIP";
 /// What a grantee has from a grantor.
 pub(crate) struct Grant {
     pub(crate) grantee: i64,
+    pub(crate) grantor: i64,
     pub(crate) permissions: Vec<PermissionUse>,
 }
 
@@ -33,7 +34,7 @@ impl Grant {
         grants.sort_unstable();
         let grant = |(grantee, grantor, privileges): (i64, i64, Vec<&str>)| {
             let by = role_id(grantor);
-            Self { grantee, permissions: privileges.into_iter().map(|word| permission(word, &by)).collect() }
+            Self { grantee, grantor, permissions: privileges.into_iter().map(|word| permission(word, &by)).collect() }
         };
         Ok(grants.into_iter().map(grant).collect())
     }
@@ -62,6 +63,8 @@ pub(crate) fn ownership() -> Vec<PermissionUse> {
 /// Facts of one page, gathered by the database that they are about and the role that holds them.
 #[derive(Default)]
 pub(crate) struct Held {
+    /// Grantors.
+    grantors: BTreeSet<i64>,
     roles: BTreeMap<(i64, i64), (Vec<What>, Vec<Standing>)>,
 }
 
@@ -74,22 +77,46 @@ impl Held {
         self.roles.entry((database, role)).or_default().1.push(standing);
     }
 
-    /// Parts of known roles. A role that came up while this was read is a gap: the next read has it whole.
-    pub(crate) fn into_parts(self, roles: &Roles) -> (Vec<Part>, Vec<Gap>) {
-        let (mut parts, mut gaps) = (Vec::new(), Vec::new());
+    pub(crate) fn granted_by(&mut self, grantor: i64) {
+        self.grantors.insert(grantor);
+    }
+
+    /// Every role that is named.
+    pub(crate) fn named(&self) -> impl Iterator<Item = i64> {
+        self.roles.keys().map(|(_, role)| *role).chain(self.grantors.iter().copied())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.roles.is_empty()
+    }
+
+    /// How many facts there are.
+    pub(crate) fn len(&self) -> usize {
+        self.roles.values().map(|(what, standing)| what.len() + standing.len()).sum()
+    }
+
+    /// Adds what another page has.
+    pub(crate) fn extend(&mut self, other: Self) {
+        for (key, (what, standing)) in other.roles {
+            let (known, known_standing) = self.roles.entry(key).or_default();
+            known.extend(what);
+            known_standing.extend(standing);
+        }
+    }
+
+    /// Parts of the roles that are listed, and what the others hold.
+    pub(crate) fn into_parts(self, listed: &Roles) -> (Vec<Part>, Self) {
+        let (mut parts, mut rest) = (Vec::new(), Self::default());
         for ((database, role), (what, standing)) in self.roles {
-            match roles.holder(role, database) {
+            match listed.holder(role, database) {
                 Some(control) => parts.push(Part { control, who: vec![], what, standing }),
-                None => gaps.push(unknown_role(role)),
+                None => {
+                    rest.roles.insert((database, role), (what, standing));
+                }
             }
         }
-        (parts, gaps)
+        (parts, rest)
     }
-}
-
-/// What a role leaves open that was not there when roles were read.
-pub(crate) fn unknown_role(role: i64) -> Gap {
-    Gap { scope: Some(role_id(role)), reason: format!("the role with the oid {role} was created during the read") }
 }
 
 #[cfg(test)]
@@ -128,13 +155,13 @@ mod tests {
     }
 
     #[test]
-    fn a_role_that_came_up_during_the_read_is_a_gap_and_not_a_part() {
+    fn what_a_role_holds_that_is_not_listed_is_no_part_yet() {
         let mut held = Held::default();
         held.fact(5, 7, object_ref("schema", &["shop", "sales"]), ownership());
         held.fact(5, 8, object_ref("schema", &["shop", "sales"]), ownership());
         held.fact(5, 8, object_ref("schema", &["shop", "hr"]), ownership());
-        let (parts, gaps) = held.into_parts(&Roles::of(&[8]));
+        let (parts, rest) = held.into_parts(&Roles::of(&[8]));
         assert_eq!((parts.len(), parts[0].control.as_str(), parts[0].what.len()), (1, "8", 2));
-        assert_eq!(gaps[0].scope.as_deref(), Some("7"));
+        assert_eq!((rest.len(), rest.named().collect::<Vec<_>>()), (1, vec![7]));
     }
 }

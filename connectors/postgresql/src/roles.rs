@@ -8,7 +8,7 @@ use raito_sdk::access_from_target::Part;
 
 use crate::access::{bare, plain_member};
 use crate::attributes::{self, ATTRIBUTES, PREDEFINED, createrole_admits, on_cluster};
-use crate::names::{CREATOR, DATABASE_OWNER, database_owner_id, role_id};
+use crate::names::{CREATOR, DATABASE_OWNER, DROPPED, database_owner_id, role_id};
 use crate::objects::tag;
 
 /// The roles that were told.
@@ -45,6 +45,17 @@ impl Roles {
 
     pub(crate) fn knows(&self, role: i64) -> bool {
         self.known.contains(&role)
+    }
+
+    /// A role that was dropped is known from now on, as one that holds what is still in its name.
+    pub(crate) fn take_dropped(&mut self, oid: i64) -> AccessControl {
+        self.known.insert(oid);
+        AccessControl {
+            description: "A role that was dropped and is still named by something. Nobody has what it was granted, \
+                          and REVOKE cannot name it"
+                .into(),
+            ..bare(role_id(oid), format!("dropped role {oid}"), DROPPED, Action::Grant)
+        }
     }
 
     /// Whether a role has what a membership that nobody granted gives: that of a database's owner in `pg_database_owner`.
