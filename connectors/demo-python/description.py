@@ -60,6 +60,7 @@ def _permission(
         shorthand=Shorthand.NONE,
         can_be_granted=True,
         can_be_passed_on=can_be_passed_on,
+        asked_at_login=False,
     )
 
 

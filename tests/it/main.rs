@@ -57,4 +57,5 @@ mod untold;
 mod usage;
 mod usage_gaps;
 mod who;
+mod who_rows;
 mod who_tried;

@@ -56,6 +56,7 @@ fn permission(name: &str, description: &str, counts_as: &[&str]) -> Permission {
         shorthand: Shorthand::None,
         can_be_granted: true,
         can_be_passed_on: false,
+        asked_at_login: false,
     }
 }
 

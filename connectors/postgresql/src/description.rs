@@ -112,6 +112,7 @@ fn permission(name: &str, description: &str, counts_as: &str) -> Permission {
         shorthand: Shorthand::None,
         can_be_granted: true,
         can_be_passed_on: true,
+        asked_at_login: false,
     }
 }
 
@@ -147,9 +148,10 @@ fn kinds(maintain: bool) -> Vec<ObjectKind> {
             "database",
             "Database",
             vec![
-                permission("CONNECT", "Connect to the database", "read"),
-                permission("CREATE", "Create schemas, publications and trusted extensions", "write"),
-                permission("TEMPORARY", "Create temporary tables", "write"),
+                // Asked of whoever logs in; SET ROLE changes nothing of it (InitPostgres in the server's postinit.c).
+                Permission { asked_at_login: true, ..permission("CONNECT", "Connect to the database", "read") },
+                connect(permission("CREATE", "Create schemas, publications and trusted extensions", "write")),
+                connect(permission("TEMPORARY", "Create temporary tables", "write")),
                 ownership(),
             ],
             &["schema"],

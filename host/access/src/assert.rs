@@ -1,6 +1,6 @@
 //! Tests in files: what must hold of effective access, whatever way it comes about.
 
-use raito_core::expansion::{AnswerFilter, How, PathStep, Rows, Snapshot};
+use raito_core::expansion::{Answer, AnswerFilter, How, PathStep, Rows, Snapshot};
 use raito_core::text::Name;
 
 use crate::document::{Asked, Spot, Test};
@@ -60,12 +60,27 @@ fn outcome(test: &Test, snapshot: &Snapshot, resolver: &mut Resolver<'_>) -> Out
         answer.user == user
             && answer.how <= test.how
             && (answer.usable || answer.how == How::Obtainable)
-            && answer.rows != Rows::Nothing
+            && shows_rows(answer, test.how)
             // What holds under a condition is no plain yes, and no plain no either.
             && !(test.allowed && answer.conditional)
     });
+    // Who reads some columns reads of the table.
+    let partly = snapshot.partly(object, &asked).into_iter().find(|part| {
+        let sees = part.rows != Rows::Nothing || part.wider.as_ref().is_some_and(|wider| wider.how <= test.how);
+        part.user == user && part.how <= test.how && part.usable && sees
+    });
     let failure = match (test.allowed, held) {
-        (true, Some(_)) | (false, None) => None,
+        (true, Some(_)) => None,
+        (false, None) => partly.map(|part| {
+            let permission = snapshot.permission_name(part.permission);
+            let (kind, first) = (&snapshot.object(part.first.0).kind, snapshot.object(part.first.0));
+            format!(
+                "{permission} is held ({}) on {} of {} parts ({kind}), such as {first}",
+                part.how.word(),
+                part.held,
+                part.of
+            )
+        }),
         (true, None) => {
             let why = asked.permissions.first().map(|permission| snapshot.explain(user, object, *permission));
             let missing = why.map(|why| missing(snapshot, &why)).unwrap_or_default();
@@ -79,6 +94,11 @@ fn outcome(test: &Test, snapshot: &Snapshot, resolver: &mut Resolver<'_>) -> Out
         }
     };
     outcome(failure)
+}
+
+/// Whether any rows are seen with it, by acting as told or in another way that counts.
+fn shows_rows(answer: &Answer, within: How) -> bool {
+    answer.rows != Rows::Nothing || answer.wider.as_ref().is_some_and(|wider| wider.how <= within)
 }
 
 fn within(how: How) -> &'static str {

@@ -112,6 +112,8 @@ pub fn compare(catalogue: &Catalogue, sets: &[ChangeSet], now_ms: u64) -> Result
 struct Holding {
     conditional: bool,
     rows: Option<Vec<Rule>>,
+    /// More rows that are seen after switching.
+    wider: Option<Option<Vec<Rule>>>,
     masked: Vec<Rule>,
 }
 
@@ -146,17 +148,21 @@ fn holders<'s>(
     };
     let mut held = BTreeMap::new();
     for answer in snapshot.who(id, &AnswerFilter::default()) {
-        let Answer { user, permission, how, usable, conditional, rows, masked, .. } = answer;
-        if how == How::Obtainable || !usable || rows == Rows::Nothing {
+        let Answer { user, permission, how, usable, conditional, rows, wider, masked, .. } = answer;
+        let wider = wider.filter(|wider| wider.how != How::Obtainable);
+        if how == How::Obtainable || !usable || (rows == Rows::Nothing && wider.is_none()) {
             continue;
         }
+        let shown = |rows| match rows {
+            Rows::Filtered(filters) => Some(filters.into_iter().map(rule).collect()),
+            Rows::Nothing => Some(Vec::new()),
+            Rows::All => None,
+        };
         let user = snapshot.principal(user);
         let holding = Holding {
             conditional,
-            rows: match rows {
-                Rows::Filtered(filters) => Some(filters.into_iter().map(rule).collect()),
-                Rows::All | Rows::Nothing => None,
-            },
+            rows: shown(rows),
+            wider: wider.map(|wider| shown(wider.rows)),
             masked: masked.into_iter().map(rule).collect(),
         };
         held.insert((snapshot.permission_name(permission), &user.name, &user.external_id), holding);

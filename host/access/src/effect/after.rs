@@ -151,20 +151,20 @@ fn ruled(
     let held = all.get(&id);
     let mut policy = policy.clone();
     let kind = catalogue.description.control_kind(&set.kind);
+    let is_beside =
+        |control: &&AccessControl| control.kind == set.kind && control.what.iter().any(|what| what.object == *object);
+    let beside: Vec<&AccessControl> = all.values().filter(is_beside).collect();
     if kind.is_some_and(|kind| kind.identity == Identity::NamedOnObject) {
         // No rule decides whether its object applies rules: that stays as any rule of the object says, and where it has none, it
         // applies none (`raito_core::decide`).
-        let is_beside = |control: &&AccessControl| {
-            control.kind == set.kind && control.what.iter().any(|what| what.object == *object)
-        };
-        let told = held.or_else(|| all.values().find(is_beside)).and_then(|control| control.policy.as_ref());
+        let told = held.or_else(|| beside.first().copied()).and_then(|control| control.policy.as_ref());
         (policy.enabled, policy.forced) = told.map_or((false, false), |told| (told.enabled, told.forced));
     }
     let control = match held {
         Some(held) => held.clone(),
         None => {
             let action = if policy.kind.is_some() { Action::Mask } else { Action::Filter };
-            let permissions = ruled_permissions(catalogue, object, &policy);
+            let permissions = ruled_permissions(catalogue, &beside, object, &policy);
             let what = vec![What { object: object.clone(), permissions, condition: None }];
             AccessControl { action, what, ..blank(set, id) }
         }
@@ -172,10 +172,21 @@ fn ruled(
     AccessControl { who, policy: Some(policy), ..control }
 }
 
-/// The permissions that a rule is about: those of its commands, and without any, all of the object.
-fn ruled_permissions(catalogue: &Catalogue, object: &ObjectRef, policy: &Policy) -> Vec<PermissionUse> {
+/// The permissions that a rule is about: those of its commands, and without any, all that rules of its object are about. Where
+/// there is no other rule, that is whatever can be held on the object.
+fn ruled_permissions(
+    catalogue: &Catalogue,
+    beside: &[&AccessControl],
+    object: &ObjectRef,
+    policy: &Policy,
+) -> Vec<PermissionUse> {
+    let on_object = beside.iter().flat_map(|control| &control.what).filter(|what| what.object == *object);
+    let known: BTreeSet<&PermissionName> =
+        on_object.flat_map(|what| &what.permissions).map(|permission| &permission.name).collect();
     let all = catalogue.description.object_kind(&object.kind).map_or(&[][..], |kind| &kind.permissions);
-    let about = |name: &PermissionName| policy.commands.is_empty() || policy.commands.contains(name);
+    let about = |name: &PermissionName| {
+        policy.commands.contains(name) || (policy.commands.is_empty() && (known.is_empty() || known.contains(name)))
+    };
     let used = |name: &PermissionName| PermissionUse { name: name.clone(), may_pass_on: false, granted_by: None };
     all.iter().map(|permission| &permission.name).filter(|name| about(name)).map(used).collect()
 }

@@ -135,7 +135,9 @@ fn still_through(
     let id = before.find_object(object)?;
     let asked = AnswerFilter { permissions: vec![before.find_permission(id, permission)?], how: None };
     let could = |answer: &Answer| {
-        answer.usable && answer.how <= How::Assumable && answer.rows != Rows::Nothing && members.contains(&answer.user)
+        let sees =
+            answer.rows != Rows::Nothing || answer.wider.as_ref().is_some_and(|wider| wider.how <= How::Assumable);
+        answer.usable && answer.how <= How::Assumable && sees && members.contains(&answer.user)
     };
     let one = before.who(id, &asked).into_iter().find(could)?;
     let user = after.find_user(&before.principal(one.user).external_id)?;

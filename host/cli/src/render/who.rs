@@ -87,9 +87,35 @@ fn rows(value: &Value) -> String {
     }
 }
 
+/// More rows that are seen by acting as something else.
+fn wider(item: &Value) -> String {
+    let wider = &item["wider"];
+    let acting_as = text(wider, "acting-as");
+    let way = match wider["how"].as_str() {
+        None => return String::new(),
+        Some("active") => format!("as {acting_as}"),
+        Some("assumable") => format!("after switching to {acting_as}"),
+        Some(_) => format!("if they admit themselves to {acting_as}"),
+    };
+    match rows(&wider["rows"]).as_str() {
+        "" => format!("all rows {way}"),
+        rows => format!("{rows} {way}"),
+    }
+}
+
+/// On how many parts of its object a permission is held, where that is not the whole.
+fn parts(item: &Value) -> String {
+    let parts = &item["parts"];
+    if !parts.is_object() {
+        return String::new();
+    }
+    format!("{}s: {} of {}", text(parts, "kind"), parts["held"], parts["of"])
+}
+
 /// What qualifies an answer.
 fn notes(item: &Value) -> String {
     let mut notes = Vec::new();
+    notes.push(parts(item));
     if item["usable"] == false && item["how"] != "obtainable" {
         notes.push("not usable".to_owned());
     }
@@ -103,6 +129,7 @@ fn notes(item: &Value) -> String {
         notes.push("account disabled".to_owned());
     }
     notes.push(rows(&item["rows"]));
+    notes.push(wider(item));
     let masks: Vec<&str> = list(item, "masked").filter_map(Value::as_str).collect();
     if !masks.is_empty() {
         notes.push(format!("masked by {}", escape(&masks.join(", "))));
@@ -247,9 +274,9 @@ pub(crate) fn explanation(answer: &Value) -> Vec<String> {
         let place = need["object"].as_str().map_or("an object that was not read".into(), escape);
         lines.push(format!("  missing: {} on {place}", text(need, "permission")));
     }
-    let seen = rows(&answer["rows"]);
-    if !seen.is_empty() && answer["how"].is_string() {
-        lines.push(format!("  {seen}"));
+    let seen = [rows(&answer["rows"]), wider(answer)].into_iter().filter(|seen| !seen.is_empty());
+    if answer["how"].is_string() {
+        lines.extend(seen.map(|seen| format!("  {seen}")));
     }
     lines
 }
@@ -257,7 +284,7 @@ pub(crate) fn explanation(answer: &Value) -> Vec<String> {
 /// Answers as comma-separated values with a head (RFC 4180).
 pub(crate) fn csv(all: &[Answers]) -> Vec<String> {
     let mut lines = vec![
-        "source,user,user-id,object,permission,how,usable,conditional,rows,path,others,last-used,last-used-precise"
+        "source,user,user-id,object,permission,how,parts,usable,conditional,rows,wider-rows,path,others,last-used,last-used-precise"
             .to_owned(),
     ];
     for (source, item) in all.iter().flat_map(|answers| answers.items.iter().map(|item| (&answers.source, item))) {
@@ -268,9 +295,11 @@ pub(crate) fn csv(all: &[Answers]) -> Vec<String> {
             object(&item["object"]),
             text(item, "permission").into_owned(),
             text(item, "how").into_owned(),
+            parts(item),
             item["usable"].to_string(),
             item["conditional"].to_string(),
             rows(&item["rows"]),
+            wider(item),
             way(&serde_json::json!({ "path": item["path"] })),
             item["others"].to_string(),
             item["last-use"]["at-ms"].as_i64().map(|_| time(&item["last-use"]["at-ms"])).unwrap_or_default(),

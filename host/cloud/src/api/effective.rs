@@ -47,6 +47,31 @@ pub(crate) enum RowsItem {
     Filtered(Vec<String>),
 }
 
+/// Rows that are seen by acting as something else.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "WiderRows")]
+pub(crate) struct WiderItem {
+    /// `active`, `assumable` or `obtainable`.
+    pub(crate) how: String,
+    /// The name of whom they act as.
+    pub(crate) acting_as: String,
+    pub(crate) rows: RowsItem,
+}
+
+/// On how many parts of an object a permission is held.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "HeldParts")]
+pub(crate) struct PartsItem {
+    /// The kind of the parts, such as `column`.
+    pub(crate) kind: String,
+    /// On how many it is held.
+    pub(crate) held: u64,
+    /// How many there are.
+    pub(crate) of: u64,
+}
+
 /// That somebody holds a permission.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -55,6 +80,9 @@ pub(crate) struct AnswerItem {
     pub(crate) user: PersonItem,
     pub(crate) object: ObjectRef,
     pub(crate) permission: String,
+    /// Where it is held on parts of the object alone, on how many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) parts: Option<PartsItem>,
     /// `active`, `assumable` or `obtainable`.
     pub(crate) how: String,
     /// Whether what the permission needs on the objects above is held in the same way.
@@ -62,6 +90,9 @@ pub(crate) struct AnswerItem {
     /// Whether it holds under a condition only.
     pub(crate) conditional: bool,
     pub(crate) rows: RowsItem,
+    /// More rows that are seen by acting as something else, the most of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) wider: Option<WiderItem>,
     /// Masks that hide the object from him.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) masked: Vec<String>,
@@ -185,6 +216,9 @@ pub(crate) struct Explained {
     /// What it needs above the object and what is not held there.
     pub(crate) missing: Vec<Missing>,
     pub(crate) rows: RowsItem,
+    /// More rows that are seen by acting as something else, the most of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) wider: Option<WiderItem>,
     /// Access controls that would give it.
     pub(crate) would_give: Vec<String>,
     /// Access controls that take it.

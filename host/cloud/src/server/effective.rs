@@ -7,7 +7,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::routing::get;
 use raito_core::expansion::{
-    Answer, AnswerFilter, How, ObjectId, PathStep, PermissionId, PrincipalId, PrincipalKind, Rows, Snapshot,
+    Answer, AnswerFilter, How, ObjectId, Partly, PathStep, PermissionId, PrincipalId, PrincipalKind, Rows, Snapshot,
+    Wider,
 };
 use raito_core::limits;
 use raito_core::record::ObjectRef;
@@ -20,7 +21,8 @@ use super::naming::objects_named;
 use super::route::{Route, question, schema};
 use super::usage::add_last_uses;
 use crate::api::effective::{
-    AccessPage, AnswerItem, Coverage, Explained, IndirectItem, MayReachItem, Missing, PersonItem, RowsItem, StepItem,
+    AccessPage, AnswerItem, Coverage, Explained, IndirectItem, MayReachItem, Missing, PartsItem, PersonItem, RowsItem,
+    StepItem, WiderItem,
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -230,16 +232,19 @@ impl Asking {
         self.coverage.undefined = self.snapshot.undefined_about(object);
         let filter = self.filter(Some(object))?;
         let answers = self.snapshot.who(object, &filter);
+        let partly = self.snapshot.partly(object, &filter);
+        let total = answers.len() + partly.len();
         let from = self.question.cursor.unwrap_or(0) as usize;
-        let limit = self.limit();
-        let items: Vec<AnswerItem> =
-            answers.iter().skip(from).take(limit).map(|answer| item(&self.snapshot, answer)).collect();
-        let next = (from + items.len() < answers.len()).then(|| (from + items.len()).to_string());
+        let whole = answers.iter().skip(from).map(|answer| item(&self.snapshot, answer));
+        let of_parts = partly.iter().skip(from.saturating_sub(answers.len()));
+        let of_parts = of_parts.map(|part| part_item(&self.snapshot, object, part));
+        let items: Vec<AnswerItem> = whole.chain(of_parts).take(self.limit()).collect();
+        let next = (from + items.len() < total).then(|| (from + items.len()).to_string());
         let indirect = if from == 0 { indirect(&self.snapshot, object) } else { vec![] };
         let may_reach = if from == 0 { may_reach(&self.snapshot, object) } else { vec![] };
         Ok(AccessPage {
             object: Some(self.snapshot.object(object).clone()),
-            total: Some(answers.len() as u64),
+            total: Some(total as u64),
             items,
             indirect,
             may_reach,
@@ -301,6 +306,7 @@ impl Asking {
             others: why.path.as_ref().map_or(0, |path| path.others as u64),
             missing: why.missing.iter().map(missing).collect(),
             rows: rows(snapshot, &why.rows),
+            wider: why.wider.as_ref().map(|one| wider(snapshot, one)),
             would_give: names(&why.would_give),
             denied_by: names(&why.denied_by),
             coverage: self.coverage,
@@ -325,6 +331,14 @@ fn rows(snapshot: &Snapshot, rows: &Rows) -> RowsItem {
         Rows::Filtered(by) => {
             RowsItem::Filtered(by.iter().map(|id| snapshot.principal(*id).name.as_str().to_owned()).collect())
         }
+    }
+}
+
+fn wider(snapshot: &Snapshot, wider: &Wider) -> WiderItem {
+    WiderItem {
+        how: wider.how.word().to_owned(),
+        acting_as: snapshot.principal(wider.acting_as).name.as_str().to_owned(),
+        rows: rows(snapshot, &wider.rows),
     }
 }
 
@@ -361,11 +375,34 @@ fn item(snapshot: &Snapshot, answer: &Answer) -> AnswerItem {
         user: person(snapshot, answer.user),
         object: snapshot.object(answer.object).clone(),
         permission: snapshot.permission_name(answer.permission).to_string(),
+        parts: None,
         how: answer.how.word().to_owned(),
         usable: answer.usable,
         conditional: answer.conditional,
         rows: rows(snapshot, &answer.rows),
+        wider: answer.wider.as_ref().map(|one| wider(snapshot, one)),
         masked: answer.masked.iter().map(|id| snapshot.principal(*id).name.to_string()).collect(),
+        path: path.as_ref().map(|path| steps(snapshot, &path.steps)).unwrap_or_default(),
+        others: path.map_or(0, |path| path.others as u64),
+        last_use: None,
+    }
+}
+
+/// Somebody who holds a permission on parts of an object. The way is that to the first of them.
+fn part_item(snapshot: &Snapshot, object: ObjectId, part: &Partly) -> AnswerItem {
+    let path = snapshot.shortest_path(part.user, part.first.0, part.first.1, part.how);
+    let kind = snapshot.object(part.first.0).kind.to_string();
+    AnswerItem {
+        user: person(snapshot, part.user),
+        object: snapshot.object(object).clone(),
+        permission: snapshot.permission_name(part.permission).to_string(),
+        parts: Some(PartsItem { kind, held: part.held as u64, of: part.of as u64 }),
+        how: part.how.word().to_owned(),
+        usable: part.usable,
+        conditional: false,
+        rows: rows(snapshot, &part.rows),
+        wider: part.wider.as_ref().map(|one| wider(snapshot, one)),
+        masked: Vec::new(),
         path: path.as_ref().map(|path| steps(snapshot, &path.steps)).unwrap_or_default(),
         others: path.map_or(0, |path| path.others as u64),
         last_use: None,

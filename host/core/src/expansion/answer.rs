@@ -2,6 +2,7 @@
 
 use roaring::RoaringBitmap;
 
+use super::filters::Sight;
 use super::objects::ObjectId;
 use super::principals::{Active, PrincipalId, PrincipalKind};
 use super::rules::PermissionId;
@@ -68,6 +69,17 @@ pub enum Rows {
     Filtered(Vec<PrincipalId>),
 }
 
+/// Rows that somebody sees in another way than the one that is told, and not in that one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wider {
+    /// How.
+    pub how: How,
+    /// As whom they act then.
+    pub acting_as: PrincipalId,
+    /// The rows.
+    pub rows: Rows,
+}
+
 /// That somebody holds a permission on an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -83,8 +95,10 @@ pub struct Answer {
     pub usable: bool,
     /// Whether it holds under a condition only.
     pub conditional: bool,
-    /// The rows that are seen with it.
+    /// The rows that are seen with it, by acting as told.
     pub rows: Rows,
+    /// More rows that are seen by acting as something else, the most of them.
+    pub wider: Option<Wider>,
     /// Masks that apply to the object.
     pub masked: Vec<PrincipalId>,
 }
@@ -99,7 +113,7 @@ pub struct AnswerFilter {
 }
 
 impl AnswerFilter {
-    fn takes(&self, permission: PermissionId) -> bool {
+    pub(super) fn takes(&self, permission: PermissionId) -> bool {
         self.permissions.is_empty() || self.permissions.contains(&permission)
     }
 
@@ -125,15 +139,19 @@ impl Snapshot {
             for how in How::ALL.into_iter().filter(|how| filter.wants(*how)) {
                 let mut users: Vec<PrincipalId> = sets.by_how[how as usize].iter().map(PrincipalId).collect();
                 users.sort_by(|one, two| self.principal(*one).name.cmp(&self.principal(*two).name));
-                answers.extend(users.into_iter().map(|user| Answer {
-                    user,
-                    object,
-                    permission,
-                    how,
-                    usable: sets.usable.contains(user.0),
-                    conditional: sets.conditional.contains(user.0),
-                    rows: self.rows_for(user, object, permission),
-                    masked: self.masks_for(user, object),
+                answers.extend(users.into_iter().map(|user| {
+                    let Sight { rows, wider, masked } = self.sight(user, how, object, permission);
+                    Answer {
+                        user,
+                        object,
+                        permission,
+                        how,
+                        usable: sets.usable.contains(user.0),
+                        conditional: sets.conditional.contains(user.0),
+                        rows,
+                        wider,
+                        masked,
+                    }
                 }));
             }
         }
@@ -158,16 +176,8 @@ impl Snapshot {
                 if let Some((how, conditional, usable)) = self.held_by(&acting, object, permission)
                     && filter.wants(how)
                 {
-                    answers.push(Answer {
-                        user,
-                        object,
-                        permission,
-                        how,
-                        usable,
-                        conditional,
-                        rows: self.rows_for(user, object, permission),
-                        masked: self.masks_for(user, object),
-                    });
+                    let Sight { rows, wider, masked } = self.sight(user, how, object, permission);
+                    answers.push(Answer { user, object, permission, how, usable, conditional, rows, wider, masked });
                 }
             }
             if answers.len() >= limit {
@@ -245,7 +255,9 @@ impl Snapshot {
                 break;
             }
             let Some(conditional) = self.holds(active, &givers) else { continue };
-            let usable = *how != How::Obtainable && self.needs_met(active, object, permission);
+            let usable = *how != How::Obtainable
+                && self.all_held(active, &self.needs(object, permission))
+                && self.all_held(&acting[0].1, &self.login_needs(object, permission));
             found = match found {
                 None => Some((*how, conditional, usable)),
                 Some((nearest, before, was)) => Some((nearest, before && conditional, was || usable)),
@@ -272,16 +284,14 @@ impl Snapshot {
         held
     }
 
-    pub(super) fn needs_met(&self, active: &Active, object: ObjectId, permission: PermissionId) -> bool {
-        self.rules.rule(permission).needs.iter().all(|any| {
-            any.iter().any(|need| {
-                let above = self.above(object, *need);
-                above.is_some_and(|above| self.holds(active, &self.givers(above, *need)) == Some(false))
-            })
-        })
+    /// Whether what is active holds one of each list.
+    pub(super) fn all_held(&self, active: &Active, needs: &[Vec<(ObjectId, PermissionId)>]) -> bool {
+        let is_held =
+            |(above, need): &(ObjectId, PermissionId)| self.holds(active, &self.givers(*above, *need)) == Some(false);
+        needs.iter().all(|any| any.iter().any(is_held))
     }
 
-    fn administers(&self, active: &Active, object: ObjectId) -> bool {
+    pub(super) fn administers(&self, active: &Active, object: ObjectId) -> bool {
         let kind = self.objects.get(object).kind;
         let mut admin = self.rules.of_kind(kind).filter(|id| self.rules.rule(*id).administers);
         admin.any(|id| self.holds(active, &self.givers(object, id)) == Some(false))

@@ -1,6 +1,7 @@
 //! Why somebody holds a permission, or what is missing.
 
-use super::answer::{AnswerFilter, How, Path, PathStep, Rows};
+use super::answer::{AnswerFilter, How, Path, PathStep, Rows, Wider};
+use super::filters::Sight;
 use super::objects::ObjectId;
 use super::principals::{Active, PrincipalId, PrincipalKind};
 use super::rules::PermissionId;
@@ -26,8 +27,10 @@ pub struct Explanation {
     pub path: Option<Path>,
     /// What it needs above its object and what is not held there.
     pub missing: Vec<MissingNeed>,
-    /// The rows that are seen.
+    /// The rows that are seen, by acting as told.
     pub rows: Rows,
+    /// More rows that are seen by acting as something else, the most of them.
+    pub wider: Option<Wider>,
     /// Access controls that would give it and that are not held, the nearest of them first.
     pub would_give: Vec<PrincipalId>,
     /// Access controls that take it, whatever else gives it.
@@ -49,24 +52,27 @@ impl Snapshot {
             .collect();
         let held = acting.iter().find_map(|(how, active)| Some((*how, active, self.holds(active, &givers)?)));
         let own = &acting[0].1;
-        let missing_for = |active: &Active| self.missing(active, object, permission);
+        let missing_for = |active: &Active| self.missing([active, own], object, permission);
         let Some((how, active, conditional)) = held else {
             return Explanation {
                 how: None,
                 conditional: false,
                 path: None,
                 missing: missing_for(own),
-                rows: self.rows_for(user, object, permission),
+                rows: self.sight_of(&acting, How::Active, object, permission).rows,
+                wider: None,
                 would_give: self.would_give(&givers),
                 denied_by,
             };
         };
+        let Sight { rows, wider, .. } = self.sight_of(&acting, how, object, permission);
         Explanation {
             how: Some(how),
             conditional,
             path: self.path(user, how, active, object, permission),
             missing: missing_for(active),
-            rows: self.rows_for(user, object, permission),
+            rows,
+            wider,
             would_give: Vec::new(),
             denied_by,
         }
@@ -108,9 +114,13 @@ impl Snapshot {
         Some(Path { steps, others })
     }
 
-    fn missing(&self, active: &Active, object: ObjectId, permission: PermissionId) -> Vec<MissingNeed> {
+    /// What a permission needs that is not held: by what is active, and by the user themselves.
+    fn missing(&self, [active, own]: [&Active; 2], object: ObjectId, permission: PermissionId) -> Vec<MissingNeed> {
+        let rule = self.rules.rule(permission);
+        let of_acting = rule.needs.iter().map(|any| (active, any));
+        let of_login = rule.login_needs.iter().map(|any| (own, any));
         let mut missing = Vec::new();
-        for any in &self.rules.rule(permission).needs {
+        for (active, any) in of_acting.chain(of_login) {
             let met = any.iter().any(|need| {
                 let above = self.above(object, *need);
                 above.is_some_and(|above| self.holds(active, &self.givers(above, *need)) == Some(false))

@@ -94,25 +94,40 @@ impl Snapshot {
         holders
     }
 
-    /// What a permission needs above its object: of each list, one.
+    /// What whoever acts needs above an object for a permission: of each list, one.
     pub(super) fn needs(&self, object: ObjectId, permission: PermissionId) -> Vec<Vec<(ObjectId, PermissionId)>> {
-        let of = |need: &PermissionId| Some((self.above(object, *need)?, *need));
-        self.rules.rule(permission).needs.iter().map(|any| any.iter().filter_map(of).collect()).collect()
+        self.placed(&self.rules.rule(permission).needs, object)
     }
 
-    /// Those of `starts` for whom what a permission needs above its object is held as well.
+    /// The same of what is asked of the user when they log in.
+    pub(super) fn login_needs(&self, object: ObjectId, permission: PermissionId) -> Vec<Vec<(ObjectId, PermissionId)>> {
+        self.placed(&self.rules.rule(permission).login_needs, object)
+    }
+
+    fn placed(&self, needs: &[Vec<PermissionId>], object: ObjectId) -> Vec<Vec<(ObjectId, PermissionId)>> {
+        let of = |need: &PermissionId| Some((self.above(object, *need)?, *need));
+        needs.iter().map(|any| any.iter().filter_map(of).collect()).collect()
+    }
+
+    /// Those of `starts` who hold one of each list.
+    pub(super) fn holding(&self, needs: &[Vec<(ObjectId, PermissionId)>], starts: &RoaringBitmap) -> RoaringBitmap {
+        let mut left = starts.clone();
+        for any in needs {
+            let met = any.iter().map(|(above, need)| self.holders(*above, *need).plain);
+            left &= met.fold(RoaringBitmap::new(), |all, some| all | some);
+        }
+        left
+    }
+
+    /// Those of `users` who hold themselves what a permission needs.
     pub(super) fn with_needs(
         &self,
         object: ObjectId,
         permission: PermissionId,
-        starts: &RoaringBitmap,
+        users: &RoaringBitmap,
     ) -> RoaringBitmap {
-        let mut left = starts.clone();
-        for any in self.needs(object, permission) {
-            let met = any.into_iter().map(|(above, need)| self.holders(above, need).plain);
-            left &= met.fold(RoaringBitmap::new(), |all, some| all | some);
-        }
-        left
+        let left = self.holding(&self.needs(object, permission), users);
+        self.holding(&self.login_needs(object, permission), &left)
     }
 
     /// The object above (or itself) that a need is about.

@@ -26,8 +26,10 @@ pub(super) struct Rule {
     pub(super) reaches: Vec<PermissionId>,
     /// Permissions on the same object that come with it.
     pub(super) implies: Vec<PermissionId>,
-    /// What must be held above: all of the outer list, any of each inner one.
+    /// What whoever acts must hold above: all of the outer list, any of each inner one.
     pub(super) needs: Vec<Vec<PermissionId>>,
+    /// What the user must hold above, or there, whatever they act as.
+    pub(super) login_needs: Vec<Vec<PermissionId>>,
     pub(super) reads: bool,
     pub(super) writes: bool,
     /// Whether its holder can hand out what is held on the object.
@@ -62,6 +64,7 @@ impl Rules {
                     reaches: Vec::new(),
                     implies: Vec::new(),
                     needs: Vec::new(),
+                    login_needs: Vec::new(),
                     reads: counts("read"),
                     writes: counts("write"),
                     administers: counts("admin"),
@@ -74,6 +77,11 @@ impl Rules {
     }
 
     fn connect(&mut self, description: &Description) {
+        let asked = description.kinds.iter().flat_map(|kind| {
+            let at_login = kind.permissions.iter().filter(|permission| permission.asked_at_login);
+            at_login.filter_map(|permission| self.permission(&kind.name, &permission.name))
+        });
+        let at_login: Vec<PermissionId> = asked.collect();
         for kind in &description.kinds {
             for permission in &kind.permissions {
                 let Some(id) = self.permission(&kind.name, &permission.name) else { continue };
@@ -92,8 +100,12 @@ impl Rules {
                 let need = |any: &Vec<crate::record::KindPermission>| {
                     any.iter().filter_map(|one| self.permission(&one.kind, &one.permission)).collect()
                 };
-                let needs = permission.needs.iter().map(need).collect();
-                self.rules[usize::from(id.0)].needs = needs;
+                let all = permission.needs.iter().map(need);
+                let (mut login_needs, needs): (Vec<Vec<PermissionId>>, _) =
+                    all.partition(|any: &Vec<PermissionId>| any.iter().any(|one| at_login.contains(one)));
+                login_needs.extend(permission.asked_at_login.then(|| vec![id]));
+                let rule = &mut self.rules[usize::from(id.0)];
+                (rule.needs, rule.login_needs) = (needs, login_needs);
                 for other in implied {
                     self.rules[usize::from(other.0)].implied_by.push(id);
                     self.rules[usize::from(id.0)].implies.push(other);

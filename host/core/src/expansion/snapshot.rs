@@ -31,6 +31,8 @@ pub(super) struct Rule {
     pub(super) control: PrincipalId,
     pub(super) action: Action,
     pub(super) policy: Policy,
+    /// The permissions that it is about.
+    pub(super) permissions: Vec<PermissionId>,
 }
 
 /// A standing grant, with the access control that gives it.
@@ -54,6 +56,8 @@ pub struct Snapshot {
     /// Positions of grants by control.
     pub(super) by_control: HashMap<PrincipalId, Vec<u32>>,
     pub(super) policies: BTreeMap<ObjectId, Vec<Rule>>,
+    /// Filters that narrow what others show.
+    pub(super) restrictive: RoaringBitmap,
     pub(super) standings: Vec<StandingFact>,
     /// Access controls of which something could not be told.
     pub(super) incomplete: Vec<PrincipalId>,
@@ -272,7 +276,7 @@ impl Builder {
             match action {
                 Action::Grant => grants.push(fact),
                 Action::Deny => denials.push(fact),
-                Action::Mask | Action::Filter => with_policy.entry(control).or_default().push(object),
+                Action::Mask | Action::Filter => with_policy.entry(control).or_default().push((object, permission)),
                 Action::Share => {}
             }
         }
@@ -282,15 +286,9 @@ impl Builder {
         for (at, fact) in (0_u32..).zip(&grants) {
             by_control.entry(fact.control).or_default().push(at);
         }
-        let mut policies: BTreeMap<ObjectId, Vec<Rule>> = BTreeMap::new();
-        for (control, action, policy) in self.policies {
-            let mut on = with_policy.remove(&control).unwrap_or_default();
-            on.sort_unstable();
-            on.dedup();
-            for object in on {
-                policies.entry(object).or_default().push(Rule { control, action, policy: policy.clone() });
-            }
-        }
+        let restrictive = self.policies.iter().filter(|(.., policy)| policy.restrictive);
+        let restrictive = restrictive.map(|(control, ..)| control.0).collect();
+        let policies = rules_by_object(self.policies, with_policy);
         Snapshot {
             rules: self.rules,
             principals: self.principals,
@@ -299,6 +297,7 @@ impl Builder {
             denials,
             by_control,
             policies,
+            restrictive,
             standings: self.standings,
             incomplete: self.incomplete,
             unknown_specials: self.unknown_specials,
@@ -339,6 +338,24 @@ impl Builder {
     pub fn control_id(&mut self, control: &ExternalId) -> PrincipalId {
         self.principals.ensure(PrincipalKind::Control, control)
     }
+}
+
+/// Masks and filters by the objects that they stand on, with the permissions that they are about there.
+fn rules_by_object(
+    policies: Vec<(PrincipalId, Action, Policy)>,
+    mut stands_on: HashMap<PrincipalId, Vec<(ObjectId, PermissionId)>>,
+) -> BTreeMap<ObjectId, Vec<Rule>> {
+    let mut by_object: BTreeMap<ObjectId, Vec<Rule>> = BTreeMap::new();
+    for (control, action, policy) in policies {
+        let mut on: BTreeMap<ObjectId, Vec<PermissionId>> = BTreeMap::new();
+        for (object, permission) in stands_on.remove(&control).unwrap_or_default() {
+            on.entry(object).or_default().push(permission);
+        }
+        for (object, permissions) in on {
+            by_object.entry(object).or_default().push(Rule { control, action, policy: policy.clone(), permissions });
+        }
+    }
+    by_object
 }
 
 impl Snapshot {

@@ -1,5 +1,6 @@
 //! Who can use a permission as he is or by switching, as sets: what a comparison of two snapshots needs, and no more.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -45,8 +46,12 @@ impl Usable {
     }
 }
 
-/// Where an answer comes from: what gives the permission and is given to anybody, and of what it needs above, one of each list.
-type Grounds = (Vec<(ObjectId, PermissionId)>, Vec<Vec<(ObjectId, PermissionId)>>);
+/// What is needed: of each list, one.
+type Needs = Vec<Vec<(ObjectId, PermissionId)>>;
+
+/// Where an answer comes from: what gives the permission and is given to anybody, and what whoever acts and whoever logs in
+/// needs above.
+type Grounds = (Vec<(ObjectId, PermissionId)>, Needs, Needs);
 
 /// Answers and grounds that are kept: a table's, while its columns are asked about.
 const KEPT: usize = 64;
@@ -56,13 +61,13 @@ const KEPT: usize = 64;
 pub struct Asked<'s> {
     snapshot: &'s Snapshot,
     answers: HashMap<Grounds, Rc<Usable>>,
-    needs: HashMap<(ObjectId, PermissionId), Rc<RoaringBitmap>>,
+    needs: RefCell<HashMap<(ObjectId, PermissionId), Rc<RoaringBitmap>>>,
 }
 
 impl<'s> Asked<'s> {
     /// Of this snapshot.
     pub fn new(snapshot: &'s Snapshot) -> Self {
-        Self { snapshot, answers: HashMap::new(), needs: HashMap::new() }
+        Self { snapshot, answers: HashMap::new(), needs: RefCell::default() }
     }
 
     /// Who can use a permission on an object, whatever rows and values he sees with it.
@@ -71,20 +76,13 @@ impl<'s> Asked<'s> {
         let mut givers = snapshot.givers(object, permission);
         givers.retain(|giver| snapshot.has_facts(*giver));
         givers.sort_unstable();
-        let grounds = (givers, snapshot.needs(object, permission));
+        let grounds = (givers, snapshot.needs(object, permission), snapshot.login_needs(object, permission));
         if let Some(known) = self.answers.get(&grounds) {
             return Rc::clone(known);
         }
         let holders = snapshot.holders_by(&grounds.0);
-        let usable = |all: &RoaringBitmap| {
-            let mut left = all.clone();
-            for any in &grounds.1 {
-                let met = any.iter().map(|need| self.need(*need));
-                left &= met.fold(RoaringBitmap::new(), |all, some| all | &*some);
-            }
-            left
-        };
-        let Acting { conditional, usable, .. } = snapshot.acting_of(holders, usable);
+        let Acting { conditional, usable, .. } =
+            snapshot.acting_of(holders, |all| self.holding(&grounds.1, all), |users| self.holding(&grounds.2, users));
         let answer = Rc::new(Usable { conditional: conditional & &usable, all: usable });
         if self.answers.len() >= KEPT {
             self.answers.clear();
@@ -93,31 +91,49 @@ impl<'s> Asked<'s> {
         answer
     }
 
-    fn need(&mut self, need: (ObjectId, PermissionId)) -> Rc<RoaringBitmap> {
-        if let Some(known) = self.needs.get(&need) {
+    fn holding(&self, needs: &Needs, starts: &RoaringBitmap) -> RoaringBitmap {
+        let mut left = starts.clone();
+        for any in needs {
+            let met = any.iter().map(|need| self.need(*need));
+            left &= met.fold(RoaringBitmap::new(), |all, some| all | &*some);
+        }
+        left
+    }
+
+    fn need(&self, need: (ObjectId, PermissionId)) -> Rc<RoaringBitmap> {
+        let mut needs = self.needs.borrow_mut();
+        if let Some(known) = needs.get(&need) {
             return Rc::clone(known);
         }
-        if self.needs.len() >= KEPT {
-            self.needs.clear();
+        if needs.len() >= KEPT {
+            needs.clear();
         }
         let holders = Rc::new(self.snapshot.holders(need.0, need.1).plain);
-        self.needs.insert(need, Rc::clone(&holders));
+        needs.insert(need, Rc::clone(&holders));
         holders
     }
 }
 
 impl Snapshot {
-    /// Whether filters or masks stand on an object.
+    /// Whether filters or masks stand on an object, or on one above it.
     pub fn has_rules(&self, object: ObjectId) -> bool {
-        self.policies.contains_key(&object)
+        !self.policies.is_empty() && self.objects.chain(object).iter().any(|above| self.policies.contains_key(above))
     }
 
     pub(super) fn who_acts(&self, object: ObjectId, permission: PermissionId) -> Acting {
-        self.acting_of(self.holders(object, permission), |all| self.with_needs(object, permission, all))
+        let usable = |all: &RoaringBitmap| self.holding(&self.needs(object, permission), all);
+        let logging_in = |users: &RoaringBitmap| self.holding(&self.login_needs(object, permission), users);
+        self.acting_of(self.holders(object, permission), usable, logging_in)
     }
 
-    /// Of these holders; `usable` gives those of them who hold as well what the permission needs above.
-    fn acting_of(&self, holders: Holders, usable: impl FnOnce(&RoaringBitmap) -> RoaringBitmap) -> Acting {
+    /// Of these holders; `usable` gives those of them who hold as well what the permission needs above, and `logging_in` those
+    /// users who hold what it needs of whoever logs in.
+    fn acting_of(
+        &self,
+        holders: Holders,
+        usable: impl FnOnce(&RoaringBitmap) -> RoaringBitmap,
+        logging_in: impl FnOnce(&RoaringBitmap) -> RoaringBitmap,
+    ) -> Acting {
         let users = self.principals.users();
         let all = &holders.plain | &holders.conditional;
         let usable = usable(&all);
@@ -130,7 +146,7 @@ impl Snapshot {
         let plain_reached = plain_reached.as_ref().unwrap_or(&reached);
         let conditional = &(&holders.conditional & users) | &(&assumable - plain_reached);
         let usable_reached = usable_reached.as_ref().unwrap_or(&reached);
-        let usable = &(&usable & &active) | &(usable_reached & &assumable);
+        let usable = logging_in(&(&(&usable & &active) | &(usable_reached & &assumable)));
         Acting { all, active, assumable, conditional, usable }
     }
 }

@@ -60,6 +60,9 @@ pub struct Permission {
     pub can_be_granted: bool,
     /// Whether who holds it can be allowed to grant it on.
     pub can_be_passed_on: bool,
+    /// Whether it is asked of the user when they log in, whatever they switch to later.
+    #[serde(default)]
+    pub asked_at_login: bool,
 }
 
 /// A kind of object.

@@ -68,6 +68,7 @@ fn permission(permission: wit::Permission) -> Lifted<Permission> {
         },
         can_be_granted: permission.can_be_granted,
         can_be_passed_on: permission.can_be_passed_on,
+        asked_at_login: permission.asked_at_login,
     })
 }
 

@@ -275,6 +275,7 @@ fn description() -> Description {
         shorthand: Shorthand::None,
         can_be_granted: true,
         can_be_passed_on: false,
+        asked_at_login: false,
     };
     Description {
         name: "chaos".into(),
