@@ -257,7 +257,7 @@ fn b9_bodies_that_nest_without_end_are_refused_and_the_cloud_goes_on() {
     let bearer = format!("Bearer {token}");
     let fields = [("authorization", &*bearer), ("content-type", "application/json")];
     let at = |path: &str| format!("/api/v1/runs{path}").replace("RUN", &run(1));
-    for depth in [127, 128, 1_000, 1_000_000] {
+    for depth in [127, 128, 1_000, 600_000] {
         for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
             let nested = [&open.repeat(depth), "1", &close.repeat(depth)].concat();
             for (method, path, body) in [
@@ -320,4 +320,171 @@ fn refused(cloud: &Server, what: &str) {
         assert_eq!(outcome.stderr.matches("error[").count(), 1, "{what}: {command:?}: {}", outcome.stderr);
         outcome.exits(6).says(&["E-cloud-failed"]);
     }
+}
+
+/// The end of an upload of so many lines.
+fn end(lines: usize) -> String {
+    format!("{}\n", json!({ "end": { "lines": lines, "complete": true } }))
+}
+
+/// A piece of a body that is sent in pieces.
+fn piece(text: &str) -> String {
+    format!("{:x}\r\n{text}\r\n", text.len())
+}
+
+#[test]
+fn b10_a_line_that_comes_in_small_pieces_is_searched_once() {
+    let place = place();
+    let served = Served::of(&place);
+    let token = token(&place, "host", "sync");
+    assert_eq!(served.begin(&token, "shop", &run(1)).status, 200);
+    let mut upload = served.upload(&token, &run(1), &"x".repeat(7 << 20));
+    // Looking at all of it for each of them would take the better part of an hour.
+    let small = piece("x").repeat(1_000);
+    for _ in 0..100 {
+        upload.write_all(small.as_bytes()).expect("it reads");
+    }
+    upload.write_all(format!("{}0\r\n\r\n", piece("\n")).as_bytes()).expect("it reads");
+    let said = answer(&mut upload);
+    assert!(said.starts_with("HTTP/1.1 422") && said.contains("line 1"), "{said}");
+}
+
+#[test]
+fn b10_gaps_of_an_upload_have_a_bound_in_bytes() {
+    let place = place();
+    let served = Served::of(&place);
+    let token = token(&place, "host", "sync");
+    assert_eq!(served.begin(&token, "shop", &run(1)).status, 200);
+    let gap = json!({ "gap": { "scope": null, "reason": "r".repeat(16_000) } });
+    let mut upload = served.upload(&token, &run(1), &format!("{gap}\n"));
+    for _ in 0..300 {
+        // The cloud may have answered, and closed, before all was sent.
+        if upload.write_all(piece(&format!("{gap}\n")).as_bytes()).is_err() {
+            break;
+        }
+    }
+    let said = answer(&mut upload);
+    assert!(said.starts_with("HTTP/1.1 422") && said.contains("the gaps have more than 4 MiB together"), "{said}");
+}
+
+#[test]
+fn b10_an_upload_is_not_taken_in_once_its_run_has_ended_or_its_token_is_gone() {
+    let place = place();
+    let served = Served::of(&place);
+    let (sync, read) = (token(&place, "host", "sync"), token(&place, "reader", "read"));
+    let finish = |mut upload: TcpStream| {
+        upload.write_all(format!("{}0\r\n\r\n", piece(&end(1))).as_bytes()).expect("it reads");
+        answer(&mut upload)
+    };
+    let users = || served.get("/api/v1/sources/shop/users", &read).body["items"].as_array().map_or(0, Vec::len);
+    assert_eq!(served.begin(&sync, "shop", &run(1)).status, 200);
+    let late = served.upload(&sync, &run(1), &user(1));
+    // A newer run ends the first one, and reads more.
+    assert_eq!(served.begin(&sync, "shop", &run(2)).status, 200);
+    let path = format!("/api/v1/runs/{}/uploads/identity-store", run(2));
+    let fields = [("authorization", &*format!("Bearer {sync}"))];
+    assert_eq!(served.ask("PUT", &path, &fields, &format!("{}{}{}", user(1), user(2), end(2))).status, 200);
+    let said = finish(late);
+    assert!(said.starts_with("HTTP/1.1 409") && said.contains("the run has ended"), "{said}");
+    assert_eq!(users(), 2);
+    // A token that is taken away takes what it has under way along.
+    let stolen = token(&place, "stolen", "sync");
+    assert_eq!(served.begin(&stolen, "shop", &run(3)).status, 200);
+    let under_way = served.upload(&stolen, &run(3), &user(1));
+    let tokens = place.get("/tokens");
+    let mut tokens = tokens["items"].as_array().expect("a list").iter();
+    let id =
+        tokens.find(|token| token["name"] == "stolen").and_then(|token| token["id"].as_str()).expect("it is there");
+    place.raito(&["cloud", "delete", &format!("/tokens/{id}")]).exits(0);
+    let said = finish(under_way);
+    assert!(said.starts_with("HTTP/1.1 401") && said.contains("the token was taken away"), "{said}");
+    assert_eq!(users(), 2);
+}
+
+/// Where the last applied state of a target is.
+fn state_of(target: &str) -> String {
+    format!("/api/v1/applied-states/{target}?repository=corp/access")
+}
+
+#[test]
+fn b10_long_bodies_and_answers_that_nobody_reads_are_as_few_as_there_may_be() {
+    let place = place();
+    let served = Served::of(&place);
+    let token = token(&place, "state", "state");
+    let bearer = format!("Bearer {token}");
+    let fields = [("authorization", &*bearer), ("content-type", "application/json"), ("if-match", "\"0\"")];
+    let state = json!({ "text": "x".repeat(20 << 20) });
+    let kept = served.ask("PUT", &state_of("long"), &fields, &state.to_string());
+    assert_eq!(kept.status, 204, "{}", kept.body);
+    // Each asks, and reads nothing of the answer.
+    let ask = format!("GET {} HTTP/1.1\r\nhost: x\r\nauthorization: {bearer}\r\n\r\n", state_of("long"));
+    let mut unread = Vec::new();
+    let began = Instant::now();
+    let refused = loop {
+        let mut stream = served.sent(&ask);
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).expect("it answers");
+        if &first != b"HTTP/1.1 200" {
+            break String::from_utf8_lossy(&first).into_owned() + &answer(&mut stream);
+        }
+        unread.push(stream);
+        assert!(unread.len() <= 4 && began.elapsed() < PATIENCE, "{} answers are open", unread.len());
+    };
+    assert!(
+        refused.starts_with("HTTP/1.1 429") && refused.contains("this token has 4 requests or answers"),
+        "{refused}"
+    );
+    drop(unread);
+    // The same for bodies that do not come to their end.
+    let begun = |number: usize| {
+        served.sent(&format!(
+            "PUT {} HTTP/1.1\r\nhost: x\r\nauthorization: {bearer}\r\ncontent-type: application/json\r\nif-match: \"0\"\r\n\
+             content-length: 50000000\r\n\r\n\"x",
+            state_of(&format!("t{number}"))
+        ))
+    };
+    let mut open = Vec::new();
+    let refused = loop {
+        let mut stream = begun(open.len());
+        stream.set_read_timeout(Some(Duration::from_millis(500))).expect("a time");
+        let mut first = [0; 12];
+        if stream.read_exact(&mut first).is_ok() {
+            stream.set_read_timeout(Some(PATIENCE)).expect("a time");
+            break String::from_utf8_lossy(&first).into_owned() + &answer(&mut stream);
+        }
+        open.push(stream);
+        assert!(open.len() <= 5, "{} bodies are open", open.len());
+    };
+    assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
+    assert_eq!(served.get(&state_of("short"), &token).status, 200, "what is short is answered");
+}
+
+#[test]
+fn b10_a_page_ends_where_its_items_have_many_bytes() {
+    let place = place();
+    let served = Served::of(&place);
+    let (sync, read) = (token(&place, "host", "sync"), token(&place, "reader", "read"));
+    let warnings: Vec<String> = (0..190).map(|_| "w".repeat(15_000)).collect();
+    let report = json!({
+        "step": "identity-store", "outcome": "completed", "records": 0, "gaps": 0, "calls": 0, "duration-ms": 0,
+        "guest-memory-bytes": 0, "warnings": warnings,
+    });
+    for number in 1..=5 {
+        assert_eq!(served.begin(&sync, "shop", &run(number)).status, 200);
+        let close = json!({ "outcome": "completed", "steps": [report] });
+        let closed = served.post(&format!("/api/v1/runs/{}/close", run(number)), &sync, &close);
+        assert_eq!(closed.status, 200, "{}", closed.body);
+    }
+    let (mut seen, mut cursor, mut pages) = (0, String::new(), 0);
+    loop {
+        let page = served.get(&format!("/api/v1/runs?limit=1000{cursor}"), &read).body;
+        let items = page["items"].as_array().expect("a list").len();
+        assert!((1..=2).contains(&items), "{items} on a page");
+        (seen, pages) = (seen + items, pages + 1);
+        match page["next-cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!((seen, pages), (5, 3));
 }

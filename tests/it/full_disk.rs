@@ -156,3 +156,28 @@ fn a_full_disk_is_nobodys_mistake_whatever_was_to_be_written() {
         assert!(outcome.stdout.contains("error[E-state]"), "{command}: {}", outcome.stdout);
     }
 }
+
+#[test]
+fn b11_what_tokens_keep_leaves_room_to_take_them_away() {
+    let place = Place::new("targets: []\n");
+    place.write("state.json", format!("{{\"text\":\"{}\"}}", "x".repeat(3 << 20)));
+    let disk = Disk::of_this_machine(&place);
+    if disk == Disk::Bounded {
+        return;
+    }
+    let put = "\"$RAITO\" cloud put \"/applied-states/t$i?repository=corp/access\" state.json --version 0 --state-dir disk/state";
+    let script = format!(
+        "\"$RAITO\" run --quiet --state-dir disk/state; \
+         \"$RAITO\" cloud token old --scope state --state-dir disk/state > /dev/null; \
+         i=0; while [ $i -lt 30 ]; do said=$({put} 2>&1) || break; i=$((i + 1)); done; echo \"states $i\"; echo \"$said\"; \
+         id=$(\"$RAITO\" cloud get /tokens --state-dir disk/state | grep -o '\"id\": *\"[^\"]*\"' | head -1 | cut -d'\"' -f4); \
+         \"$RAITO\" cloud delete /tokens/$id --state-dir disk/state; echo \"delete $?\"; \
+         \"$RAITO\" run --quiet --state-dir disk/state > /dev/null 2> run.txt; echo \"run $?\""
+    );
+    let outcome = disk.script(&place, 40 << 10, &script);
+    let codes = codes(&outcome);
+    let code = |name: &str| codes.iter().find(|(known, _)| known == name).map(|(_, code)| *code);
+    assert!(code("states").is_some_and(|kept| (3..14).contains(&kept)), "{outcome:?}");
+    assert!(outcome.stdout.contains("are kept free"), "{outcome:?}");
+    assert_eq!(code("delete"), Some(0), "{outcome:?}");
+}

@@ -68,6 +68,9 @@ pub enum StoreError {
     /// It is not in the state that the request expects.
     #[error("{0}")]
     Conflict(String),
+    /// The caller may do nothing any more.
+    #[error("{0}")]
+    Unauthorized(&'static str),
     /// The disk has no room for what is about to be written.
     #[error("{0}")]
     NoRoom(String),

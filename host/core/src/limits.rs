@@ -76,6 +76,9 @@ pub const USER_NAMES_KEPT: usize = 20_000;
 pub const GROUPS_KEPT_BYTES: usize = 128 * 1_024 * 1_024;
 /// Gaps that one step may report before it counts as unreadable as a whole.
 pub const GAPS: usize = 10_000;
+/// Bytes of the lines of all gaps of an upload, which stay in memory until it is taken in: 400 for each of as many as there
+/// may be.
+pub const GAPS_BYTES: usize = 4 * 1_024 * 1_024;
 /// Times that a reader is opened again within one run after it said that the target is unavailable.
 pub const RESUMES: u32 = 3;
 
@@ -358,6 +361,11 @@ pub const CLOUD_REQUESTS_OF_TOKEN: usize = 128;
 pub const CLOUD_UPLOADS: usize = 128;
 /// The same of one token: as many targets as a host runs at a time.
 pub const CLOUD_UPLOADS_OF_TOKEN: usize = PARALLEL_TARGETS as usize;
+/// Requests of all tokens with bodies of up to 64 MiB at a time: applied states, and what became of access
+/// controls. Each is in memory twice, as text and parsed.
+pub const CLOUD_LARGE: usize = 8;
+/// The same of one token.
+pub const CLOUD_LARGE_OF_TOKEN: usize = 4;
 /// Exports of everything at a time. Each has a connection to the store.
 pub const CLOUD_EXPORTS: usize = 4;
 /// Bytes of one upload: [`STEP_RECORDS`] of 800 bytes.
@@ -391,6 +399,9 @@ pub const BEGUN_STATES: usize = 8;
 pub const STEP_REMARKS: usize = 1_000;
 /// Items of one page of a list.
 pub const CLOUD_PAGE: u32 = 1_000;
+/// Bytes of the items of a page, as JSON, after which it ends: one item more may stand on it. A thousand of
+/// ordinary length have a tenth.
+pub const CLOUD_PAGE_BYTES: usize = 4 * 1_024 * 1_024;
 /// Items of a page where the caller does not say how many.
 pub const CLOUD_PAGE_DEFAULT: u32 = 100;
 /// Time that the client waits for the cloud to answer; ingesting a million records takes seconds.

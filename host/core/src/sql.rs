@@ -6,6 +6,7 @@
 //! PostgreSQL's lexical structure, for texts that come from elsewhere.
 
 mod cursor;
+mod escape;
 pub mod identifier;
 pub mod keyword;
 mod position;

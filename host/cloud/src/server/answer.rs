@@ -101,6 +101,7 @@ impl From<StoreError> for Refusal {
             }
             StoreError::Cursor => Self::bad_request(StoreError::Cursor.to_string()),
             StoreError::Full(reason) => Self::invalid(reason),
+            StoreError::Unauthorized(reason) => Self::new(StatusCode::UNAUTHORIZED, problem::UNAUTHORIZED, reason),
             StoreError::Conflict(reason) => Self::new(StatusCode::CONFLICT, problem::CONFLICT, reason),
             error if error.is_of_the_disk() => {
                 tracing::error!("{error}");

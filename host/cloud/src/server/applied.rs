@@ -17,6 +17,7 @@ use serde::de::IgnoredAny;
 use super::App;
 use super::answer::{Refusal, version};
 use super::paging::{Answer, CURSOR, LIMIT, Paging, listed};
+use super::quotas::Work;
 use super::route::{Body, Route, question, route, schema};
 use crate::api::Listed;
 use crate::api::scope::Scope;
@@ -47,6 +48,7 @@ pub(super) fn routes() -> Vec<Route> {
         },
         Route {
             query: REPOSITORY,
+            work: Work::Large,
             ..route(
                 ("put", ONE),
                 "Keep what was applied, or null where nobody can tell; If-Match has the version that was read, 0 at first",

@@ -7,7 +7,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use hyper::body::Body as _;
 use raito_core::digest::Digest;
+use raito_core::limits;
 
 use super::App;
 use super::answer::Refusal;
@@ -24,14 +26,22 @@ pub(super) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let admitted = check(&app, scope, request.headers())
-        .await
-        .and_then(|(caller, token)| app.quotas.admit(token, work).map(|permit| (caller, permit)));
+    let work = of_length(work, &request);
+    let admitted = check(&app, scope, request.headers()).await.and_then(|(caller, token)| {
+        let permit = app.quotas.admit(token, work)?;
+        Ok((caller, token, permit))
+    });
     match admitted {
-        Ok((caller, permit)) => {
+        Ok((caller, token, permit)) => {
             request.extensions_mut().insert(caller);
             request.extensions_mut().insert(Arc::clone(&permit));
-            next.run(request).await.map(|body| Body::new(Held::new(body, permit)))
+            let answer = next.run(request).await;
+            // Whatever was asked for, a long answer takes memory until its client has read it.
+            let is_long = answer.body().size_hint().lower() > limits::CLOUD_BODY_BYTES as u64;
+            match is_long.then(|| app.quotas.admit(token, Work::Large)).transpose() {
+                Ok(more) => answer.map(|body| Body::new(Held::new(body, (permit, more)))),
+                Err(refusal) => refusal.into_response(),
+            }
         }
         Err(refusal) => {
             let mut response = refusal.into_response();
@@ -41,6 +51,12 @@ pub(super) async fn guard(
             response
         }
     }
+}
+
+/// What a request takes, where that depends on how long its body is.
+fn of_length(work: Work, request: &Request) -> Work {
+    let is_short = request.body().size_hint().exact().is_some_and(|bytes| bytes <= limits::CLOUD_BODY_BYTES as u64);
+    if work == Work::Large && is_short { Work::Question } else { work }
 }
 
 /// Whose request this is, and the digest of the token that it shows.

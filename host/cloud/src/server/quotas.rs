@@ -19,6 +19,8 @@ pub(super) enum Work {
     /// A question or a change: memory for its body and its answer, and a connection to the store
     /// for a moment.
     Question,
+    /// The same with a long body.
+    Large,
     /// An upload: a connection of its own, and room on the disk.
     Upload,
     /// An export: a connection of its own.
@@ -29,6 +31,7 @@ pub(super) enum Work {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Taken {
     questions: usize,
+    large: usize,
     uploads: usize,
     exports: usize,
     staged: u64,
@@ -38,6 +41,7 @@ impl Taken {
     fn of(&mut self, work: Work) -> &mut usize {
         match work {
             Work::Question => &mut self.questions,
+            Work::Large => &mut self.large,
             Work::Upload => &mut self.uploads,
             Work::Export => &mut self.exports,
         }
@@ -49,6 +53,7 @@ impl Work {
     fn most(self) -> (usize, usize) {
         match self {
             Self::Question => (limits::CLOUD_REQUESTS_OF_TOKEN, limits::CLOUD_REQUESTS),
+            Self::Large => (limits::CLOUD_LARGE_OF_TOKEN, limits::CLOUD_LARGE),
             Self::Upload => (limits::CLOUD_UPLOADS_OF_TOKEN, limits::CLOUD_UPLOADS),
             Self::Export => (limits::CLOUD_EXPORTS, limits::CLOUD_EXPORTS),
         }
@@ -57,6 +62,7 @@ impl Work {
     fn word(self) -> &'static str {
         match self {
             Self::Question => "requests",
+            Self::Large => "requests or answers of more than 4 MiB",
             Self::Upload => "uploads",
             Self::Export => "exports",
         }
@@ -66,6 +72,7 @@ impl Work {
     fn retry_after(self) -> u64 {
         match self {
             Self::Question => 1,
+            Self::Large => 2,
             Self::Upload | Self::Export => 10,
         }
     }
@@ -196,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_token_has_its_share_and_all_of_them_theirs_and_what_ends_is_given_back() {
-        for work in [Work::Question, Work::Upload, Work::Export] {
+        for work in [Work::Question, Work::Large, Work::Upload, Work::Export] {
             let quotas = Arc::new(Quotas::default());
             let (most_of_token, most) = work.most();
             let mut held: Vec<_> =

@@ -70,14 +70,17 @@ fn of_steps() -> Vec<Route> {
             ..route(upload_at, "Take in what a step read", Scope::Sync, lines, receipt, put(upload))
         },
         route(desired_at, "What the source is to have", Scope::Sync, Body::None, wanted, get(desired)),
-        route(
-            feedback_at,
-            "Say what became of it",
-            Scope::Sync,
-            became,
-            Body::None,
-            post(feedback).layer(DefaultBodyLimit::max(limits::CLOUD_FEEDBACK_BYTES)),
-        ),
+        Route {
+            work: Work::Large,
+            ..route(
+                feedback_at,
+                "Say what became of it",
+                Scope::Sync,
+                became,
+                Body::None,
+                post(feedback).layer(DefaultBodyLimit::max(limits::CLOUD_FEEDBACK_BYTES)),
+            )
+        },
     ]
 }
 
@@ -177,6 +180,8 @@ impl Quota<'_> {
 async fn take_lines(body: HttpBody, ingest: &mut Ingest, quota: &Quota<'_>) -> Result<(), Refusal> {
     let mut chunks = body.into_data_stream();
     let mut rest = BytesMut::new();
+    // Bytes of the rest that have no line break, which later chunks must not make anybody look at again.
+    let mut searched = 0;
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| match is_too_slow(&error) {
             true => Refusal::of_body(&error),
@@ -184,7 +189,6 @@ async fn take_lines(body: HttpBody, ingest: &mut Ingest, quota: &Quota<'_>) -> R
         })?;
         quota.take(chunk.len())?;
         rest.extend_from_slice(&chunk);
-        let mut searched = 0;
         while let Some(at) = rest[searched..].iter().position(|byte| *byte == b'\n') {
             let line = rest.split_to(searched + at + 1);
             ingest.line(&line).await?;

@@ -67,6 +67,7 @@ impl Store {
         text: Option<&str>,
         now_ms: u64,
     ) -> Result<u64, StoreError> {
+        self.check_room(text.map_or(0, |text| text.len() as u64))?;
         let _turn = self.turn().await;
         let sql = match version {
             0 => {
@@ -106,16 +107,19 @@ impl Store {
     ) -> Result<Page<AppliedRow>, StoreError> {
         let after: Option<(String, String)> = after.map(Cursor::parts).transpose()?;
         let (repository, target) = after.unwrap_or_default();
-        let rows: Vec<Row> = sqlx::query_as(
+        let rows = sqlx::query_as::<_, Row>(
             "select repository, target, version, changed_ms, octet_length(state) from applied_states \
              where (repository, target) > (?1, ?2) order by repository, target limit ?3",
         )
         .bind(repository)
         .bind(target)
         .bind(i64::from(limit) + 1)
-        .fetch_all(&self.pool)
-        .await?;
-        Page::of(rows, limit, |row| Cursor::of(&(&row.0, &row.1)), listed)
+        .fetch(&self.pool);
+        let item = |row: Row| {
+            let cursor = Cursor::of(&(&row.0, &row.1));
+            Ok((listed(row)?, cursor))
+        };
+        Page::read(rows, limit, item).await
     }
 }
 

@@ -6,7 +6,7 @@ use raito_core::threshold::Removal;
 use raito_core::upload::Receipt;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::ingest::IngestError;
+use super::ingest::{ENDED, IngestError};
 use super::kinds::Kind;
 use super::removals::Removing;
 use super::tokens::Caller;
@@ -48,6 +48,28 @@ struct Counts {
 }
 
 impl Commit<'_> {
+    /// Looks once more at what was so when the upload began: an upload takes hours where its sender wants
+    /// that, and nothing may come of it once its run has ended or its token is gone.
+    pub(super) async fn still_may(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        let ended: Option<Option<i64>> = sqlx::query_scalar("select ended_ms from runs where id = ?1")
+            .bind(self.upload.run.as_str())
+            .fetch_optional(&mut *connection)
+            .await?;
+        if ended.flatten().is_some() {
+            return Err(StoreError::Conflict(ENDED.into()));
+        }
+        let Some(id) = self.caller.id() else { return Ok(()) };
+        let token: Option<Option<i64>> = sqlx::query_scalar("select expires_ms from tokens where id = ?1")
+            .bind(id)
+            .fetch_optional(&mut *connection)
+            .await?;
+        match token {
+            Some(end) if end.is_none_or(|end| end > self.clock) => Ok(()),
+            Some(_) => Err(StoreError::Unauthorized("the token has expired while the upload was under way")),
+            None => Err(StoreError::Unauthorized("the token was taken away while the upload was under way")),
+        }
+    }
+
     /// Keeps the description, unless it is of another instance.
     pub(super) async fn describe(
         &self,

@@ -91,6 +91,7 @@ impl Store {
         control: &AccessControl,
         now_ms: u64,
     ) -> Result<(), StoreError> {
+        self.check_room(0)?;
         let _turn = self.turn().await;
         sqlx::query(
             "insert into internal_controls (id, source, record, created_ms, changed_ms, status) values (?1, ?2, ?3, ?4, ?4, 'out-of-date')",
@@ -191,9 +192,13 @@ impl Store {
         limit: u32,
     ) -> Result<Page<InternalControl>, StoreError> {
         let after: Option<String> = after.map(Cursor::parts).transpose()?;
-        let query = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(source).bind(after);
-        let rows: Vec<Row> = query.bind(i64::from(limit) + 1).fetch_all(&self.pool).await?;
-        Page::of(rows, limit, |row| Cursor::of(&row.0), internal)
+        let query = sqlx::query_as::<_, Row>(sqlx::AssertSqlSafe(sql)).bind(source).bind(after);
+        let rows = query.bind(i64::from(limit) + 1).fetch(&self.pool);
+        let item = |row: Row| {
+            let cursor = Cursor::of(&row.0);
+            Ok((internal(row)?, cursor))
+        };
+        Page::read(rows, limit, item).await
     }
 
     /// Changes one, if it still has this version.
@@ -205,6 +210,9 @@ impl Store {
         change: &ControlChange,
         now_ms: u64,
     ) -> Result<InternalControl, StoreError> {
+        if matches!(change, ControlChange::Record(_)) {
+            self.check_room(0)?;
+        }
         let (record, delete, hand_back) = match change {
             ControlChange::Record(control) => (Some(serde_json::to_string(control)?), false, false),
             ControlChange::Delete => (None, true, false),

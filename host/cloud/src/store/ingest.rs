@@ -52,6 +52,9 @@ impl From<sqlx::Error> for IngestError {
     }
 }
 
+/// Why nothing is taken in for a run.
+pub(super) const ENDED: &str = "the run has ended, or a newer one of this source has begun";
+
 /// Rows that are staged at once: few statements, and each far below SQLite's bound of 32,766 values.
 const BATCH: usize = 500;
 /// References that are remembered as written, before the memory is begun anew.
@@ -84,6 +87,8 @@ pub(crate) struct Ingest {
     caller: Caller,
     buffers: Vec<Buffer>,
     refs: Vec<Row>,
+    /// About how many bytes these have.
+    ref_bytes: usize,
     refs_written: HashSet<Key>,
     statements: Vec<Row>,
     /// About how many bytes these have.
@@ -93,6 +98,7 @@ pub(crate) struct Ingest {
     description: Option<Box<Description>>,
     coverage: Option<Coverage>,
     gaps: Vec<Gap>,
+    gap_bytes: usize,
     end: Option<End>,
     lines: u64,
     hasher: Hasher,
@@ -114,9 +120,7 @@ impl Store {
         .await?;
         let (source, source_name) = match open {
             None => return Err(StoreError::NotFound("run")),
-            Some((_, _, Some(_))) => {
-                return Err(StoreError::Conflict("the run has ended, or a newer one of this source has begun".into()));
-            }
+            Some((_, _, Some(_))) => return Err(StoreError::Conflict(ENDED.into())),
             Some((source, name, None)) => (source, name),
         };
         self.check_room(0)?;
@@ -142,6 +146,7 @@ impl Store {
             caller,
             buffers,
             refs: Vec::new(),
+            ref_bytes: 0,
             refs_written: HashSet::new(),
             statements: Vec::new(),
             statement_bytes: 0,
@@ -150,6 +155,7 @@ impl Store {
             description: None,
             coverage: None,
             gaps: Vec::new(),
+            gap_bytes: 0,
             end: None,
             lines: 0,
             hasher: Hasher::default(),
@@ -231,10 +237,15 @@ impl Ingest {
                 self.coverage = Some(coverage);
                 Ok(())
             }
-            Line::Gap(_) if self.gaps.len() > limits::GAPS => {
+            Line::Gap(_) if self.gaps.len() >= limits::GAPS => {
                 Err(wrong(self.lines, format!("there are more than {} gaps", limits::GAPS)))
             }
             Line::Gap(gap) => {
+                self.gap_bytes += bytes.len();
+                if self.gap_bytes > limits::GAPS_BYTES {
+                    let most = limits::GAPS_BYTES >> 20;
+                    return Err(wrong(self.lines, format!("the gaps have more than {most} MiB together")));
+                }
                 self.gaps.push(gap);
                 Ok(())
             }
@@ -297,8 +308,10 @@ impl Ingest {
             self.refs_written.clear();
         }
         if self.refs_written.insert(key) {
-            self.refs.push(rows::object_ref(key, object));
-            if self.refs.len() >= BATCH {
+            let row = rows::object_ref(key, object);
+            self.ref_bytes += bytes(&row);
+            self.refs.push(row);
+            if self.refs.len() >= BATCH || self.ref_bytes >= limits::UPLOAD_ROWS_BYTES {
                 self.flush_refs().await?;
             }
         }
@@ -306,6 +319,7 @@ impl Ingest {
     }
 
     async fn flush_refs(&mut self) -> Result<(), IngestError> {
+        self.ref_bytes = 0;
         if self.refs.is_empty() {
             return Ok(());
         }
@@ -357,7 +371,10 @@ impl Ingest {
             self.accesses.push(vec![key.into(), object.into(), access.action.as_str().to_owned().into()]);
         }
         let within = statement.within.as_ref();
-        self.names.extend(statement.named.iter().filter_map(|name| named::staged(key, within, name)));
+        let names = statement.named.iter().filter_map(|name| named::staged(key, within, name));
+        let before = self.names.len();
+        self.names.extend(names);
+        self.statement_bytes += self.names[before..].iter().map(bytes).sum::<usize>();
         let is_full = self.statements.len() >= BATCH || self.statement_bytes >= limits::UPLOAD_ROWS_BYTES;
         if is_full || self.names.len() >= BATCH * 4 || self.accesses.len() >= BATCH * 4 {
             self.flush_statements().await?;
@@ -388,7 +405,7 @@ impl Ingest {
     /// Takes everything in, and says what that changed.
     pub(crate) async fn commit(mut self, now_ms: u64) -> Result<Receipt, IngestError> {
         let end = self.end.ok_or_else(|| IngestError::Incomplete("its last line is missing".into()))?;
-        if end.lines + 1 != self.lines {
+        if end.lines != self.lines - 1 {
             return Err(IngestError::Incomplete(format!("it says {} lines, and {} came", end.lines, self.lines - 1)));
         }
         for at in 0..self.buffers.len() {
@@ -411,6 +428,7 @@ impl Ingest {
             gaps: &self.gaps,
             complete: end.complete,
         };
+        commit.still_may(&mut transaction).await?;
         if let Some(description) = &self.description {
             commit.describe(&mut transaction, &self.source_name, description).await?;
         }

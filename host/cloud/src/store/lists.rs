@@ -1,8 +1,12 @@
 //! Lists: pages of what is current, in the order of names, with a cursor that says where the next page begins.
 
+use std::pin::pin;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::{Stream, TryStreamExt as _};
 use raito_core::digest::Key;
+use raito_core::limits;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -65,18 +69,50 @@ pub(crate) struct Page<T> {
     pub(crate) next: Option<Cursor>,
 }
 
-impl<T> Page<T> {
-    /// The first `limit` rows, of which one more was asked for, and where the next page begins.
-    pub(super) fn of<R>(
-        rows: Vec<R>,
+impl<T: Serialize> Page<T> {
+    /// The first `limit` rows, of which one more was asked for, and where the next page begins. A page ends
+    /// earlier where its items have many bytes: rows behind that are not fetched.
+    pub(super) async fn read<R>(
+        rows: impl Stream<Item = Result<R, sqlx::Error>>,
         limit: u32,
-        cursor: impl Fn(&R) -> Cursor,
-        item: impl FnMut(R) -> Result<T, StoreError>,
+        mut item: impl FnMut(R) -> Result<(T, Cursor), StoreError>,
     ) -> Result<Self, StoreError> {
+        let mut rows = pin!(rows);
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let next = (rows.len() > limit).then(|| cursor(&rows[limit - 1]));
-        Ok(Self { items: rows.into_iter().take(limit).map(item).collect::<Result<_, _>>()?, next })
+        let mut page = Self { items: Vec::new(), next: None };
+        let (mut bytes, mut last) = (0, None);
+        while let Some(row) = rows.try_next().await? {
+            if page.items.len() >= limit || bytes >= limits::CLOUD_PAGE_BYTES {
+                page.next = last;
+                break;
+            }
+            let (item, cursor) = item(row)?;
+            bytes += weight(&item)?;
+            page.items.push(item);
+            last = Some(cursor);
+        }
+        Ok(page)
     }
+}
+
+/// How many bytes an item has as JSON.
+pub(super) fn weight(item: &impl Serialize) -> Result<usize, StoreError> {
+    struct Counter(usize);
+
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut counter = Counter(0);
+    serde_json::to_writer(&mut counter, item)?;
+    Ok(counter.0)
 }
 
 /// A user, as listed.
@@ -181,8 +217,9 @@ impl Store {
     ) -> Result<Page<T>, StoreError>
     where
         Row: for<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow> + Send + Unpin,
+        T: Serialize,
     {
-        let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(sql))
+        let rows = sqlx::query_as::<_, Row>(AssertSqlSafe(sql))
             .bind(source)
             .bind(cursor.map(|cursor| cursor.name.clone()))
             .bind(cursor.map(|cursor| cursor.key.clone()))
@@ -191,18 +228,9 @@ impl Store {
             .bind(filter.kind.clone())
             .bind(filter.under.as_deref().map(|id| key_of(id).0.to_vec()))
             .bind(i64::from(limit) + 1)
-            .fetch_all(&self.pool)
-            .await?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = rows.len() > limit;
-        let mut items = Vec::with_capacity(rows.len().min(limit));
-        let mut last = None;
-        for row in rows.into_iter().take(limit) {
-            let (row, name, key) = item(row)?;
-            items.push(row);
-            last = Some(Cursor { name, key });
-        }
-        Ok(Page { items, next: last.filter(|_| more) })
+            .fetch(&self.pool);
+        let item = |row| item(row).map(|(row, name, key)| (row, Cursor { name, key }));
+        Page::read(rows, limit, item).await
     }
 
     /// Users, by account name.
@@ -352,7 +380,7 @@ impl Store {
                 None => (None, None),
             };
         type Row = (String, String, String, Vec<u8>);
-        let rows: Vec<Row> = sqlx::query_as(
+        let rows = sqlx::query_as::<_, Row>(
             "select json_object('kind', member_kind, 'id', member_id, 'inherits', iif(inherits, json('true'), json('false')), \
              'assumable', iif(assumable, json('true'), json('false')), 'may-pass-on', iif(may_pass_on, json('true'), json('false')), \
              'granted-by', granted_by, 'expires-ms', expires_ms), member_kind, member_id, key from members \
@@ -365,10 +393,10 @@ impl Store {
         .bind(id)
         .bind(after.map(|cursor| cursor.key.clone()))
         .bind(i64::from(limit) + 1)
-        .fetch_all(&self.pool)
-        .await?;
-        let cursor = |(_, kind, id, key): &Row| Cursor { key: key.clone(), ..Cursor::of(&(kind, id)) };
-        Page::of(rows, limit, cursor, |(row, ..)| Ok(serde_json::from_str(&row)?))
+        .fetch(&self.pool);
+        let item =
+            |(row, kind, id, key): Row| Ok((serde_json::from_str(&row)?, Cursor { key, ..Cursor::of(&(kind, id)) }));
+        Page::read(rows, limit, item).await
     }
 
     /// The facts of an access control, or those about an object, a page at a time in the order of their keys.
@@ -391,15 +419,15 @@ impl Store {
              join access_controls c on c.source = f.source and c.key = f.control_key and c.until_ms is null \
              where f.source = ?1 and f.{column} = ?2 and f.until_ms is null and (?3 is null or f.key > ?3) order by f.key limit ?4"
         );
-        let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(AssertSqlSafe(sql))
+        let rows = sqlx::query_as::<_, (String, Vec<u8>)>(AssertSqlSafe(sql))
             .bind(source)
             .bind(value)
             .bind(after.map(|cursor| cursor.key.clone()))
             .bind(i64::from(limit) + 1)
-            .fetch_all(&self.pool)
-            .await?;
-        let cursor = |(_, key): &(String, Vec<u8>)| Cursor { name: String::new(), key: key.clone() };
-        Page::of(rows, limit, cursor, |(row, _)| Ok(serde_json::from_str(&row)?))
+            .fetch(&self.pool);
+        let item =
+            |(row, key): (String, Vec<u8>)| Ok((serde_json::from_str(&row)?, Cursor { name: String::new(), key }));
+        Page::read(rows, limit, item).await
     }
 
     /// The statements, the newest first, and behind them those of which nobody knows when they were.
@@ -411,7 +439,7 @@ impl Store {
     ) -> Result<Page<StatementRow>, StoreError> {
         let started: Option<i64> = after.map(Cursor::parts::<Option<i64>>).transpose()?.flatten();
         type Row = (String, Option<String>, Option<String>, Option<String>, Option<i64>, i64, String, Vec<u8>);
-        let rows: Vec<Row> = sqlx::query_as(
+        let rows = sqlx::query_as::<_, Row>(
             "select external_id, user_id, role_id, statement, started_ms, calls, \
              (select json_group_array(json_object('kind', r.kind, 'path', json(r.path), 'action', a.action)) from accesses a \
               join object_refs r on r.source = a.source and r.object_key = a.object_key \
@@ -424,22 +452,14 @@ impl Store {
         .bind(started)
         .bind(after.map(|cursor| cursor.key.clone()))
         .bind(i64::from(limit) + 1)
-        .fetch_all(&self.pool)
-        .await?;
-        let cursor = |row: &Row| Cursor { key: row.7.clone(), ..Cursor::of(&row.4) };
-        let row = |(external_id, user, role, text, started, calls, objects, _): Row| {
+        .fetch(&self.pool);
+        let item = |(external_id, user, role, text, started, calls, objects, key): Row| {
+            let cursor = Cursor { key, ..Cursor::of(&started) };
             let (started_ms, calls) = (started.map(number), number(calls));
-            Ok(StatementRow {
-                external_id,
-                user,
-                role,
-                text,
-                started_ms,
-                calls,
-                objects: serde_json::from_str(&objects)?,
-            })
+            let objects = serde_json::from_str(&objects)?;
+            Ok((StatementRow { external_id, user, role, text, started_ms, calls, objects }, cursor))
         };
-        Page::of(rows, limit, cursor, row)
+        Page::read(rows, limit, item).await
     }
 
     /// How many current records of each kind a source has.

@@ -43,6 +43,7 @@ impl Store {
 
     /// Keeps the key of a pair of stores.
     pub(crate) async fn set_link_rule(&self, stores: [&TargetName; 2], key: LinkKey) -> Result<(), StoreError> {
+        self.check_room(0)?;
         let mut stores = stores;
         stores.sort();
         let _turn = self.turn().await;

@@ -1,6 +1,7 @@
 //! Sources and their runs.
 
 use raito_core::exchange::{Outcome, RunClosed, RunClosing, RunOpened, RunOpening, StepReport};
+use raito_core::limits;
 use raito_core::step::Step;
 use raito_core::text::{ExternalId, RunId};
 use schemars::JsonSchema;
@@ -8,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 use sqlx::SqliteConnection;
 
+use super::lists::weight;
 use super::{Cursor, Page, Store, StoreError, integer, number, taken};
 
 /// What is known of a source.
@@ -51,6 +53,7 @@ const SELECT_RUNS: &str = "select r.id, s.name, r.connector, r.connector_version
 impl Store {
     /// Begins a run. Runs of the same source that never ended are ended: their host is gone, or this one is newer.
     pub(crate) async fn open_run(&self, opening: &RunOpening, now_ms: u64) -> Result<RunOpened, StoreError> {
+        self.check_room(0)?;
         let mut transaction = self.begin().await?;
         let (connector, version, digest) =
             (opening.connector.as_str(), opening.version.as_str(), opening.sha256.to_string());
@@ -207,12 +210,20 @@ impl Store {
         );
         let query = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(source).bind(began).bind(id);
         let rows: Vec<RunTuple> = query.bind(i64::from(limit) + 1).fetch_all(&self.pool).await?;
-        let page = Page::of(rows, limit, |row| Cursor::of(&(row.5, &row.0)), Ok)?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for row in page.items {
-            items.push(self.with_steps(row).await?);
+        let mut page = Page { items: Vec::new(), next: None };
+        let (mut bytes, mut last) = (0, None);
+        for row in rows {
+            if page.items.len() >= limit as usize || bytes >= limits::CLOUD_PAGE_BYTES {
+                page.next = last;
+                break;
+            }
+            let cursor = Cursor::of(&(row.5, &row.0));
+            let run = self.with_steps(row).await?;
+            bytes += weight(&run)?;
+            page.items.push(run);
+            last = Some(cursor);
         }
-        Ok(Page { items, next: page.next })
+        Ok(page)
     }
 
     /// One run.

@@ -60,7 +60,7 @@ impl Store {
             }
             None => (0..6).fold(query.bind(None::<i64>), |query, _| query.bind(String::new())),
         };
-        let rows = query.bind(i64::from(limit) + 1).fetch_all(&self.pool).await?;
+        let rows = query.bind(i64::from(limit) + 1).fetch(&self.pool);
         let cursor = |(user, role, kind, path, signature, action, _, last, ..): &Row| {
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
             let place: UsagePlace =
@@ -69,7 +69,7 @@ impl Store {
         };
         let row = |(user, role, kind, path, signature, action, first, last, calls, precise): Row| {
             let object = serde_json::json!({ "kind": kind, "path": serde_json::from_str::<serde_json::Value>(&path)?, "signature": signature });
-            Ok(UsageRow {
+            Ok::<_, StoreError>(UsageRow {
                 user,
                 role,
                 object: serde_json::from_value(object)?,
@@ -80,7 +80,11 @@ impl Store {
                 precise,
             })
         };
-        Page::of(rows, limit, cursor, row)
+        let item = |read: Row| {
+            let cursor = cursor(&read);
+            Ok((row(read)?, cursor))
+        };
+        Page::read(rows, limit, item).await
     }
 
     /// The last use of each object by each user, by what was done.

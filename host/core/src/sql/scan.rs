@@ -5,6 +5,8 @@
 //! begins and ends, and the fuzz target `scan` holds it against that scanner. It needs no stack: however
 //! deep a text nests, a lexeme is a range.
 
+use super::escape;
+
 /// What a lexeme is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -74,6 +76,9 @@ pub fn scan(text: &str) -> Result<Vec<Lexeme>, ScanError> {
         lexemes.push(Lexeme { kind, start, end: scanner.at });
     }
 }
+
+/// Bytes of the longest name (`NAMEDATALEN - 1`).
+const LONGEST_NAME: usize = 63;
 
 const OPERATOR_BYTES: &[u8] = b"~!@#^&|`?+-*/%<>=";
 
@@ -147,7 +152,7 @@ impl Scanner<'_> {
                 self.skip(is_word_byte);
                 Ok(Kind::Word)
             }
-            byte if OPERATOR_BYTES.contains(&byte) => Ok(self.operator()),
+            byte if OPERATOR_BYTES.contains(&byte) => self.operator(),
             b',' | b'(' | b')' | b'[' | b']' | b'.' | b';' | b':' => {
                 let pairs = ["::", "..", ":="];
                 self.at += if pairs.iter().any(|pair| self.begins_with(pair)) { 2 } else { 1 };
@@ -217,12 +222,18 @@ impl Scanner<'_> {
     }
 
     fn literal(&mut self, inside: Inside) -> Result<Kind, ScanError> {
+        let mut parts: Vec<u8> = Vec::new();
         loop {
             self.at += 1;
+            let start = self.at;
             self.until_quote(b'\'', inside, "a literal")?;
+            if inside.escapes {
+                parts.extend_from_slice(&self.bytes[start..self.at - 1]);
+            }
             match self.continuation() {
                 Some(quote) => self.at = quote,
-                None => return Ok(Kind::Literal),
+                None if escape::is_valid(&parts) => return Ok(Kind::Literal),
+                None => return Err(ScanError::Malformed("an escape of a literal stands for no text")),
             }
         }
     }
@@ -335,7 +346,7 @@ impl Scanner<'_> {
 
     /// An operator ends where a comment begins, and does not end in a plus or minus unless it has a byte that no operator
     /// of SQL itself has.
-    fn operator(&mut self) -> Kind {
+    fn operator(&mut self) -> Result<Kind, ScanError> {
         let rest = &self.bytes[self.at..];
         let mut length = rest.iter().take_while(|byte| OPERATOR_BYTES.contains(byte)).count();
         let comment = (0..length).find(|at| rest[*at..].starts_with(b"--") || rest[*at..].starts_with(b"/*"));
@@ -345,7 +356,7 @@ impl Scanner<'_> {
             length -= 1;
         }
         self.at += length;
-        Kind::Operator
+        if length > LONGEST_NAME { Err(ScanError::Malformed("an operator is too long")) } else { Ok(Kind::Operator) }
     }
 }
 
