@@ -195,3 +195,17 @@ fn d1_no_worker_is_started_behind_one_fence() {
     let child = read("host/worker/src/child.rs").expect("the worker");
     assert_eq!(child.matches("lock_down(host)").count(), 1, "a worker confines itself behind both");
 }
+
+/// SQLite has one writer. Whoever waits for it with a connection of the pool keeps others from reading.
+#[test]
+fn b10_whoever_writes_to_the_store_waits_for_their_turn_first() {
+    let text = sources("host/cloud/src/store");
+    let writers: Vec<&str> = text.split("async fn ").filter(|part| part.contains(".execute(&self.pool)")).collect();
+    assert!(writers.len() > 5, "the writers are found no more");
+    let impatient: Vec<String> = writers
+        .iter()
+        .filter(|part| !part.contains("self.turn()") && !part.contains("pragma"))
+        .map(|part| part.lines().next().unwrap_or_default().to_owned())
+        .collect();
+    fail_on("wait for the turn with self.turn() before writing on the pool", &impatient);
+}

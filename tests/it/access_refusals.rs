@@ -150,3 +150,15 @@ fn nothing_is_given_to_somebody_directly_where_a_guardrail_says_so() {
     managed.access(&["plan"]).exits(0).says(&["warning[no-direct-users]"]);
     assert!(managed.written().is_empty());
 }
+
+#[test]
+fn a_name_that_leads_to_no_file_is_no_code_without_mistakes() {
+    let managed = managed("createrole");
+    fs::create_dir(managed.place.path().join("empty")).expect("writable");
+    for arguments in
+        [&["validate", "empty"][..], &["validate", "acess/"], &["fmt", "--check", "empty"], &["expire", "empty"]]
+    {
+        managed.access(arguments).exits(2).says(&["E-file"]);
+    }
+    managed.place.raito(&["bogus\u{202e}"]).exits(2).says(&["bogus\\u{202e}"]);
+}

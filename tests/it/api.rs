@@ -165,6 +165,17 @@ fn every_list_is_the_same_whole_and_page_by_page() {
 }
 
 #[test]
+fn a_path_that_is_no_text_is_a_problem_like_any_other() {
+    let place = Place::new("targets: []\n");
+    let served = Served::of(&place);
+    let token = place.raito(&["cloud", "token", "reader", "--scope", "read"]).exits(0).stdout.trim().to_owned();
+    for path in ["/api/v1/runs/%ff", "/api/v1/sources/%c3%28/users"] {
+        let answer = served.get(path, &token);
+        assert_eq!((answer.status, &answer.body["type"]), (400, &"bad-request".into()), "{path}: {}", answer.body);
+    }
+}
+
+#[test]
 fn a_token_may_do_what_its_scopes_say_until_it_ends() {
     let warehouse = Warehouse::serve(&["--seed", "3", "--tables", "5"]);
     let place = warehouse.place("");

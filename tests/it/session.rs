@@ -243,4 +243,15 @@ fn validate_logs_in_where_it_is_asked_to_and_tells_what_a_run_would_find() {
     managed.server.sql("postgres", &format!("alter role {READER} superuser; alter role {WRITER} password 'another'"));
     let outcome = place.raito(&["validate", "--connect"]).fails();
     outcome.says(&["E-denied", "raito_read is a superuser", "E-target-unauthorized", "sql.main crm as raito_write"]);
+    // What keeps it from logging in at all is a failure as well.
+    let text = std::fs::read_to_string(place.path().join("raito.yml")).expect("a configuration");
+    place.write("empty.pem", "");
+    for (from, to, says) in [
+        ("env: PG_PASSWORD", "env: NOT_SET_HERE", "NOT_SET_HERE"),
+        ("env: PG_PASSWORD", "file: not-there", "not-there"),
+        ("ca: ", "ca: empty.pem # ", "it has no certificate"),
+    ] {
+        place.configure(&text.replace(from, to));
+        place.raito(&["validate", "--connect"]).fails().says(&["error[E-", says]);
+    }
 }

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use indicatif::MultiProgress;
 use raito_core::limits;
+use raito_core::text::escape;
 
 use crate::args::access::Access;
 use crate::args::{Cli, Command, Output};
@@ -52,8 +53,9 @@ fn run_command() -> ExitCode {
         Err(error) => {
             // Help and version are answers; everything else is a mistake on the command line.
             if error.use_stderr() {
-                // Where that fails, there is nowhere left to say so.
-                let _ = error.print();
+                // It repeats what was typed, as it was typed.
+                let said = error.render().to_string();
+                render::say(&said.trim_end().lines().map(escape).collect::<Vec<_>>().join("\n"));
                 return end(Exit::Usage);
             }
             render::data_with(|_| error.print());

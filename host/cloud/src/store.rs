@@ -106,7 +106,7 @@ pub struct Store {
     options: SqliteConnectOptions,
     /// Where the store and its temporary files are.
     folder: PathBuf,
-    snapshots: Arc<Mutex<Vec<snapshots::Kept>>>,
+    snapshots: Arc<snapshots::Snapshots>,
     /// The turn to write: who waits for it holds no connection.
     turn: Arc<Mutex<()>>,
 }

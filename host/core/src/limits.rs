@@ -366,6 +366,10 @@ pub const CLOUD_UPLOADS_OF_TOKEN: usize = PARALLEL_TARGETS as usize;
 pub const CLOUD_LARGE: usize = 8;
 /// The same of one token.
 pub const CLOUD_LARGE_OF_TOKEN: usize = 4;
+/// Questions about the past of all tokens at a time: for each, everything of a source is read once.
+pub const CLOUD_PAST: usize = 8;
+/// The same of one token.
+pub const CLOUD_PAST_OF_TOKEN: usize = 2;
 /// Exports of everything at a time. Each has a connection to the store.
 pub const CLOUD_EXPORTS: usize = 4;
 /// Bytes of one upload: [`STEP_RECORDS`] of 800 bytes.

@@ -1,13 +1,31 @@
 //! Answers: JSON, and problems in the form of RFC 9457.
 
 use axum::Json;
+use axum::extract::FromRequestParts;
 use axum::extract::rejection::{BytesRejection, JsonRejection, QueryRejection};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+
+use serde::de::DeserializeOwned;
 
 use super::patience::{TooSlow, is_too_slow};
 use crate::api::problem::{self, Problem};
 use crate::store::{IngestError, StoreError};
+
+/// What the path of a request names.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let named = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        named
+            .map(|axum::extract::Path(named)| Self(named))
+            .map_err(|rejection| Refusal::bad_request(rejection.body_text()))
+    }
+}
 
 /// Why a request is not carried out.
 #[derive(Debug)]

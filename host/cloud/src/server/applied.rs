@@ -4,7 +4,7 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, put};
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::App;
-use super::answer::{Refusal, version};
+use super::answer::{Path, Refusal, version};
 use super::paging::{Answer, CURSOR, LIMIT, Paging, listed};
 use super::quotas::Work;
 use super::route::{Body, Route, question, route, schema};

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{delete, get, post, put};
 use raito_core::marker::marker;
@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::App;
-use super::answer::{Refusal, version};
+use super::answer::{Path, Refusal, version};
 use super::draft::{Draft, checked, described};
 use super::paging::{Answer, CURSOR, LIMIT, Paging, listed};
 use super::route::{Body, Route, question, route, schema};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::routing::get;
 use raito_core::expansion::{
     Answer, AnswerFilter, How, ObjectId, Partly, PathStep, PermissionId, PrincipalId, PrincipalKind, Rows, Snapshot,
@@ -16,8 +16,9 @@ use raito_core::text::ExternalId;
 use serde::Deserialize;
 
 use super::App;
-use super::answer::{Refusal, aside};
+use super::answer::{Path, Refusal, aside};
 use super::naming::objects_named;
+use super::quotas::{Permit, Work};
 use super::route::{Route, question, schema};
 use super::usage::add_last_uses;
 use crate::api::effective::{
@@ -87,14 +88,17 @@ type Asked = Result<Query<Question>, QueryRejection>;
 
 /// A question with what it is about.
 struct Asking {
+    /// What a question about the past takes of its token.
+    _past: Option<Arc<Permit>>,
     question: Question,
     snapshot: Arc<Snapshot>,
     coverage: Coverage,
 }
 
 impl Asking {
-    async fn new(app: &App, source: &str, asked: Asked) -> Result<Self, Refusal> {
+    async fn new(app: &App, source: &str, permit: &Permit, asked: Asked) -> Result<Self, Refusal> {
         let Query(question) = asked?;
+        let past = question.as_of.map(|_| permit.more(Work::Past)).transpose()?;
         if question.as_of.is_some_and(|time| time > app.clock.now_ms()) {
             return Err(Refusal::bad_request("as-of: that time is still to come, and nobody knows what holds then"));
         }
@@ -107,7 +111,7 @@ impl Asking {
         }
         coverage.incomplete.extend(snapshot.incomplete().map(|name| name.as_str().to_owned()));
         coverage.not_expanded.extend(snapshot.unknown_specials().iter().map(|id| id.as_str().to_owned()));
-        Ok(Self { question, snapshot, coverage })
+        Ok(Self { _past: past, question, snapshot, coverage })
     }
 
     fn limit(&self) -> usize {
@@ -192,10 +196,11 @@ fn permissions(snapshot: &Snapshot, object: Option<ObjectId>, word: &str) -> Vec
 async fn answered<T: Send + 'static>(
     app: &App,
     source: &str,
+    permit: &Permit,
     asked: Asked,
     answer: fn(Asking) -> Result<T, Refusal>,
 ) -> Result<Json<T>, Refusal> {
-    let asking = Asking::new(app, source, asked).await?;
+    let asking = Asking::new(app, source, permit, asked).await?;
     aside(move || answer(asking)).await.map(Json)
 }
 
@@ -203,27 +208,43 @@ async fn answered<T: Send + 'static>(
 async fn with_uses(
     app: &App,
     source: &str,
+    permit: &Permit,
     asked: Asked,
     answer: fn(Asking) -> Result<AccessPage, Refusal>,
 ) -> Result<Json<AccessPage>, Refusal> {
     let is_now = asked.as_ref().is_ok_and(|question| question.as_of.is_none());
-    let Json(mut page) = answered(app, source, asked, answer).await?;
+    let Json(mut page) = answered(app, source, permit, asked, answer).await?;
     if is_now {
         add_last_uses(app, source, &mut page).await?;
     }
     Ok(Json(page))
 }
 
-async fn who(State(app): State<App>, Path(source): Path<String>, asked: Asked) -> Result<Json<AccessPage>, Refusal> {
-    with_uses(&app, &source, asked, Asking::who).await
+async fn who(
+    State(app): State<App>,
+    Path(source): Path<String>,
+    Extension(permit): Extension<Arc<Permit>>,
+    asked: Asked,
+) -> Result<Json<AccessPage>, Refusal> {
+    with_uses(&app, &source, &permit, asked, Asking::who).await
 }
 
-async fn access(State(app): State<App>, Path(source): Path<String>, asked: Asked) -> Result<Json<AccessPage>, Refusal> {
-    with_uses(&app, &source, asked, Asking::access).await
+async fn access(
+    State(app): State<App>,
+    Path(source): Path<String>,
+    Extension(permit): Extension<Arc<Permit>>,
+    asked: Asked,
+) -> Result<Json<AccessPage>, Refusal> {
+    with_uses(&app, &source, &permit, asked, Asking::access).await
 }
 
-async fn explain(State(app): State<App>, Path(source): Path<String>, asked: Asked) -> Result<Json<Explained>, Refusal> {
-    answered(&app, &source, asked, Asking::explain).await
+async fn explain(
+    State(app): State<App>,
+    Path(source): Path<String>,
+    Extension(permit): Extension<Arc<Permit>>,
+    asked: Asked,
+) -> Result<Json<Explained>, Refusal> {
+    answered(&app, &source, &permit, asked, Asking::explain).await
 }
 
 impl Asking {

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
 use raito_core::linking::{LinkKey, LinkRule, People};
@@ -10,7 +10,7 @@ use raito_core::text::TargetName;
 use serde::Deserialize;
 
 use super::App;
-use super::answer::Refusal;
+use super::answer::{Path, Refusal};
 use super::route::{Body, Route, question, route, schema};
 use crate::api::Listed;
 use crate::api::scope::Scope;

@@ -21,6 +21,8 @@ pub(super) enum Work {
     Question,
     /// The same with a long body.
     Large,
+    /// A question about the past, for which everything of a source is read.
+    Past,
     /// An upload: a connection of its own, and room on the disk.
     Upload,
     /// An export: a connection of its own.
@@ -32,6 +34,7 @@ pub(super) enum Work {
 struct Taken {
     questions: usize,
     large: usize,
+    past: usize,
     uploads: usize,
     exports: usize,
     staged: u64,
@@ -42,6 +45,7 @@ impl Taken {
         match work {
             Work::Question => &mut self.questions,
             Work::Large => &mut self.large,
+            Work::Past => &mut self.past,
             Work::Upload => &mut self.uploads,
             Work::Export => &mut self.exports,
         }
@@ -54,6 +58,7 @@ impl Work {
         match self {
             Self::Question => (limits::CLOUD_REQUESTS_OF_TOKEN, limits::CLOUD_REQUESTS),
             Self::Large => (limits::CLOUD_LARGE_OF_TOKEN, limits::CLOUD_LARGE),
+            Self::Past => (limits::CLOUD_PAST_OF_TOKEN, limits::CLOUD_PAST),
             Self::Upload => (limits::CLOUD_UPLOADS_OF_TOKEN, limits::CLOUD_UPLOADS),
             Self::Export => (limits::CLOUD_EXPORTS, limits::CLOUD_EXPORTS),
         }
@@ -63,6 +68,7 @@ impl Work {
         match self {
             Self::Question => "requests",
             Self::Large => "requests or answers of more than 4 MiB",
+            Self::Past => "questions about the past",
             Self::Upload => "uploads",
             Self::Export => "exports",
         }
@@ -72,7 +78,7 @@ impl Work {
     fn retry_after(self) -> u64 {
         match self {
             Self::Question => 1,
-            Self::Large => 2,
+            Self::Large | Self::Past => 2,
             Self::Upload | Self::Export => 10,
         }
     }
@@ -137,6 +143,14 @@ impl Accounts {
 }
 
 impl Permit {
+    /// Admits more work of the same token, for a request that turns out to take more.
+    ///
+    /// # Errors
+    /// As [`Quotas::admit`].
+    pub(super) fn more(&self, work: Work) -> Result<Arc<Self>, Refusal> {
+        self.quotas.admit(self.token, work)
+    }
+
     /// Counts bytes of an upload that are about to be staged.
     ///
     /// # Errors
@@ -203,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_token_has_its_share_and_all_of_them_theirs_and_what_ends_is_given_back() {
-        for work in [Work::Question, Work::Large, Work::Upload, Work::Export] {
+        for work in [Work::Question, Work::Large, Work::Past, Work::Upload, Work::Export] {
             let quotas = Arc::new(Quotas::default());
             let (most_of_token, most) = work.most();
             let mut held: Vec<_> =

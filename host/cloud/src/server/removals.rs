@@ -1,15 +1,15 @@
 //! How much may be removed: thresholds of sources, and exact numbers beyond them. Both need a scope
 //! of their own, because a token that uploads must not decide about what its uploads remove.
 
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use axum::{Extension, Json};
 use raito_core::threshold::Thresholds;
 
 use super::App;
-use super::answer::Refusal;
+use super::answer::{Path, Refusal};
 use super::paging::Answer;
 use super::route::{Body, Route, question, route, schema};
 use crate::api::Listed;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body as HttpBody;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Extension, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Extension, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post, put};
 use bytes::BytesMut;
@@ -21,7 +21,7 @@ use raito_core::upload::{Line, Receipt};
 use serde::Deserialize;
 
 use super::App;
-use super::answer::Refusal;
+use super::answer::{Path, Refusal};
 use super::paging::{Answer, CURSOR, LIMIT, cursor, listed, page_limit};
 use super::patience::{Patience, is_too_slow};
 use super::quotas::{Permit, Work};

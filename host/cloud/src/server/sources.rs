@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::routing::get;
 use raito_core::record::ObjectRef;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::App;
-use super::answer::Refusal;
+use super::answer::{Path, Refusal};
 use super::paging::{Answer, CURSOR, LIMIT, cursor, listed, page_limit};
 use super::route::{PAGING, Route, question, schema};
 use crate::api::{Count, Listed};

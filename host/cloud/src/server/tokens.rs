@@ -1,8 +1,8 @@
 //! Tokens of the API.
 
 use axum::Json;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use base64::Engine as _;
@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use raito_core::digest::Digest;
 
 use super::App;
-use super::answer::Refusal;
+use super::answer::{Path, Refusal};
 use super::route::{Body, Route, route, schema};
 use crate::api::scope::Scope;
 use crate::api::{Listed, TokenMade, TokenRequest};

@@ -2,14 +2,14 @@
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::routing::get;
 use raito_core::record::ObjectRef;
 use raito_core::text::ExternalId;
 use serde::Deserialize;
 
 use super::App;
-use super::answer::Refusal;
+use super::answer::{Path, Refusal};
 use super::paging::{CURSOR, LIMIT, cursor, page_limit};
 use super::route::{Route, question, schema};
 use crate::api::effective::AccessPage;

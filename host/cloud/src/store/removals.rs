@@ -76,6 +76,7 @@ impl Store {
         caller: &Caller,
         now_ms: u64,
     ) -> Result<(), StoreError> {
+        let _turn = self.turn().await;
         sqlx::query(
             "insert into removal_thresholds values (?1, ?2, ?3, ?4, ?5) on conflict (source) do update set \
              remove_percent = ?2, remove_count = ?3, set_by = ?4, set_ms = ?5",
@@ -109,6 +110,7 @@ impl Store {
             run: None,
             step: None,
         };
+        let _turn = self.turn().await;
         sqlx::query("insert into removal_confirmations values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, null, null)")
             .bind(&made.id)
             .bind(source)

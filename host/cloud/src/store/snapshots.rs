@@ -1,7 +1,7 @@
 //! Snapshots for effective access: everything of a source at one time, put together once and kept until the source changes.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::TryStreamExt as _;
 use raito_core::expansion::{Builder, Snapshot};
@@ -16,17 +16,46 @@ use serde_json::{Value, json};
 use super::{Store, StoreError, integer};
 use crate::api::effective::{Coverage, ReadItem};
 
-/// Snapshots that are kept: those of a few sources, or of one at a few times.
-const KEPT: usize = 4;
+/// Snapshots of now that are kept, and those of other times.
+const KEPT: [usize; 2] = [3, 2];
 
-/// A snapshot, and what it is of.
-#[derive(Clone)]
-pub(crate) struct Kept {
+/// What a snapshot is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Of {
     source: i64,
     /// The newest upload that is in it.
     upload_ms: i64,
     as_of: Option<u64>,
-    pub(crate) snapshot: Arc<Snapshot>,
+}
+
+/// Snapshots that are kept. Those of now and those of other times are loaded one at a time each, so that
+/// who asks about the past keeps nobody waiting who asks about now.
+#[derive(Default)]
+pub(super) struct Snapshots {
+    kept: Mutex<Vec<(Of, Arc<Snapshot>)>>,
+    loading: [tokio::sync::Mutex<()>; 2],
+}
+
+impl Snapshots {
+    fn kept(&self) -> MutexGuard<'_, Vec<(Of, Arc<Snapshot>)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, of: Of) -> Option<Arc<Snapshot>> {
+        self.kept().iter().find(|(known, _)| *known == of).map(|(_, snapshot)| Arc::clone(snapshot))
+    }
+
+    fn keep(&self, of: Of, snapshot: Arc<Snapshot>) {
+        let mut kept = self.kept();
+        kept.retain(|(known, _)| known.source != of.source || known.upload_ms == of.upload_ms);
+        kept.push((of, snapshot));
+        let is_past = of.as_of.is_some();
+        let alike = kept.iter().filter(|(known, _)| known.as_of.is_some() == is_past).count();
+        let oldest = kept.iter().position(|(known, _)| known.as_of.is_some() == is_past);
+        if let Some(oldest) = oldest.filter(|_| alike > KEPT[usize::from(is_past)]) {
+            kept.remove(oldest);
+        }
+    }
 }
 
 /// The condition that rows of a time have. Parameters: source and time.
@@ -62,18 +91,17 @@ impl Store {
                 .bind(source)
                 .fetch_one(&self.pool)
                 .await?;
-        let upload_ms = newest.unwrap_or(0);
-        let mut kept = self.snapshots.lock().await;
-        let same = |other: &&Kept| other.source == source && other.upload_ms == upload_ms && other.as_of == as_of;
-        if let Some(known) = kept.iter().find(same) {
-            return Ok(Arc::clone(&known.snapshot));
+        let of = Of { source, upload_ms: newest.unwrap_or(0), as_of };
+        if let Some(known) = self.snapshots.find(of) {
+            return Ok(known);
+        }
+        let _loading = self.snapshots.loading[usize::from(as_of.is_some())].lock().await;
+        // Somebody else may have loaded it meanwhile.
+        if let Some(known) = self.snapshots.find(of) {
+            return Ok(known);
         }
         let snapshot = Arc::new(self.load_snapshot(source, as_of.map_or(i64::MAX, integer), now_ms).await?);
-        kept.retain(|other| other.source != source || other.upload_ms == upload_ms);
-        kept.push(Kept { source, upload_ms, as_of, snapshot: Arc::clone(&snapshot) });
-        if kept.len() > KEPT {
-            kept.remove(0);
-        }
+        self.snapshots.keep(of, Arc::clone(&snapshot));
         Ok(snapshot)
     }
 
@@ -380,5 +408,35 @@ mod tests {
         let of = |step: &str| read.iter().find(|read| read.step == step).expect("a read");
         assert_eq!((of("identity-store").newest_ms, of("identity-store").clock_was_ahead), (NOON, false));
         assert!(of("data-usage").clock_was_ahead);
+    }
+
+    #[tokio::test]
+    async fn questions_about_the_past_keep_nobody_waiting_and_push_out_no_snapshot_of_now() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("cloud.db")).await.expect("opens");
+        upload(&store, 1, Step::IdentityStore, NOON, &[]).await;
+        let source = store.source_id("shop").await.expect("a source");
+        let description = json!({
+            "name": "t", "instance-id": "i", "kinds": [], "controls": [], "specials": [], "inheritance": true, "masks": [],
+            "filters-apply-to": [], "mask-overrides": [], "filter-overrides": [], "name-pattern": ".*", "name-bytes-max": 63,
+            "reserved-prefixes": [], "sql-dialect": null,
+        });
+        sqlx::query("update sources set description = ?1")
+            .bind(description.to_string())
+            .execute(&store.pool)
+            .await
+            .expect("described");
+        let ask = async |as_of| store.snapshot(source, as_of, NOON).await.expect("a snapshot");
+        let now = ask(None).await;
+        for ms in 0..5 {
+            ask(Some(NOON - ms)).await;
+        }
+        assert!(Arc::ptr_eq(&now, &ask(None).await), "it was pushed out");
+        assert_eq!(store.snapshots.kept().len(), 1 + KEPT[1]);
+        // Somebody loads one of the past, and somebody else asks about now after a change.
+        let loading = store.snapshots.loading[1].lock().await;
+        upload(&store, 2, Step::IdentityStore, NOON + 1, &[]).await;
+        assert!(!Arc::ptr_eq(&now, &ask(None).await));
+        drop(loading);
     }
 }

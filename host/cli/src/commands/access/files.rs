@@ -40,7 +40,13 @@ pub(super) fn sources(global: &Global, paths: &Paths) -> Result<Vec<(PathBuf, So
 pub(super) fn paths(global: &Global, paths: &Paths) -> Result<Vec<PathBuf>, CliError> {
     let mut found = Vec::new();
     for path in starts(global, paths)? {
+        let before = found.len();
         find(&path, 0, true, &mut found)?;
+        // A mistyped name must not pass for files without mistakes.
+        if found.len() == before && paths.paths.contains(&path) {
+            let message = format!("there is no file of access code in {}", files::shown(&path));
+            return Err(CliError::new(codes::FILE, message).help("name a folder with *.yml or *.yaml, or a file"));
+        }
     }
     found.sort();
     found.dedup();

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use raito_broker::{Brokerage, StateFile, Surveyed};
+use raito_core::capability::Effective;
 use raito_core::event::Event;
 use raito_core::exchange::Outcome;
 use raito_core::grant::{Ceiling, Target};
 use raito_core::ports::{Clock, Ledger};
+use raito_sandbox::Inspected;
 
 use crate::args::Global;
 use crate::clock::SystemClock;
@@ -37,11 +39,15 @@ pub(super) async fn run(global: &Global, loaded: &Loaded, ceiling: &Ceiling) -> 
     let mut exits = Vec::new();
     for target in &loaded.configuration.targets {
         let ledger: Arc<dyn Ledger> = Arc::clone(&log) as Arc<dyn Ledger>;
-        // What is wrong with the target was printed before.
-        let Ok(brokerage) = brokerage(target, loaded, ceiling, &state, ledger, &clock, &workplace).await else {
-            continue;
-        };
-        exits.extend(brokerage.survey().await.into_iter().map(|surveyed| print(target, surveyed)));
+        // What is wrong with the target itself was printed, and counts, before.
+        let Ok((inspected, effective, _)) = check(target, &loaded.base, ceiling, &workplace).await else { continue };
+        match brokerage(target, loaded, (&inspected, &effective), &state, ledger, &clock).await {
+            Ok(brokerage) => exits.extend(brokerage.survey().await.into_iter().map(|surveyed| print(target, surveyed))),
+            Err(error) => {
+                exits.push(error.code.exit);
+                say(&error::human(&error.at(format!("target {}", target.name))));
+            }
+        }
     }
     let exit = Exit::worst(exits);
     let outcome = if exit == Exit::Done { Outcome::Completed } else { Outcome::Failed };
@@ -53,19 +59,15 @@ pub(super) async fn run(global: &Global, loaded: &Loaded, ceiling: &Ceiling) -> 
 async fn brokerage(
     target: &Target,
     loaded: &Loaded,
-    ceiling: &Ceiling,
+    (inspected, effective): (&Inspected, &Effective),
     state: &StateDir,
     ledger: Arc<dyn Ledger>,
     clock: &Arc<dyn Clock>,
-    workplace: &Workplace,
 ) -> Result<Brokerage, CliError> {
-    let (inspected, effective, _) = check(target, &loaded.base, ceiling, workplace).await?;
-    let material = secrets::material(target, &loaded.base, true).await.inspect_err(|error| {
-        say(&error::human(&error.clone().at(format!("target {}", target.name))));
-    })?;
+    let material = secrets::material(target, &loaded.base, true).await?;
     let path = state.connector_state(&target.name)?;
     let kept = StateFile::open(&path).map_err(|error| CliError::new(codes::STATE, error.to_string()))?;
-    Brokerage::new(target, &inspected.manifest, &effective, material, kept, ledger, Arc::clone(clock))
+    Brokerage::new(target, &inspected.manifest, effective, material, kept, ledger, Arc::clone(clock))
         .map_err(|error| CliError::new(codes::TARGET_SETTING, error.to_string()))
 }
 
