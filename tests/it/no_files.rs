@@ -139,3 +139,29 @@ fn c10_what_is_no_file_is_no_log() {
         anchored.exits(2).says(&["E-anchor", "and a file is expected"]);
     }
 }
+
+#[test]
+fn c10_what_is_no_file_in_the_state_directory_is_not_waited_for() {
+    let warehouse = Warehouse::serve(&["--seed", "1", "--tables", "5"]);
+    let place = warehouse.place("");
+    place.run(&["--skip-data-usage-sync"]);
+    no_files(&place);
+    let state = place.path().join(".raito");
+    for file in ["program.json", "cloud.db-journal", "cloud.db-wal", "cloud.db-shm"] {
+        let path = state.join(file);
+        let kept = std::fs::read(&path).ok();
+        let _ = std::fs::remove_file(&path);
+        symlink(place.path().join("pipe"), &path).expect("a link");
+        let outcome = ends(&place, &["run", "--dry-run"]);
+        assert!(
+            outcome.code.is_some() && outcome.stderr.contains(file) || outcome.code == Some(0),
+            "{file}: {}",
+            outcome.stderr
+        );
+        std::fs::remove_file(&path).expect("a link");
+        if let Some(kept) = kept {
+            std::fs::write(&path, kept).expect("writable");
+        }
+    }
+    place.run(&["--skip-data-usage-sync"]);
+}

@@ -140,6 +140,11 @@ pub(crate) fn replace_state_with(
     path: &Path,
     write: impl FnOnce(&mut io::BufWriter<&File>) -> io::Result<()>,
 ) -> Result<(), CliError> {
+    // Whoever opened a pipe here would wait for somebody who reads it.
+    if fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+        let message = format!("cannot write {}: it is no file", shown(path));
+        return Err(CliError::new(codes::STATE, message).help("take away what stands in its place"));
+    }
     replace_with(path, Some(PRIVATE_MODE), write).map_err(|error| unwritten(path, codes::STATE, &error))
 }
 

@@ -5,6 +5,7 @@ mod human;
 mod json;
 mod table;
 pub(crate) mod who;
+mod window;
 
 use std::io::{self, Write as _};
 use std::sync::OnceLock;

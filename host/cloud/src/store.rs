@@ -88,7 +88,10 @@ impl StoreError {
             _ => return false,
         };
         match error {
-            sqlx::Error::Io(_) => true,
+            sqlx::Error::Io(error) => {
+                use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+                matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+            }
             sqlx::Error::Database(error) => {
                 let code = error.code().and_then(|code| code.parse::<u32>().ok());
                 code.is_some_and(|code| matches!(code & 0xff, FULL | IO))
@@ -121,6 +124,14 @@ impl Store {
         let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
         let made = OpenOptions::new().create(true).append(true).mode(0o600).custom_flags(nonblock).open(file);
         made.map_err(sqlx::Error::Io)?;
+        for ending in ["-journal", "-wal", "-shm"] {
+            let mut beside = file.as_os_str().to_owned();
+            beside.push(ending);
+            if std::fs::metadata(&beside).is_ok_and(|about| !about.is_file()) {
+                let message = format!("{} is no file", Path::new(&beside).display());
+                return Err(sqlx::Error::Io(std::io::Error::other(message)).into());
+            }
+        }
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let folder = folder.canonicalize().map_err(sqlx::Error::Io)?;
         let options = SqliteConnectOptions::new()

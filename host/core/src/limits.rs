@@ -372,6 +372,15 @@ pub const CLOUD_PAST: usize = 8;
 pub const CLOUD_PAST_OF_TOKEN: usize = 2;
 /// Exports of everything at a time. Each has a connection to the store.
 pub const CLOUD_EXPORTS: usize = 4;
+/// The same of one token.
+pub const CLOUD_EXPORTS_OF_TOKEN: usize = 2;
+/// Time that an export takes. The log of the store grows by all that is written meanwhile.
+pub const CLOUD_EXPORT: Duration = Duration::from_secs(30 * 60);
+/// Pieces of a body beyond which it is refused where they are smaller than [`BODY_PIECE_BYTES`] on average: each takes
+/// some forty bytes more than it has.
+pub const BODY_PIECES: u64 = 20_000;
+/// Bytes of a piece of a body, on average.
+pub const BODY_PIECE_BYTES: u64 = 32;
 /// Bytes of one upload: [`STEP_RECORDS`] of 800 bytes.
 pub const UPLOAD_BYTES: u64 = 8 * 1_024 * 1_024 * 1_024;
 /// Bytes of all uploads of one token that are staged and not taken in.

@@ -7,7 +7,9 @@ use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use futures_util::stream;
+use raito_core::limits;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::App;
 use super::quotas::Work;
@@ -49,10 +51,16 @@ async fn export(State(app): State<App>) -> Response {
     let (sender, receiver) = mpsc::channel::<Result<Vec<u8>, StoreError>>(64);
     tokio::spawn(async move {
         let lines = sender.clone();
-        let exported = app.store.export(async move |line| lines.send(Ok(line)).await.is_ok());
-        if let Err(error) = exported.await {
-            let _ = sender.send(Err(error)).await;
-        }
+        // As long as it is read, no checkpoint of the store passes it.
+        let exported =
+            timeout(limits::CLOUD_EXPORT, app.store.export(async move |line| lines.send(Ok(line)).await.is_ok()));
+        let error = match exported.await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(_) => StoreError::Conflict(format!("an export takes at most {:?}", limits::CLOUD_EXPORT)),
+        };
+        // Where nobody reads any more, nobody is there to hear it.
+        let _ = sender.send(Err(error)).await;
     });
     let lines =
         stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|line| (line, receiver)) });

@@ -48,6 +48,11 @@ impl Patience {
 #[error("the body of the request comes too slowly")]
 pub(super) struct TooSlow;
 
+/// A body comes in pieces that are too small.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the body of the request comes in pieces that are too small")]
+struct TooSmall;
+
 /// Whether this is what an error comes from.
 pub(super) fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
@@ -67,11 +72,14 @@ pub(super) struct Patient<B = Incoming> {
     /// Since when nothing came.
     since: Option<Instant>,
     sleep: Option<Pin<Box<Sleep>>>,
+    /// Pieces that came, and their bytes.
+    pieces: u64,
+    bytes: u64,
 }
 
 impl<B> Patient<B> {
     pub(super) fn new(body: B, patience: Patience) -> Self {
-        Self { body, patience, since: None, sleep: None }
+        Self { body, patience, since: None, sleep: None, pieces: 0, bytes: 0 }
     }
 }
 
@@ -97,6 +105,13 @@ where
             Poll::Pending => bound.end.min(*self.since.get_or_insert_with(Instant::now) + bound.piece),
         };
         if let Poll::Ready(frame) = frame {
+            if let Some(Ok(piece)) = &frame {
+                self.pieces += 1;
+                self.bytes += piece.data_ref().map_or(0, |data| data.len() as u64);
+            }
+            if self.pieces > limits::BODY_PIECES && self.bytes < self.pieces * limits::BODY_PIECE_BYTES {
+                return Poll::Ready(Some(Err(TooSmall.into())));
+            }
             return Poll::Ready(match frame {
                 Some(Ok(_)) if deadline <= Instant::now() => Some(Err(TooSlow.into())),
                 frame => frame.map(|frame| frame.map_err(Into::into)),
@@ -149,11 +164,22 @@ mod tests {
         assert_eq!(read(some(), Patience::default()).await.ok(), Some(3));
         let stops = read(some().chain(pending()), Patience::of(soon, limits::CLOUD_BODY)).await;
         assert!(is_too_slow(&stops.expect_err("nothing comes any more")));
-        let never_ends = repeat(Ok(Bytes::from_static(b"x")));
+        let never_ends = repeat(Ok(Bytes::from_static(&[b'x'; 64])));
         let never_ends = read(never_ends, Patience::of(limits::CLOUD_PIECE, soon)).await;
         assert!(is_too_slow(&never_ends.expect_err("it never ends")));
         let both = read(pending(), Patience::of(limits::CLOUD_PIECE, soon)).await;
         assert!(is_too_slow(&both.expect_err("it does not begin")));
+    }
+
+    #[tokio::test]
+    async fn a_body_in_tiny_pieces_is_refused_and_one_of_a_few_is_not() {
+        let tiny = |pieces: usize| repeat(Ok(Bytes::from_static(b"x"))).take(pieces);
+        let few = usize::try_from(limits::BODY_PIECES).expect("few");
+        assert_eq!(read(tiny(few), Patience::default()).await.ok(), Some(few));
+        let refused = read(tiny(few + 1), Patience::default()).await.expect_err("too many");
+        assert!(!is_too_slow(&refused) && refused.to_string().contains("too small"), "{refused}");
+        let large = repeat(Ok(Bytes::from_static(&[b'x'; 64]))).take(few + 1);
+        assert_eq!(read(large, Patience::default()).await.ok(), Some(64 * (few + 1)));
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Work {
             Self::Large => (limits::CLOUD_LARGE_OF_TOKEN, limits::CLOUD_LARGE),
             Self::Past => (limits::CLOUD_PAST_OF_TOKEN, limits::CLOUD_PAST),
             Self::Upload => (limits::CLOUD_UPLOADS_OF_TOKEN, limits::CLOUD_UPLOADS),
-            Self::Export => (limits::CLOUD_EXPORTS, limits::CLOUD_EXPORTS),
+            Self::Export => (limits::CLOUD_EXPORTS_OF_TOKEN, limits::CLOUD_EXPORTS),
         }
     }
 

@@ -338,7 +338,7 @@ impl Scanner<'_> {
 
     /// Whether a number that runs into a dollar is one depends on its form, so it is refused.
     fn end_of_number(&self) -> Result<Kind, ScanError> {
-        if self.byte(0).is_some_and(|byte| begins_word(byte) || byte == b'$') {
+        if self.byte(0).is_some_and(is_word_byte) {
             return Err(ScanError::Malformed("a number runs into a word"));
         }
         Ok(Kind::Number)
