@@ -59,6 +59,11 @@ fn e11_no_upload_decides_what_it_may_remove() {
     // Nor is a number that the same token confirms, another number, or one of another source.
     assert_eq!(ask(&served, "POST", "/sources/warehouse/removals", &both, &exactly).status, 201);
     refused(&upload_nothing(&served, &both, 5, &all));
+    // Nor are thresholds that the same token set.
+    assert_eq!(ask(&served, "PUT", "/sources/warehouse/thresholds", &both, &anything).status, 204);
+    refused(&upload_nothing(&served, &both, 50, &all));
+    let usual = json!({ "remove-percent": 20, "remove-count": 50 });
+    assert_eq!(ask(&served, "PUT", "/sources/warehouse/thresholds", &may, &usual).status, 204);
     let other = json!({ "records": total + 1 });
     assert_eq!(ask(&served, "POST", "/sources/warehouse/removals", &may, &other).status, 201);
     assert_eq!(ask(&served, "POST", "/sources/elsewhere/removals", &may, &exactly).status, 404);

@@ -144,7 +144,14 @@ impl Store {
             .pragma("temp.cache_size", "-16000")
             .pragma("cache_size", "-16000");
         keep_temporary_files_in(&folder, &options).await?;
-        let pool = SqlitePoolOptions::new().max_connections(limits::CLOUD_CONNECTIONS_OF_STORE);
+        let pool = SqlitePoolOptions::new().max_connections(limits::CLOUD_CONNECTIONS_OF_STORE).before_acquire(
+            |connection, _| {
+                // SQLite ends a transaction by itself where the disk is full, and the driver then takes the
+                // connection for one that is still in it.
+                let is_free = !sqlx::Connection::is_in_transaction(connection);
+                Box::pin(std::future::ready(Ok(is_free)))
+            },
+        );
         let pool = pool.connect_with(options.clone()).await?;
         migrator().run(&pool).await?;
         Ok(Self { pool, options, folder, snapshots: Arc::default(), turn: Arc::default() })
@@ -200,6 +207,7 @@ fn migrator() -> Migrator {
         (2, "applied states", include_str!("store/0002.sql")),
         (3, "removals", include_str!("store/0003.sql")),
         (4, "clocks", include_str!("store/0004.sql")),
+        (5, "who set thresholds", include_str!("store/0005.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(version, name.into(), MigrationType::Simple, AssertSqlSafe(sql).into_sql_str(), false)

@@ -175,6 +175,7 @@ impl Hiding {
             return rest;
         }
         let key = text.trim_matches(['"', '\'']).to_owned();
+        let is_below_secret = self.is_below_secret(column);
         match self.flow.last_mut() {
             Some(last) => *last = Some(key),
             None => {
@@ -184,7 +185,12 @@ impl Hiding {
                 self.block.push((column, key));
             }
         }
-        out.instead(text, &quotable(text));
+        if is_below_secret && !is_of_secret(text.trim_matches(['"', '\''])) {
+            // A value that looks like a key, as one with a colon in it does.
+            out.hide(text);
+        } else {
+            out.instead(text, &quotable(text));
+        }
         let colon = rest.len() - behind.len() + 1;
         out.show(take(&mut rest, colon));
         if self.flow.is_empty() && rest.trim_start().starts_with(['|', '>']) {
@@ -213,6 +219,17 @@ impl Hiding {
         }
         self.quote = Some(quote);
         text.len()
+    }
+
+    /// Whether what begins in this column is a part of the value of a key that takes a secret.
+    fn is_below_secret(&self, column: usize) -> bool {
+        if self.block.len() + self.flow.len() > limits::YAML_COLUMNS {
+            return true;
+        }
+        let in_flow = !self.flow.is_empty();
+        let block = self.block.iter().filter(|(known, _)| in_flow || *known < column).map(|(_, key)| key.as_str());
+        let mut path = block.chain(self.flow.iter().flatten().map(String::as_str));
+        path.any(|key| is_secret_name(key) || shapes(key).iter().any(|shape| matches!(shape, Shape::Secret)))
     }
 
     /// Writes a value, or what stands for it.
@@ -288,6 +305,15 @@ fn is_shown(path: &[&str], value: &str) -> bool {
         })
 }
 
+/// Whether a key says where a secret comes from, and how.
+fn is_of_secret(key: &str) -> bool {
+    let of_scheme = SCHEMES.iter().flat_map(|scheme| match scheme.shape {
+        Shape::Map(inner) | Shape::Maps(inner) | Shape::TextOr(inner) | Shape::FlagOr(inner) => inner,
+        _ => &[],
+    });
+    [SECRET, KEYRING, SCHEMES].into_iter().flatten().chain(of_scheme).any(|known| known.name == key)
+}
+
 /// The shapes of all keys of this name, wherever they stand.
 fn shapes(name: &str) -> Vec<Shape> {
     let mut found = Vec::new();
@@ -356,6 +382,14 @@ mod tests {
             "hunter2",
             "  url postgresql://user:hunter2@host/",
             "\tpassword:\thunter2",
+            "password: hunter2: y",
+            "password: hunter2, b: c",
+            "password: \"abc\" hunter2: d",
+            "password: { hunter2: 1 }",
+            "password: \"hunter2\": b",
+            "password:\n  - hunter2: b",
+            "password:\n  abc\n  hunter2: b",
+            "token: hunter2: b",
         ] {
             let text = text.replace("hunter2: {", "password: {");
             for before in

@@ -356,6 +356,9 @@ pub const CLOUD_REQUESTS: usize = 512;
 /// The same of one token: a host runs [`PARALLEL_TARGETS`] targets at a time, and people ask beside
 /// it.
 pub const CLOUD_REQUESTS_OF_TOKEN: usize = 128;
+/// Requests of one token that are worked on at a time, of those that share the connections of the store
+/// ([`CLOUD_CONNECTIONS_OF_STORE`]): a third of these.
+pub const CLOUD_AT_WORK_OF_TOKEN: usize = 8;
 /// Uploads of all tokens at a time. Each has a connection to the store with up to 16 MiB of memory,
 /// rows of [`UPLOAD_ROWS_BYTES`] and at most one line that has not come to its end.
 pub const CLOUD_UPLOADS: usize = 128;

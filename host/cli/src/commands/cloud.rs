@@ -74,9 +74,26 @@ pub(super) async fn run(global: &Global, args: &Cloud) -> Result<Exit, CliError>
 /// Prints an answer, where it has a body.
 fn shown(answer: &serde_json::Value) -> Exit {
     if !answer.is_null() {
-        data(&format!("{answer:#}"));
+        data(&seen(&format!("{answer:#}")));
     }
     Exit::Done
+}
+
+/// The same JSON, with every character that cannot be seen as an escape: people read it in a terminal.
+fn seen(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for character in json.chars() {
+        let mut bytes = [0; 4];
+        let text = character.encode_utf8(&mut bytes);
+        // Nothing but the form of the JSON is a line feed.
+        if character == '\n' || escape(text) == *text {
+            shown.push(character);
+        } else {
+            let mut units = [0; 2];
+            character.encode_utf16(&mut units).iter().for_each(|unit| shown.push_str(&format!("\\u{unit:04x}")));
+        }
+    }
+    shown
 }
 
 /// The JSON of a file.
@@ -157,4 +174,17 @@ async fn export(state: &StateDir, only_digest: bool) -> Result<Exit, CliError> {
         data(&hasher.finish().to_string());
     }
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_an_escape_of_the_same_json() {
+        let value = serde_json::json!({ "name": "a\u{9b}31m\u{200b}\u{202e}\u{e0041}ä\n" });
+        let shown = seen(&format!("{value:#}"));
+        assert_eq!(shown, "{\n  \"name\": \"a\\u009b31m\\u200b\\u202e\\udb40\\udc41ä\\n\"\n}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).expect("JSON"), value);
+    }
 }

@@ -2,6 +2,7 @@
 
 use miette::{MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents};
 use raito_config::Place;
+use raito_core::text::escape;
 
 /// Lines before and behind the one that is meant.
 const AROUND: usize = 1;
@@ -29,35 +30,42 @@ impl Window {
         let line = place.line.max(1);
         let first = line.saturating_sub(1 + AROUND);
         let cut = if place.column > COLUMNS - BEFORE { place.column - BEFORE } else { 0 };
-        let mut window = Self {
-            name: name.to_owned(),
-            text: String::new(),
-            first,
-            label: (0, 0),
-            place: Place { column: place.column - cut, ..place },
-        };
-        for (at, whole) in
-            text.strip_suffix('\n').unwrap_or(text).split('\n').enumerate().skip(first).take(2 * AROUND + 1)
-        {
+        let mut window = Self { name: name.to_owned(), text: String::new(), first, label: (0, 0), place };
+        let lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
+        for (at, whole) in lines.enumerate().skip(first).take(2 * AROUND + 1) {
             let is_meant = at + 1 == line;
             let skipped = if is_meant { cut } else { 0 };
-            // A carriage return alone ends a line for some who print it.
             let shown = whole.trim_end_matches('\r').chars().skip(skipped).take(COLUMNS);
-            let shown: String = shown.map(|character| if character == '\r' { ' ' } else { character }).collect();
             if is_meant {
-                let bytes = |characters: usize, from: usize| -> usize {
-                    shown[from..].chars().take(characters).map(char::len_utf8).sum()
-                };
-                let begin = bytes(window.place.column.saturating_sub(1), 0);
-                window.label = (window.text.len() + begin, bytes(place.length, begin));
+                window.push_meant(shown, place.column.saturating_sub(1 + cut), place.length);
+            } else {
+                shown.for_each(|character| window.push(character));
             }
-            window.text.push_str(&shown);
             window.text.push('\n');
         }
         if window.first + 1 > line || window.text.is_empty() {
             window.text.push('\n');
         }
         window
+    }
+
+    /// Writes a character as people may see it.
+    fn push(&mut self, character: char) {
+        self.text.push_str(&escape(character.encode_utf8(&mut [0; 4])));
+    }
+
+    /// Writes the line of the place, which begins behind so many characters.
+    fn push_meant(&mut self, shown: impl Iterator<Item = char>, begin: usize, length: usize) {
+        let start = self.text.len();
+        let (mut from, mut to) = (None, None);
+        for (column, character) in shown.enumerate() {
+            from = from.or((column == begin).then_some(self.text.len()));
+            to = to.or((column == begin + length).then_some(self.text.len()));
+            self.push(character);
+        }
+        let from = from.unwrap_or(self.text.len());
+        self.label = (from, to.unwrap_or(self.text.len()) - from);
+        self.place.column = self.text[start..from].chars().count() + 1;
     }
 }
 
@@ -97,6 +105,13 @@ mod tests {
         assert_eq!(meant, "x");
         assert!(cut.lines().count() == 3 && cut.lines().all(|line| line.chars().count() <= COLUMNS), "{cut}");
         assert_eq!(shown("a: 1\nbc: 2\nd: 3\n", 2, 1, 2), ("a: 1\nbc: 2\nd: 3\n".into(), "bc".into()));
+    }
+
+    #[test]
+    fn nothing_of_a_file_steers_the_terminal() {
+        let (text, meant) = shown("a: \u{1b}[31m\u{202e}\u{3164}b: c\n", 1, 4, 6);
+        assert_eq!(text, "a: \\u{1b}[31m\\u{202e}\\u{3164}b: c\n");
+        assert_eq!(meant, "\\u{1b}[31m\\u{202e}");
     }
 
     #[test]

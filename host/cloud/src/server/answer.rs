@@ -121,6 +121,7 @@ impl From<StoreError> for Refusal {
             StoreError::Full(reason) => Self::invalid(reason),
             StoreError::Unauthorized(reason) => Self::new(StatusCode::UNAUTHORIZED, problem::UNAUTHORIZED, reason),
             StoreError::Conflict(reason) => Self::new(StatusCode::CONFLICT, problem::CONFLICT, reason),
+            StoreError::Database(sqlx::Error::PoolTimedOut) => Self::busy("the cloud has too much to do: try again", 5),
             error if error.is_of_the_disk() => {
                 tracing::error!("{error}");
                 let detail = match error {

@@ -35,7 +35,9 @@ pub(super) async fn guard(
         Ok((caller, token, permit)) => {
             request.extensions_mut().insert(caller);
             request.extensions_mut().insert(Arc::clone(&permit));
+            let turn = permit.turn().await;
             let answer = next.run(request).await;
+            drop(turn);
             // Whatever was asked for, a long answer takes memory until its client has read it.
             let is_long = answer.body().size_hint().lower() > limits::CLOUD_BODY_BYTES as u64;
             match is_long.then(|| app.quotas.admit(token, Work::Large)).transpose() {

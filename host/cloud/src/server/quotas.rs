@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use raito_core::digest::Digest;
 use raito_core::limits;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::Refusal;
 
@@ -93,6 +94,8 @@ struct Accounts {
     all: Taken,
     /// By the digest of the token; one that has taken nothing is not there.
     tokens: HashMap<Digest, Taken>,
+    /// The turns of a token to be worked on, while somebody of it waits for one.
+    turns: HashMap<Digest, Weak<Semaphore>>,
 }
 
 /// A request that was admitted; dropping it gives back what it took.
@@ -138,6 +141,7 @@ impl Accounts {
     fn forget(&mut self, token: &Digest) {
         if self.tokens.get(token) == Some(&Taken::default()) {
             self.tokens.remove(token);
+            self.turns.remove(token);
         }
     }
 }
@@ -149,6 +153,25 @@ impl Permit {
     /// As [`Quotas::admit`].
     pub(super) fn more(&self, work: Work) -> Result<Arc<Self>, Refusal> {
         self.quotas.admit(self.token, work)
+    }
+
+    /// Waits until fewer requests of the token are worked on than may hold connections of the store: those
+    /// beyond stand behind one another, and in nobody else's way. An upload and an export have their own.
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        if matches!(self.work, Work::Upload | Work::Export) {
+            return None;
+        }
+        let turns = {
+            let mut accounts = self.quotas.accounts();
+            let known = accounts.turns.get(&self.token).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                let turns = Arc::new(Semaphore::new(limits::CLOUD_AT_WORK_OF_TOKEN));
+                accounts.turns.insert(self.token, Arc::downgrade(&turns));
+                turns
+            })
+        };
+        // It is never closed.
+        turns.acquire_owned().await.ok()
     }
 
     /// Counts bytes of an upload that are about to be staged.
@@ -234,6 +257,28 @@ mod tests {
             held.clear();
             assert!(is_untouched(&quotas));
         }
+    }
+
+    #[tokio::test]
+    async fn requests_of_a_token_stand_behind_one_another_and_in_nobody_elses_way() {
+        let quotas = Arc::new(Quotas::default());
+        let admit = |number| quotas.admit(token(number), Work::Question).expect("few");
+        let held: Vec<_> = (0..limits::CLOUD_AT_WORK_OF_TOKEN).map(|_| admit(0)).collect();
+        let mut turns = Vec::new();
+        for permit in &held {
+            turns.push(permit.turn().await.expect("a turn"));
+        }
+        let next = admit(0);
+        let soon = std::time::Duration::from_millis(20);
+        assert!(tokio::time::timeout(soon, next.turn()).await.is_err(), "it waits");
+        let other = admit(1);
+        assert!(other.turn().await.is_some(), "another token does not");
+        let upload = quotas.admit(token(0), Work::Upload).expect("few");
+        assert!(upload.turn().await.is_none(), "nor does an upload");
+        drop((turns.pop(), other, upload));
+        assert!(next.turn().await.is_some(), "one has ended");
+        drop((turns, held, next));
+        assert!(is_untouched(&quotas) && quotas.accounts().turns.is_empty());
     }
 
     #[test]

@@ -152,7 +152,9 @@ async fn upload(
     let step = Step::parse(&step).ok_or_else(|| Refusal::bad_request("there is no such step"))?;
     let upload = UploadId { run: run_id(run)?, step };
     let mut ingest = app.store.begin_upload(upload, rules.rules(&caller), caller).await?;
-    take_lines(body, &mut ingest, &Quota { permit, store: &app.store }).await?;
+    let quota = Quota { permit, store: &app.store };
+    take_lines(body, &mut ingest, &quota).await?;
+    quota.check_room()?;
     Ok(Json(ingest.commit(app.clock.now_ms()).await?))
 }
 
@@ -163,14 +165,19 @@ struct Quota<'s> {
 }
 
 impl Quota<'_> {
+    /// Says so where the disk has no room to take in what is staged: rows, indexes and the log of the
+    /// store are about three times as long.
+    fn check_room(&self) -> Result<(), Refusal> {
+        Ok(self.store.check_room(self.permit.staged().saturating_mul(3))?)
+    }
+
     /// Counts bytes that came, and says so where the upload may have no more or the disk has no
     /// room.
     fn take(&self, bytes: usize) -> Result<(), Refusal> {
         let (before, bytes) = (self.permit.staged(), bytes as u64);
         self.permit.stage(bytes)?;
         if before / limits::UPLOAD_QUOTA_BYTES != (before + bytes) / limits::UPLOAD_QUOTA_BYTES {
-            // All of it is staged already; taking it in writes it once more.
-            self.store.check_room(self.permit.staged())?;
+            self.check_room()?;
         }
         Ok(())
     }

@@ -53,19 +53,31 @@ fn confirmation((id, records, reason, made_by, made, ends, run, step): Row) -> C
     Confirmation { id, records, reason, made_by, made_ms, ends_ms, run, step }
 }
 
-async fn stored(connection: &mut SqliteConnection, source: i64) -> Result<Option<Thresholds>, sqlx::Error> {
-    let sql = "select remove_percent, remove_count from removal_thresholds where source = ?1";
-    let row: Option<(i64, i64)> = sqlx::query_as(sql).bind(source).fetch_optional(connection).await?;
-    Ok(row.map(|(percent, count)| Thresholds {
-        remove_percent: u8::try_from(percent).unwrap_or(0),
-        remove_count: number(count),
+/// The thresholds of a source, and the id of the token that set them.
+async fn stored(
+    connection: &mut SqliteConnection,
+    source: i64,
+) -> Result<Option<(Thresholds, Option<String>)>, sqlx::Error> {
+    let sql = "select remove_percent, remove_count, token from removal_thresholds where source = ?1";
+    let row: Option<(i64, i64, Option<String>)> = sqlx::query_as(sql).bind(source).fetch_optional(connection).await?;
+    Ok(row.map(|(percent, count, token)| {
+        let (remove_percent, remove_count) = (u8::try_from(percent).unwrap_or(0), number(count));
+        (Thresholds { remove_percent, remove_count }, token)
     }))
+}
+
+/// The stricter of two in each part.
+fn stricter(one: Thresholds, other: Thresholds) -> Thresholds {
+    Thresholds {
+        remove_percent: one.remove_percent.min(other.remove_percent),
+        remove_count: one.remove_count.min(other.remove_count),
+    }
 }
 
 impl Store {
     /// When removing stops for a source.
     pub(crate) async fn thresholds(&self, source: i64) -> Result<Thresholds, StoreError> {
-        Ok(stored(&mut *self.pool.acquire().await?, source).await?.unwrap_or_default())
+        Ok(stored(&mut *self.pool.acquire().await?, source).await?.map(|(stored, _)| stored).unwrap_or_default())
     }
 
     /// Sets when removing stops for a source.
@@ -78,14 +90,15 @@ impl Store {
     ) -> Result<(), StoreError> {
         let _turn = self.turn().await;
         sqlx::query(
-            "insert into removal_thresholds values (?1, ?2, ?3, ?4, ?5) on conflict (source) do update set \
-             remove_percent = ?2, remove_count = ?3, set_by = ?4, set_ms = ?5",
+            "insert into removal_thresholds values (?1, ?2, ?3, ?4, ?5, ?6) on conflict (source) do update set \
+             remove_percent = ?2, remove_count = ?3, set_by = ?4, set_ms = ?5, token = ?6",
         )
         .bind(source)
         .bind(i64::from(thresholds.remove_percent))
         .bind(integer(thresholds.remove_count))
         .bind(caller.name())
         .bind(integer(now_ms))
+        .bind(caller.id())
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -167,12 +180,18 @@ impl Removing<'_> {
             // An embedded cloud has its thresholds from the configuration beside it, and those that
             // were set here as well.
             Caller::Host => {
-                if let Some(stored) = stored {
+                if let Some((stored, _)) = stored {
                     stored.check(removals, self.rules.allow_removals)?;
                 }
             }
             Caller::Token { id, .. } => {
-                if let Err(over) = stored.unwrap_or_default().check(removals, None)
+                let usual = Thresholds::default();
+                let thresholds = stored.map_or(usual, |(stored, by)| match by {
+                    // Whoever uploads does not say by themselves how much that may remove.
+                    Some(by) if by == *id => stricter(stored, usual),
+                    _ => stored,
+                });
+                if let Err(over) = thresholds.check(removals, None)
                     && !self.use_confirmation(connection, over.total, id).await?
                 {
                     return Err(OverThreshold { by_cloud: true, ..over }.into());

@@ -48,3 +48,28 @@ impl DerefMut for Writing {
         &mut self.transaction
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_transaction_that_the_disk_ended_keeps_nobody_from_the_next_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("cloud.db")).await.expect("opens");
+        for _ in 0..5 {
+            let mut writing = store.begin().await.expect("begins");
+            let pages: i64 = sqlx::query_scalar("pragma page_count").fetch_one(&mut **writing).await.expect("told");
+            let bound = sqlx::AssertSqlSafe(format!("pragma max_page_count = {pages}"));
+            sqlx::query(bound).execute(&mut **writing).await.expect("bounded");
+            let full = sqlx::query("insert into links values ('a', 'b', hex(zeroblob(4000000)))")
+                .execute(&mut **writing)
+                .await
+                .expect_err("there is no room");
+            assert!(StoreError::from(full).is_of_the_disk());
+        }
+        let mut writing = store.begin().await.expect("begins");
+        sqlx::query("insert into links values ('a', 'b', 'c')").execute(&mut **writing).await.expect("there is room");
+        writing.commit().await.expect("commits");
+    }
+}
