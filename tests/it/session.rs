@@ -48,11 +48,73 @@ fn what_somebody_put_beside_the_servers_own_is_refused() {
             "drop operator pg_catalog.= (oid, bigint); drop function public.same",
         ),
         ("create cast (text as bigint) with inout as implicit", "cast text to bigint", "drop cast (text as bigint)"),
+        (
+            "create schema evil; create function evil.cmp(aclitem, aclitem) returns int language sql as 'select 0';
+             create function evil.is(aclitem, aclitem) returns boolean language sql as 'select true';
+             create operator evil.< (leftarg = aclitem, rightarg = aclitem, function = evil.is);
+             create operator evil.= (leftarg = aclitem, rightarg = aclitem, function = evil.is);
+             create operator class evil.acls default for type aclitem using btree as
+               operator 1 evil.<, operator 3 evil.=, function 1 evil.cmp(aclitem, aclitem)",
+            "default operator class acls",
+            "drop schema evil cascade",
+        ),
     ] {
         server.sql("postgres", make);
         place.raito(&["run"]).exits(4).says(&["E-denied", "step 1", named, "beside the server's own"]);
         server.sql("postgres", take);
         place.run(&[]);
+    }
+}
+
+/// Makes everything of a schema fail that a statement of the host could find there before it looks names
+/// up among the server's own.
+fn shadows(server: &Postgres, database: &str) {
+    let mut sql = "create schema evil; grant usage on schema evil to public;\n".to_owned();
+    let fails =
+        "language plpgsql as $$ begin raise exception 'EVIL RUNS as % in %', current_user, current_query(); end $$";
+    for (left, right) in [("text", "text"), ("name", "name"), ("name", "text"), ("oid", "oid"), ("boolean", "boolean")]
+    {
+        for (operator, name) in [("=", "eq"), ("<>", "ne"), (">=", "ge"), ("<", "lt"), ("||", "cat")] {
+            let function = format!("evil.{name}_{left}_{right}");
+            sql.push_str(&format!(
+                "create function {function}({left}, {right}) returns boolean {fails}; \
+                 create operator evil.{operator} (leftarg = {left}, rightarg = {right}, function = {function});\n"
+            ));
+        }
+    }
+    for function in [
+        "current_setting(text)",
+        "current_setting(text, boolean)",
+        "set_config(text, text, boolean)",
+        "pg_has_role(oid, text, text)",
+        "has_parameter_privilege(text, text)",
+        "bool_or(boolean)",
+        "format_type(oid, integer)",
+        "quote_ident(text)",
+    ] {
+        sql.push_str(&format!("create function evil.{function} returns text {fails};\n"));
+    }
+    sql.push_str("create domain evil.text as pg_catalog.text check (evil.eq_text_text(value, value));\n");
+    sql.push_str(&format!("alter database {database} set search_path = evil, pg_catalog"));
+    server.sql(database, &sql);
+}
+
+#[test]
+fn nothing_of_a_databases_owner_runs_before_names_mean_the_servers_own() {
+    for version in [crate::support::postgres::SYSTEM, crate::support::postgres::Version(18)] {
+        let managed = crate::changes::managed_on(version, "createrole");
+        shadows(&managed.server, "shop");
+        let said = managed.place.raito(&["run"]);
+        assert_eq!(said.code, Some(0), "{}{}", said.stdout, said.stderr);
+        managed.place.raito(&["validate", "--connect"]).exits(0);
+        managed.code(
+            "a.yml",
+            "version: 1\nrepository: corp/access\non: shop\nmanages: [{ kind: role, names: R_* }]\ngrants:\n  - name: R_A\n    \
+             who: [{ user: ann }]\n    what: [{ object: table shop.sales.orders, permissions: [SELECT] }]\n",
+        );
+        managed.access(&["apply", "--yes"]).exits(0);
+        let holds = "select pg_catalog.has_table_privilege('ann', 'sales.orders', 'select')";
+        assert_eq!(managed.server.sql("shop", holds), "t");
     }
 }
 

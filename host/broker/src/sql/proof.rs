@@ -30,18 +30,31 @@ pub(super) struct Proof {
 /// User-defined objects that a name of a statement could mean. A cast applies wherever both of its types
 /// are there, so any between two of the server's own types counts.
 fn candidates() -> String {
-    let first = FIRST_USER_OID;
+    // Both sides of each comparison have the type of an operator that the server has itself: another one
+    // of a user, which would fit better, cannot be there.
+    let first = format!("'{FIRST_USER_OID}'::oid");
+    let own = "'pg_catalog'::regnamespace::oid";
+    // Comparing for ORDER BY, DISTINCT, GROUP BY and arrays goes by types, through these two methods.
+    let methods = "'403'::oid, '405'::oid";
     format!(
         "select 'function', p.proname::text from pg_catalog.pg_proc p \
-         where p.oid >= {first} and p.pronamespace = 'pg_catalog'::regnamespace and p.proname = any ($1) \
+         where p.oid >= {first} and p.pronamespace = {own} and p.proname = any ($1) \
          union all select 'operator', o.oprname::text from pg_catalog.pg_operator o \
-         where o.oid >= {first} and o.oprnamespace = 'pg_catalog'::regnamespace and o.oprname = any ($2) \
+         where o.oid >= {first} and o.oprnamespace = {own} and o.oprname = any ($2) \
          union all select 'type', t.typname::text from pg_catalog.pg_type t \
-         where t.oid >= {first} and t.typnamespace = 'pg_catalog'::regnamespace and t.typname = any ($3) \
+         where t.oid >= {first} and t.typnamespace = {own} and t.typname = any ($3) \
          union all select 'relation', c.relname::text from pg_catalog.pg_class c \
-         where c.oid >= {first} and c.relnamespace = 'pg_catalog'::regnamespace and c.relname = any ($4) \
+         where c.oid >= {first} and c.relnamespace = {own} and c.relname = any ($4) \
          union all select 'cast', pg_catalog.format_type(k.castsource, null) || ' to ' || pg_catalog.format_type(k.casttarget, null) \
-         from pg_catalog.pg_cast k where k.oid >= {first} and k.castsource < {first} and k.casttarget < {first} limit 1"
+         from pg_catalog.pg_cast k where k.oid >= {first} and k.castsource < {first} and k.casttarget < {first} \
+         union all select 'default operator class', s.opcname::text from pg_catalog.pg_opclass s \
+         where s.oid >= {first} and s.opcintype < {first} and s.opcdefault and s.opcmethod in ({methods}) \
+         union all select 'member of an operator family for', pg_catalog.format_type(m.amoplefttype, null) \
+         from pg_catalog.pg_amop m where m.oid >= {first} and m.amopfamily < {first} and m.amopmethod in ({methods}) \
+           and m.amoplefttype < {first} and m.amoprighttype < {first} \
+         union all select 'member of an operator family for', pg_catalog.format_type(r.amproclefttype, null) \
+         from pg_catalog.pg_amproc r where r.oid >= {first} and r.amprocfamily < {first} \
+           and r.amproclefttype < {first} and r.amprocrighttype < {first} limit 1"
     )
 }
 

@@ -34,12 +34,15 @@ pub(crate) struct ReadSession {
 
 /// What a read transaction must look like after each statement: still the one that cannot write, with
 /// nothing written, where names and literals mean what they did.
-const STILL_READING: &str = "select current_setting('transaction_isolation') = 'repeatable read' \
-                             and current_setting('transaction_read_only') = 'on' \
-                             and current_setting('search_path') = 'pg_catalog, pg_temp' \
-                             and current_setting('standard_conforming_strings') = 'on' \
-                             and current_setting('row_security') = 'off' \
-                             and pg_current_xact_id_if_assigned() is null";
+///
+/// Where it is over, names mean what a database's owner wants: each has its schema here.
+const STILL_READING: &str = "\
+    select pg_catalog.current_setting('transaction_isolation') operator(pg_catalog.=) 'repeatable read' \
+    and pg_catalog.current_setting('transaction_read_only') operator(pg_catalog.=) 'on' \
+    and pg_catalog.current_setting('search_path') operator(pg_catalog.=) 'pg_catalog, pg_temp' \
+    and pg_catalog.current_setting('standard_conforming_strings') operator(pg_catalog.=) 'on' \
+    and pg_catalog.current_setting('row_security') operator(pg_catalog.=) 'off' \
+    and pg_catalog.pg_current_xact_id_if_assigned() is null";
 
 impl ReadSession {
     /// Connects, begins the transaction, and proves what statements rest on: settings, the powers of the

@@ -83,6 +83,10 @@ fn pins(purpose: Purpose) -> Vec<Pin> {
         ("idle_in_transaction_session_timeout", limits::SQL_IDLE),
     ];
     pins.extend(timeouts.into_iter().map(|(name, time)| must(name, &shown(time))));
+    if purpose == Purpose::Write {
+        // What the server only warns of has failed, and is told in no other way.
+        pins.push(must("client_min_messages", "notice"));
+    }
     if purpose == Purpose::Read {
         pins.extend([
             must("default_transaction_read_only", "on"),
@@ -120,7 +124,13 @@ fn shown(time: std::time::Duration) -> String {
     }
 }
 
-/// `BEGIN`, the settings, and the question what they are now, as one message.
+/// Looks names up among the server's own from the next statement on. A database's owner decides what a
+/// name means before it: an operator, a function or a type of theirs may come first. So this one names
+/// nothing but a function, with its schema, and has no operator, cast or column.
+const OWN_NAMES: &str = "select pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)";
+
+/// `BEGIN`, the settings, and the question what they are now, as one message. The server reads each
+/// statement of it when the one before has been carried out.
 ///
 /// A setting that the server's version does not have, or that the login may not set, is not set: an
 /// error would end the transaction.
@@ -130,7 +140,7 @@ fn opening(begin: &str, pins: &[Pin]) -> String {
         pins.iter().map(|pin| format!("({}, {})", literal(pin.name), literal(&pin.value))).collect();
     let values = values.join(", ");
     format!(
-        "{begin}; \
+        "{begin}; {OWN_NAMES}; \
          select case when pg_catalog.current_setting(p.name, true) is null then null \
                      when p.name = 'temp_file_limit' and not pg_catalog.has_parameter_privilege(p.name, 'SET') then null \
                      else pg_catalog.set_config(p.name, p.value, true) end \
