@@ -162,6 +162,21 @@ fn a_role_is_never_the_keyword_public() {
 }
 
 #[test]
+fn a_list_of_columns_stands_behind_one_privilege() {
+    let values = |privileges: &[&str]| {
+        [
+            ("p", Value::Keywords(privileges.iter().map(|word| (*word).into()).collect())),
+            ("columns", Value::Names(vec![vec!["id".into()]])),
+            ("t", Value::Name(vec!["public".into(), "orders".into()])),
+            ("r", Value::Name(vec!["readers".into()])),
+        ]
+    };
+    assert!(statement("name", &values(&["SELECT"])).is_ok());
+    // The server reads SELECT on the whole table in `SELECT, INSERT (id)`.
+    assert!(statement("name", &values(&["SELECT", "INSERT"])).is_err());
+}
+
+#[test]
 fn a_wrong_case_a_missing_and_an_unknown_argument_are_named() {
     let error = |values: &[(&str, Value)]| route("path", values).expect_err("refused").to_string();
     assert_eq!(error(&[]), "argument x: it needs a value");

@@ -38,8 +38,9 @@ pub(crate) struct Connected {
 type Warning = Arc<Mutex<Option<String>>>;
 
 /// Warnings with which the server says that a GRANT or a REVOKE did nothing, or not all: `privilege_not_granted` and
-/// `privilege_not_revoked` (PostgreSQL documentation, appendix A, class 01).
-const NOTHING_DONE: [&str; 2] = ["01007", "01006"];
+/// `privilege_not_revoked` (PostgreSQL documentation, appendix A, class 01); and that it cut a name, so that the statement was
+/// about something else: `name_too_long` (class 42). In an encoding other than UTF-8, a name may be longer than here.
+const NOTHING_DONE: [&str; 3] = ["01007", "01006", "42622"];
 
 impl Drop for Connected {
     fn drop(&mut self) {

@@ -35,6 +35,8 @@ struct Pin {
 enum Need {
     /// Without it nothing is sent.
     Must,
+    /// Where the server knows it, nothing is sent without it.
+    Known,
     /// Without it only the catalogue is read.
     Guard,
     /// Without it a bound is missing.
@@ -83,9 +85,24 @@ fn pins(purpose: Purpose) -> Vec<Pin> {
         ("idle_in_transaction_session_timeout", limits::SQL_IDLE),
     ];
     pins.extend(timeouts.into_iter().map(|(name, time)| must(name, &shown(time))));
-    if purpose == Purpose::Write {
+    pins.extend([
+        // Statements act as the login, and not as a role that a setting switches to.
+        must("role", "none"),
         // What the server only warns of has failed, and is told in no other way.
-        pins.push(must("client_min_messages", "notice"));
+        must("client_min_messages", "notice"),
+        must("array_nulls", "on"),
+        must("timezone_abbreviations", "Default"),
+        // What a plan or a sort takes is bounded.
+        must("geqo", "on"),
+        must("geqo_threshold", "12"),
+        must("from_collapse_limit", "8"),
+        must("join_collapse_limit", "8"),
+        must("work_mem", "64MB"),
+        must("hash_mem_multiplier", "2"),
+    ]);
+    if purpose == Purpose::Write {
+        // Whoever makes a role is not made a member of it (PostgreSQL 16).
+        pins.push(pin(Need::Known, "createrole_self_grant", ""));
     }
     if purpose == Purpose::Read {
         pins.extend([
@@ -183,9 +200,10 @@ fn check(pins: &[Pin], held: &[(Option<&str>, Option<&str>)], watch: &Watch, wha
             continue;
         }
         match pin.need {
+            Need::Known if value.is_none() => {}
             Need::Guard => missing.guard = true,
             Need::Bound => missing.bounds.push(pin.name),
-            Need::Must => {
+            Need::Must | Need::Known => {
                 let is = match value {
                     Some(value) => format!("is {}", excerpt(watch, value, 80)?),
                     None => "is unknown".to_owned(),

@@ -82,7 +82,7 @@ impl WriteSession {
     }
 }
 
-const RESET_ROLE: &str = "RESET ROLE";
+const RESET_ROLE: &str = "SET LOCAL ROLE NONE";
 
 fn set_role(role: &str) -> String {
     format!("SET LOCAL ROLE \"{}\"", role.replace('"', "\"\""))

@@ -77,6 +77,9 @@ pub fn scan(text: &str) -> Result<Vec<Lexeme>, ScanError> {
     }
 }
 
+/// Bytes of operators in a row.
+const LONGEST_RUN: usize = 512;
+
 /// Bytes of the longest name (`NAMEDATALEN - 1`).
 const LONGEST_NAME: usize = 63;
 
@@ -349,6 +352,10 @@ impl Scanner<'_> {
     fn operator(&mut self) -> Result<Kind, ScanError> {
         let rest = &self.bytes[self.at..];
         let mut length = rest.iter().take_while(|byte| OPERATOR_BYTES.contains(byte)).count();
+        // Signs at its end are cut off one by one, and looked at again each time.
+        if length > LONGEST_RUN {
+            return Err(ScanError::Malformed("an operator is too long"));
+        }
         let comment = (0..length).find(|at| rest[*at..].starts_with(b"--") || rest[*at..].starts_with(b"/*"));
         length = comment.unwrap_or(length);
         let is_free = rest[..length].iter().any(|byte| b"~!@#^&|`?%".contains(byte));

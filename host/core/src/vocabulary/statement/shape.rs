@@ -86,7 +86,8 @@ const SLOTS: &[(&str, Slot)] = &[
         "table-privileges",
         Slot::Words(&["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN"]),
     ),
-    ("column-privileges", Slot::Words(&["SELECT", "INSERT", "UPDATE", "REFERENCES"])),
+    // A list of columns belongs to the privilege before it alone: those before that are on the whole table (manual, GRANT).
+    ("column-privileges", Slot::Word(&["SELECT", "INSERT", "UPDATE", "REFERENCES"])),
     ("sequence-privileges", Slot::Words(&["USAGE", "SELECT", "UPDATE"])),
     ("schema-privileges", Slot::Words(&["USAGE", "CREATE"])),
     ("database-privileges", Slot::Words(&["CREATE", "CONNECT", "TEMPORARY"])),
