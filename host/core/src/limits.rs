@@ -244,6 +244,12 @@ pub const HTTP_RATE: u32 = 100;
 /// Levels of parentheses, subqueries and operators in a statement of a manifest. The deepest of the
 /// PostgreSQL connector has 14.
 pub const SQL_DEPTH: usize = 64;
+/// Parts of a read statement, once each column of a query stands as its expression in the places where it is
+/// named. PostgreSQL's planner puts it there: 24 queries that each name a column twice took it 22 GB, and
+/// no timeout ended that. The largest statement of the PostgreSQL connector has some 200.
+pub const SQL_WEIGHT: u64 = 20_000;
+/// Columns of a query (PostgreSQL manual, appendix K).
+pub const SQL_OUTPUTS: usize = 1_664;
 /// Operators, casts, joins and set operations in a statement of a manifest, each of which can put one
 /// more node on top of another. The PostgreSQL connector needs 60 in one.
 pub const SQL_LINKS: usize = 256;

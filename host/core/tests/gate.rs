@@ -240,3 +240,23 @@ fn a_statement_of_any_depth_is_one_error_or_let_through() {
         }
     }
 }
+
+#[test]
+fn a_column_that_doubles_from_query_to_query_is_refused() {
+    let doubled = |levels: usize| {
+        let mut text = "select 'x' as t".to_owned();
+        for level in 0..levels {
+            text = format!("select q{level}.t || q{level}.t as t from ({text}) q{level}");
+        }
+        format!("select length(z.t) from ({text}) z")
+    };
+    parsed(&doubled(8));
+    assert!(refused(&doubled(24)).contains("too large"), "it would have 16 million parts");
+    let common = (1..24).fold("with c0 as (select 'x' as t)".to_owned(), |text, level| {
+        format!("{text}, c{level} as (select a{level}.t || a{level}.t as t from c{} a{level})", level - 1)
+    });
+    assert!(refused(&format!("{common} select z.t from c23 z")).contains("too large"));
+    let many = |count: usize| (0..count).map(|at| format!("1 as c{at}")).collect::<Vec<_>>().join(", ");
+    parsed(&format!("select {}", many(1_664)));
+    assert!(refused(&format!("select {}", many(1_665))).contains("at most 1664"));
+}

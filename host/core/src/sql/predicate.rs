@@ -4,7 +4,7 @@
 //! the parentheses that the host writes around it: every bracket in it is closed in it, and it has no
 //! comment, no semicolon, no parameter and no lexeme without an end.
 
-use super::scan::{Kind, scan};
+use super::scan::{Kind, Lexeme, scan};
 use crate::limits;
 
 /// Why a text cannot be the rule of a policy.
@@ -24,6 +24,11 @@ pub fn check_predicate(text: &str) -> Result<(), PredicateError> {
     };
     if lexemes.is_empty() {
         return wrong("it is empty".into());
+    }
+    if let Some(shown) = made_by_a_user(text, &lexemes) {
+        return wrong(format!(
+            "{shown} would be made while the statement is read, by what the owner of its type wrote: compare with another value"
+        ));
     }
     let mut open: Vec<&str> = Vec::new();
     for lexeme in lexemes {
@@ -49,6 +54,41 @@ pub fn check_predicate(text: &str) -> Result<(), PredicateError> {
         }
     }
     if open.is_empty() { Ok(()) } else { wrong("a bracket is not closed".into()) }
+}
+
+/// A literal whose value the server makes when it reads the statement, with a function or a check of a user:
+/// one of an array, a row or a range of a type that has a schema. The search path holds no schema of a user,
+/// so a type without one is the server's own.
+fn made_by_a_user(text: &str, lexemes: &[Lexeme]) -> Option<String> {
+    let is = |at: usize, mark: &str| lexemes.get(at).is_some_and(|lexeme| lexeme.of(text) == mark);
+    let is_name =
+        |at: usize| lexemes.get(at).is_some_and(|lexeme| matches!(lexeme.kind, Kind::Word | Kind::QuotedName));
+    // The lexeme behind a type that has a schema.
+    let behind_type = |at: usize| (is_name(at) && is(at + 1, ".") && is_name(at + 2)).then_some(at + 3);
+    for (at, lexeme) in lexemes.iter().enumerate() {
+        let shown = lexeme.of(text);
+        if lexeme.kind == Kind::Word && shown.eq_ignore_ascii_case("as") && behind_type(at + 1).is_some() {
+            return Some("CAST to a type with a schema".to_owned());
+        }
+        if lexeme.kind != Kind::Literal {
+            continue;
+        }
+        // `schema.type 'text'`, and the same with something in parentheses before the text.
+        let before = at.checked_sub(1);
+        let is_typed =
+            before.is_some_and(|before| is(before, ")") || (before > 0 && is_name(before) && is(before - 1, ".")));
+        let mut next = at + 1;
+        while is(next, ")") {
+            next += 1;
+        }
+        let cast = is(next, "::").then(|| behind_type(next + 1)).flatten();
+        let is_plain = shown.strip_prefix('\'').is_some_and(|inside| !inside.trim_start().starts_with(['(', '[', '{']));
+        let is_made = cast.is_some_and(|behind| is(behind, "[") || !is_plain);
+        if is_typed || is_made {
+            return Some(crate::text::excerpt(shown, 40));
+        }
+    }
+    None
 }
 
 /// Whether a literal is more than one pair of quotes: its last quote stands behind a line feed and blanks
@@ -82,6 +122,8 @@ mod tests {
             "region = 'eu' and (owner = current_user or a[1] > 2)",
             "exists (select 1 from m where m.o = e'a\\'b;' and \"a;(\" = $$)$$)",
             "name = 'ä''(' -1",
+            "status = 'open'::sales.status or (status = any (array['open'::sales.status, 'new'::sales.status]))",
+            "(tags && '{a,b}'::text[]) and span @> '[1,2)'::int4range and (x)::sales.kind[] is not null",
         ] {
             assert_eq!(check_predicate(text), Ok(()), "{text}");
         }
@@ -108,6 +150,16 @@ mod tests {
             "e'a'\n'b\\'",
             "'a' -- \\\n'b'",
             "a \\ b",
+            "'{x}'::evil.dom[] is not null",
+            "(('{x}'))::evil.dom[] is not null",
+            "'x'::evil.dom[] is not null",
+            "'(x)'::evil.comp is not null",
+            "' [a,b)'::\"Evil\".range is not null",
+            "e'\\\\x28x)'::evil.comp is not null",
+            "$${x}$$::evil.dom is not null",
+            "cast('{x}' as evil.dom[]) is not null",
+            "evil.comp '(x)' is not null",
+            "evil.comp(1) '(x)' is not null",
             "a = 1a",
         ] {
             assert!(check_predicate(text).is_err(), "{text}");

@@ -1,8 +1,8 @@
 //! Functions that a read statement may call.
 //!
 //! None of them changes anything, waits, reads a file, talks to another server, tells the body of a
-//! view, rule, trigger or routine, waits for a lock on a table, evaluates a type that a text names, or
-//! makes much out of little. So these are left out, among others: `pg_sleep`, `set_config`,
+//! view, rule, trigger or routine, evaluates a type that a text names, or makes much out of little. Only
+//! `pg_get_expr` waits for a lock on a table, for as long as `lock_timeout` lets it. So these are left out, among others: `pg_sleep`, `set_config`,
 //! `pg_notify`, sequences, advisory locks, `lo_*`, `pg_read_*`, `pg_ls_*`, `pg_*_backend`, `dblink*`
 //! and `query_to_xml*`; `pg_get_viewdef` and its kin; `pg_input_is_valid`, `to_regtype`; `lpad`,
 //! `rpad`, `repeat`, `format`, `replace` and `generate_series`; the `has_*_privilege` family, whose

@@ -13,6 +13,7 @@ use super::tree::{
     Arguments, BaseType, Body, Call, Expr, Factor, Function, Joined, Key, Many, Operation, Place, Query, Select, Source,
 };
 use super::uses::{Relation, Uses, relation_name};
+use crate::limits;
 use crate::sql::identifier::Identifier;
 use crate::sql::postgresql::{columns_of, extension_columns, is_scalar_function, is_setting, row_columns};
 
@@ -41,6 +42,7 @@ pub(super) fn resolve(query: &mut Query, declared: &Declared) -> Result<Uses, Un
         aliases: BTreeSet::new(),
         commons: Vec::new(),
         scopes: Vec::new(),
+        weight: 0,
     };
     resolver.query(query)?;
     resolver.check_declared()?;
@@ -53,8 +55,11 @@ enum Columns {
     /// A relation, whose columns are on a list or declared.
     Relation(Relation),
     /// These.
-    Named(Vec<Identifier>),
+    Named(Outputs),
 }
+
+/// Columns by name, each with the weight of its expression.
+type Outputs = Vec<(Identifier, u64)>;
 
 struct Resolver<'d> {
     declared: &'d Declared,
@@ -63,9 +68,12 @@ struct Resolver<'d> {
     uses: Uses,
     aliases: BTreeSet<Identifier>,
     /// Queries of `WITH` that are visible, with their outputs.
-    commons: Vec<(Identifier, Vec<Identifier>)>,
+    commons: Vec<(Identifier, Outputs)>,
     /// The aliases of each query that is open, the innermost last.
     scopes: Vec<Vec<(Identifier, Columns)>>,
+    /// How many parts the statement has, once each column of a query is its expression: the server's planner
+    /// puts that in its place, as often as it is named.
+    weight: u64,
 }
 
 type Resolved = Result<(), Unresolved>;
@@ -75,17 +83,29 @@ fn unresolved(name: impl ToString, reason: impl Into<String>) -> Unresolved {
 }
 
 impl Resolver<'_> {
-    fn query(&mut self, query: &mut Query) -> Resolved {
+    /// Counts parts of expressions.
+    fn weigh(&mut self, parts: u64) -> Resolved {
+        self.weight = self.weight.saturating_add(parts);
+        if self.weight > limits::SQL_WEIGHT {
+            let reason = "columns that stand for expressions are named too often: with these in their places, the statement \
+                          would be too large";
+            return Err(unresolved("select", reason));
+        }
+        Ok(())
+    }
+
+    /// Resolves a query, and gives the weights of its outputs.
+    fn query(&mut self, query: &mut Query) -> Result<Vec<u64>, Unresolved> {
         let visible = self.commons.len();
         for (name, common) in &mut query.with {
             if columns_of(name.as_str()).is_some() || !self.aliases.insert(name.clone()) {
                 return Err(unresolved(&*name, "a query of WITH has a name that nothing else has"));
             }
-            self.query(common)?;
-            self.commons.push((name.clone(), named_outputs(common)));
+            let weights = self.query(common)?;
+            self.commons.push((name.clone(), named_outputs(common, &weights)));
         }
         let scope = self.scopes.len();
-        self.body(&mut query.body)?;
+        let weights = self.body(&mut query.body)?;
         // What is sorted by sees the relations of a plain SELECT.
         for order in &mut query.order {
             self.key(&mut order.key)?;
@@ -95,37 +115,48 @@ impl Resolver<'_> {
             self.value(value)?;
         }
         self.commons.truncate(visible);
-        Ok(())
+        Ok(weights)
     }
 
-    /// Resolves a body. A plain `SELECT` leaves its scope open for the sort keys of its query.
-    fn body(&mut self, body: &mut Body) -> Resolved {
+    /// Resolves a body, and gives the weights of its outputs. A plain `SELECT` leaves its scope open for the sort keys of its
+    /// query.
+    fn body(&mut self, body: &mut Body) -> Result<Vec<u64>, Unresolved> {
         match body {
             Body::Select(select) => self.select(select),
             Body::Query(query) => self.query(query),
             Body::Set { left, right, .. } => {
+                let mut weights = Vec::new();
                 for side in [left, right] {
                     let scope = self.scopes.len();
-                    self.body(side)?;
+                    let of_side = self.body(side)?;
                     self.scopes.truncate(scope);
+                    weights.resize(of_side.len().max(weights.len()), 0_u64);
+                    weights.iter_mut().zip(of_side).for_each(|(sum, weight)| *sum = sum.saturating_add(weight));
                 }
-                Ok(())
+                Ok(weights)
             }
         }
     }
 
-    fn select(&mut self, select: &mut Select) -> Resolved {
+    fn select(&mut self, select: &mut Select) -> Result<Vec<u64>, Unresolved> {
+        if select.items.len() > limits::SQL_OUTPUTS {
+            return Err(unresolved("select", format!("a query gives at most {} columns", limits::SQL_OUTPUTS)));
+        }
         self.scopes.push(Vec::new());
         for joined in &mut select.from {
             self.joined(joined)?;
         }
+        let mut weights = Vec::with_capacity(select.items.len());
         for item in &mut select.items {
+            let before = self.weight;
             self.value(&mut item.value)?;
+            weights.push(self.weight - before);
         }
         for value in [&mut select.filter, &mut select.having].into_iter().flatten() {
             self.value(value)?;
         }
-        select.group.iter_mut().try_for_each(|key| self.key(key))
+        select.group.iter_mut().try_for_each(|key| self.key(key))?;
+        Ok(weights)
     }
 
     fn joined(&mut self, joined: &mut Joined) -> Resolved {
@@ -158,18 +189,18 @@ impl Resolver<'_> {
                 let is_extension = matches!(call.function.place, Some(Place::Extension(_)));
                 let wrong = |reason| unresolved(&call.function, reason);
                 if is_extension {
-                    Columns::Named(of_extension(known, factor.columns.len(), *ordinality).map_err(wrong)?)
+                    Columns::Named(plain(of_extension(known, factor.columns.len(), *ordinality).map_err(wrong)?))
                 } else {
                     let named = std::mem::take(&mut factor.columns);
                     factor.columns = complete(known, *ordinality, named).map_err(wrong)?;
-                    Columns::Named(factor.columns.clone())
+                    Columns::Named(plain(factor.columns.clone()))
                 }
             }
             Source::Query { query, lateral } => {
                 let hidden = if *lateral { None } else { self.scopes.pop() };
-                self.query(query)?;
+                let weights = self.query(query)?;
                 self.scopes.extend(hidden);
-                Columns::Named(named_outputs(query))
+                Columns::Named(named_outputs(query, &weights))
             }
         };
         if let Some(scope) = self.scopes.last_mut() {
@@ -275,17 +306,20 @@ impl Resolver<'_> {
     fn column(&mut self, alias: &Identifier, column: &Identifier) -> Resolved {
         let shown = format!("{alias}.{column}");
         let found = self.scopes.iter().rev().flatten().find(|(known, _)| known == alias).map(|(_, columns)| columns);
-        let Some(found) = found.cloned() else {
-            return Err(unresolved(shown, format!("nothing here is called {alias}")));
-        };
         match found {
-            Columns::Named(names) if names.contains(column) => Ok(()),
-            Columns::Named(names) => {
-                let all: Vec<String> = names.iter().map(ToString::to_string).collect();
-                let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
-                Err(unresolved(shown, format!("{alias} has no column {column}: it has {all}")))
+            None => Err(unresolved(shown, format!("nothing here is called {alias}"))),
+            Some(Columns::Named(names)) => match names.iter().find(|(name, _)| name == column) {
+                Some((_, weight)) => self.weigh(*weight),
+                None => {
+                    let all: Vec<&str> = names.iter().take(50).map(|(name, _)| name.as_str()).collect();
+                    let all = if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+                    Err(unresolved(shown, format!("{alias} has no column {column}: it has {all}")))
+                }
+            },
+            Some(Columns::Relation(relation)) => {
+                let relation = relation.clone();
+                self.column_of(shown, relation, column)
             }
-            Columns::Relation(relation) => self.column_of(shown, relation, column),
         }
     }
 
@@ -309,6 +343,7 @@ impl Resolver<'_> {
     }
 
     fn value(&mut self, value: &mut Expr) -> Resolved {
+        self.weigh(1)?;
         match value {
             Expr::Null
             | Expr::Boolean(_)
@@ -328,7 +363,7 @@ impl Resolver<'_> {
                 self.value(value)
             }
             Expr::Row(values) | Expr::Array(values) => self.values(values),
-            Expr::Exists(query) | Expr::Scalar(query) | Expr::ArrayQuery(query) => self.query(query),
+            Expr::Exists(query) | Expr::Scalar(query) | Expr::ArrayQuery(query) => self.query(query).map(|_| ()),
             Expr::Case { operand, whens, otherwise } => {
                 if operand.is_some() {
                     self.uses.operators.insert("=");
@@ -370,7 +405,7 @@ impl Resolver<'_> {
                 self.value(left)?;
                 match right {
                     Many::Array(array) => self.value(array),
-                    Many::Query(query) => self.query(query),
+                    Many::Query(query) => self.query(query).map(|_| ()),
                 }
             }
             Operation::Between { value, low, high, .. } => {
@@ -384,7 +419,7 @@ impl Resolver<'_> {
             }
             Operation::InQuery { value, query, .. } => {
                 self.value(value)?;
-                self.query(query)
+                self.query(query).map(|_| ())
             }
         }
     }
@@ -413,8 +448,14 @@ impl Resolver<'_> {
     }
 }
 
-fn named_outputs(query: &Query) -> Vec<Identifier> {
-    outputs(&query.body).iter().filter_map(|item| item.name.clone()).collect()
+fn named_outputs(query: &Query, weights: &[u64]) -> Outputs {
+    let named = outputs(&query.body).iter().zip(weights);
+    named.filter_map(|(item, weight)| Some((item.name.clone()?, *weight))).collect()
+}
+
+/// Columns that are no expressions.
+fn plain(names: Vec<Identifier>) -> Outputs {
+    names.into_iter().map(|name| (name, 1)).collect()
 }
 
 /// The names that the columns of a function get: all that can be referred to.
