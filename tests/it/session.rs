@@ -49,6 +49,11 @@ fn what_somebody_put_beside_the_servers_own_is_refused() {
         ),
         ("create cast (text as bigint) with inout as implicit", "cast text to bigint", "drop cast (text as bigint)"),
         (
+            "create function pg_catalog.set_option(pg_catalog.pg_auth_members) returns boolean language sql as 'select true'",
+            "function set_option",
+            "drop function pg_catalog.set_option(pg_catalog.pg_auth_members)",
+        ),
+        (
             "create schema evil; create function evil.cmp(aclitem, aclitem) returns int language sql as 'select 0';
              create function evil.is(aclitem, aclitem) returns boolean language sql as 'select true';
              create operator evil.< (leftarg = aclitem, rightarg = aclitem, function = evil.is);

@@ -166,12 +166,11 @@ impl Proof {
 }
 
 async fn refuse_candidates(connected: &Connected, uses: &Uses, what: &str) -> Result<(), CallError> {
-    let functions: Vec<&str> = uses
-        .functions
-        .iter()
-        .filter(|function| function.place.is_none())
-        .map(|function| function.name.as_str())
-        .collect();
+    // A column that this server's version does not have would be a call, with the whole row.
+    let columns = uses.relations.values().flatten().map(|column| column.as_str());
+    let called = uses.functions.iter().filter(|function| function.place.is_none());
+    let functions: BTreeSet<&str> = called.map(|function| function.name.as_str()).chain(columns).collect();
+    let functions: Vec<&str> = functions.into_iter().collect();
     let operators: Vec<&str> = uses.operators.iter().copied().collect();
     let types: Vec<&str> = uses.types.iter().map(|kind| kind.catalogue_name()).collect();
     let relations: Vec<&str> = uses
